@@ -1,0 +1,25 @@
+//! What the engine needs and does not do itself: one trait a file.
+//!
+//! [`blob_store`] and [`upload_store`] keep bytes, [`manifest_store`] keeps everything that must change
+//! together, [`authorizer`] and [`tag_guard`] answer questions, [`event_sink`] listens, and [`clock`] knows
+//! the present. Whoever writes a backend runs the suites of [`crate::testing`] on it.
+
+pub mod authorizer;
+pub mod blob_store;
+pub mod clock;
+pub mod event_sink;
+pub mod manifest_store;
+pub mod store_error;
+pub mod tag_guard;
+pub mod upload_store;
+
+pub use authorizer::{Action, Ask, Authorizer, Candidates, Refusal, Verdict};
+pub use blob_store::{BlobStat, BlobStore};
+pub use clock::{Clock, SystemClock};
+pub use event_sink::{DeliveryError, EventSink};
+pub use manifest_store::{
+    Backlog, Fence, Lease, LinkedBlob, ManifestStore, Page, PullCount, Released, TagRecord, Unused, WithBytes,
+};
+pub use store_error::{StoreError, StoreErrorKind};
+pub use tag_guard::{MovableTags, TagGuard, TagMobility};
+pub use upload_store::{AbandonError, AppendError, FinishError, UploadStore};
