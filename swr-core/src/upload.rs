@@ -25,7 +25,7 @@ impl UploadId {
         if text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             Ok(Self(text.into()))
         } else {
-            Err(UploadIdError)
+            Err(UploadIdError(()))
         }
     }
 
@@ -64,7 +64,7 @@ impl From<UploadId> for String {
 /// A text that is not an upload's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an upload's id has exactly 32 lowercase hexadecimal digits")]
-pub struct UploadIdError;
+pub struct UploadIdError(());
 
 /// A blob on its way: where it goes, who brings it, and how much of it is here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
