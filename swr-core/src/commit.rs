@@ -36,11 +36,11 @@ pub struct Commit {
 pub enum Require {
     /// The facts that the permission rested on are what they were.
     Grounds(Grounds),
-    /// The repository holds the blob.
+    /// The repository holds the blob, and it is not quarantined.
     BlobLinked(Digest),
     /// No manifest of the repository names the blob.
     BlobUnnamed(Digest),
-    /// Another repository holds the blob.
+    /// Another repository holds the blob, and it is not quarantined.
     BlobLinkedIn {
         /// The other repository.
         repository: RepositoryName,

@@ -78,7 +78,7 @@ pub trait ManifestStore: Debug + Send + Sync + 'static {
     async fn repositories(&self, page: &Page<RepositoryName>) -> Result<Vec<RepositoryName>, StoreError>;
 
     /// Repositories that hold the blob, hidden ones included: those that share their first component with
-    /// `near` first, then by name.
+    /// `near` first, then by name. None while it is quarantined.
     async fn holders(
         &self,
         digest: &Digest,
@@ -91,14 +91,17 @@ pub trait ManifestStore: Debug + Send + Sync + 'static {
     /// Applies the commit whole, or leaves everything as it was. The only way a name changes.
     ///
     /// Requirements are checked against the state before the first change, under the same lock;
-    /// [`CommitError::Unmet`] names every one that fails. A link change or a manifest makes the repository if
-    /// there is none, hidden. Each effective change becomes an event by [`Event::of`](crate::event::Event::of).
+    /// [`CommitError::Unmet`] names every one that fails. A link or a manifest makes the repository if there is
+    /// none, hidden. Removing a hidden repository takes its name and is no event. A manifest that is pushed
+    /// again stays as it was first pushed, its media type included. Each effective change becomes an event by
+    /// [`Event::of`](crate::event::Event::of).
     ///
     /// `LinkStored` of content D at L takes the first case that fits: the record of D is at L: only the link;
-    /// a live record elsewhere: the link, and L is listed as garbage if it is not yet; no record, and L is
+    /// a live record elsewhere: the link, and L is listed as garbage if it is not yet; no live record, and L is
     /// listed as garbage or spent: [`CommitError::BytesGone`]; else, also where the record is quarantined, the
-    /// record becomes (D, L), its quarantine ends, and its old location is listed.
-    /// `LinkExisting` of a digest without a live record is `BytesGone`.
+    /// record becomes (D, L) as of the commit, its quarantine ends, and its old location is listed.
+    /// `LinkExisting` of a digest without a live record is `BytesGone`. A record is live while it is not
+    /// quarantined.
     /// `SetTag` to a manifest that the repository does not hold (after the changes before it) is `Unmet` with
     /// `ManifestPresent` of it.
     ///
@@ -110,11 +113,13 @@ pub trait ManifestStore: Debug + Send + Sync + 'static {
 
     // What nobody needs. Every step is bounded, repeatable, and safe beside any commit.
 
-    /// Removes what has been unused for long enough, at most `limit` of each kind: manifests unused since
-    /// before `unused.manifests_before`; links last renewed before `unused.links_before` to blobs that no
+    /// Removes what has been unused for long enough, at most `limit` in each count of [`Released`]: manifests
+    /// unused since before `unused.manifests_before`; links last renewed before `unused.links_before` to blobs that no
     /// manifest of their repository names; hidden repositories older than that without any content; and
     /// everything under removed repositories at once. Each removal is recorded under
-    /// [`Task::Collection`](crate::caller::Task::Collection), that of removed repositories apart.
+    /// [`Task::Collection`](crate::caller::Task::Collection), with an origin of
+    /// [`Channel::System`](crate::caller::Channel::System) alone; what goes with a removed repository is counted
+    /// and not recorded.
     async fn release_unused(
         &self,
         unused: &Unused,
@@ -133,8 +138,9 @@ pub trait ManifestStore: Debug + Send + Sync + 'static {
         limit: NonZeroU32,
     ) -> Result<u64, StoreError>;
 
-    /// Lists the location of finished content as garbage, unless the record of its digest is at it; after
-    /// `true` no commit can name it. `false`: the record is at it, and nothing changed.
+    /// Lists the location of finished content as garbage, unless the record of its digest is at it; one that is
+    /// listed or spent already stays as it is. After `true` no commit can name it. `false`: the record is at it,
+    /// and nothing changed.
     async fn discard_stray(
         &self,
         stored: &StoredBlob,
@@ -187,7 +193,8 @@ pub trait ManifestStore: Debug + Send + Sync + 'static {
     /// [`StoreErrorKind::Fenced`](crate::ports::StoreErrorKind::Fenced).
     async fn lease(&self, lease: &Lease<'_>) -> Result<Option<Fence>, StoreError>;
 
-    /// Lets go of a lease before its time. One that has passed on stays where it is.
+    /// Lets go of a lease before its time: the fence is worth nothing from here on. One that has passed on stays
+    /// where it is.
     async fn release_lease(&self, fence: &Fence) -> Result<(), StoreError>;
 
     // Observations.
@@ -195,7 +202,8 @@ pub trait ManifestStore: Debug + Send + Sync + 'static {
     /// Adds to the counts of pulls, in one write. Counts of what is gone are dropped.
     async fn observe_pulls(&self, counts: &[PullCount]) -> Result<(), StoreError>;
 
-    /// How many pulls of the tag, or of the manifest by its digest, were observed, and when the last one was.
+    /// How many pulls of the tag, or of the manifest by its digest, were observed, and when the last one was;
+    /// `None` when there were none, or it is gone. A tag that moves keeps its count.
     async fn pulls(
         &self,
         repository: &RepositoryName,
