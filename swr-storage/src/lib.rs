@@ -1,1 +1,5 @@
+#![doc = include_str!("../README.md")]
 
+pub mod memory;
+
+pub use memory::{MemoryBlobs, MemoryManifests};

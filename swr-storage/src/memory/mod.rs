@@ -1,0 +1,11 @@
+//! Stores that forget everything with the process: the model that others are compared with, and what tests
+//! and registries of an afternoon stand on. They promise no durability.
+
+mod blobs;
+mod collection;
+mod manifest_commit;
+mod manifests;
+mod uploads;
+
+pub use blobs::MemoryBlobs;
+pub use manifests::MemoryManifests;
