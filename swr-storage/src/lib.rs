@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod memory;
+pub mod upload_sessions;
 
 pub use memory::{MemoryBlobs, MemoryManifests};
+pub use upload_sessions::{MemorySessions, UploadSessions};
