@@ -1,0 +1,57 @@
+//! Who is calling?
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use swr_core::caller::Caller;
+use swr_core::ports::StoreError;
+
+use crate::challenge::Challenge;
+use crate::presented::Presented;
+
+/// Tells who is calling from what a client presents.
+#[async_trait]
+pub trait Authenticator: Debug + Send + Sync + 'static {
+    /// The caller that `presented` proves: for [`Presented::Nothing`] it is [`Caller::Anonymous`]. Whoever knows
+    /// users refuses what is wrong, unknown or expired, so that its owner learns of it, rather than taking them
+    /// for anonymous.
+    async fn authenticate(&self, presented: &Presented) -> Result<Caller, AuthenticationError>;
+
+    /// How a client is asked to show who it is; `None` when nobody can.
+    fn challenge(&self) -> Option<&Challenge>;
+}
+
+/// Why nobody was recognised.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthenticationError {
+    /// What was presented proves nothing. Why is not said.
+    #[error("authentication required")]
+    Refused,
+    /// Too many are being looked at already.
+    #[error("too many requests")]
+    Busy {
+        /// After how long it is worth another try.
+        retry_after: Duration,
+    },
+    /// A store failed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+}
+
+/// Everybody is anonymous, whatever they present: the registry has no users.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "it holds nothing")]
+pub struct AnonymousOnly;
+
+#[async_trait]
+impl Authenticator for AnonymousOnly {
+    async fn authenticate(&self, _: &Presented) -> Result<Caller, AuthenticationError> {
+        Ok(Caller::Anonymous)
+    }
+
+    fn challenge(&self) -> Option<&Challenge> {
+        None
+    }
+}
