@@ -74,6 +74,15 @@ pub trait ManifestStore: Debug + Send + Sync + 'static {
         digest: &Digest,
     ) -> Result<Option<LinkedBlob>, StoreError>;
 
+    /// Manifests of the repository that name the digest, as a blob or as a child, in the order of their own
+    /// digests, at most `limit`.
+    async fn manifests_naming(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        limit: NonZeroU32,
+    ) -> Result<Vec<Digest>, StoreError>;
+
     /// Listed repositories after `page.after`, in byte order.
     async fn repositories(&self, page: &Page<RepositoryName>) -> Result<Vec<RepositoryName>, StoreError>;
 

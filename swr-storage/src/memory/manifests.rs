@@ -1,6 +1,6 @@
 //! Names and their history in memory: the tables, and the questions asked of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroU32;
 use std::ops::Bound;
@@ -335,6 +335,19 @@ impl ManifestStore for MemoryManifests {
         digest: &Digest,
     ) -> Result<Option<LinkedBlob>, StoreError> {
         Ok(self.tables().blob(repository, digest))
+    }
+
+    async fn manifests_naming(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        limit: NonZeroU32,
+    ) -> Result<Vec<Digest>, StoreError> {
+        let tables = self.tables();
+        let Some(repository) = tables.named(repository) else { return Ok(Vec::new()) };
+        let naming: BTreeSet<_> =
+            under(&repository.users, digest).chain(under(&repository.parents, digest)).collect();
+        Ok(naming.into_iter().take(most(limit)).copied().collect())
     }
 
     async fn repositories(&self, page: &Page<RepositoryName>) -> Result<Vec<RepositoryName>, StoreError> {
