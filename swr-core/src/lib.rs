@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 // Values.
+pub mod byte_range;
 pub mod caller;
 pub mod commit;
 pub mod descriptor;
 pub mod digest;
+pub mod error;
 pub mod event;
 pub mod manifest;
 pub mod media_type;
@@ -15,4 +17,10 @@ pub mod upload;
 // What the engine needs.
 pub mod ports;
 
+// The engine.
+pub mod registry;
+
+pub use byte_range::ByteRange;
+pub use error::{Error, ErrorCode};
+pub use registry::{Access, Registry};
 pub use swr_policy::{NameError, RepositoryName, Tag};
