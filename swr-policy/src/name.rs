@@ -274,14 +274,14 @@ fn tag_defect(text: &str) -> Option<Defect> {
     if text.is_empty() {
         return Defect::at(0, NameRule::Empty);
     }
-    text.char_indices()
-        .find_map(|(at, character)| match character {
+    too_long(text, Tag::MAX_BYTES).or_else(|| {
+        text.char_indices().find_map(|(at, character)| match character {
             'a'..='z' | 'A'..='Z' | '0'..='9' | '_' => None,
             '.' | '-' if at > 0 => None,
             '.' | '-' => Defect::at(at, NameRule::Beginning(character)),
             _ => Defect::at(at, NameRule::Character(character)),
         })
-        .or_else(|| too_long(text, Tag::MAX_BYTES))
+    })
 }
 
 pub(crate) fn too_long(text: &str, limit: usize) -> Option<Defect> {
@@ -363,6 +363,7 @@ macro_rules! name_is_its_text {
         }
     )+};
 }
+pub(crate) use name_is_its_text;
 
 name_is_its_text!(OrganisationName, RepositoryName, Tag);
 
