@@ -1,7 +1,7 @@
 //! Aging: which versions of a repository go, which stay, why, and when those would go.
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroU32;
 
@@ -35,7 +35,7 @@ pub fn plan<'a>(rule: &AgingRule, versions: &'a [VersionFacts], now: DateTime<Ut
                 Kept::Postponed
             }
             Standing::Attached(needed_by) => {
-                attached.push((&version.tag, index, needed_by));
+                attached.push((index, needed_by));
                 Kept::Postponed
             }
         };
@@ -48,74 +48,79 @@ pub fn plan<'a>(rule: &AgingRule, versions: &'a [VersionFacts], now: DateTime<Ut
         }
     };
 
-    // Newest first.
+    // Newest first: the rule keeps all until the first that it does not keep.
     judged.sort_unstable_by_key(|&(time, tag, _)| Reverse((time, tag)));
-    let mut doomed = Vec::new();
-    for (rank, &(time, tag, index)) in judged.iter().enumerate() {
-        match judge(rule, time, rank, now) {
-            Verdict::Removed { why } => doomed.push((tag, index, why)),
-            kept => decide(index, kept),
-        }
+    let mut kept = 0;
+    for (rank, &(time, _, index)) in judged.iter().enumerate() {
+        let Some((why, falls)) = keep(rule, time, rank, now) else { break };
+        decide(index, Verdict::Kept { why, falls });
+        kept += 1;
     }
+    let why = match rule.limit {
+        AgingLimit::Age(_) => Removed::TooOld,
+        AgingLimit::Count(_) => Removed::TooMany,
+    };
 
-    attached.sort_unstable_by_key(|&(tag, ..)| tag);
-    let mut bonds = Bonds::new(&attached);
+    let mut bonds = Bonds::new(versions, &attached);
     let removals_max =
         rule.removals_max.map_or(usize::MAX, |max| usize::try_from(max.get()).unwrap_or(usize::MAX));
     let mut removals = Vec::new();
     // Oldest first. What goes takes with it what only it still needed, so that a bound leaves nothing behind alone;
     // only where the first of them has more than the bound with it, the rest is left to be judged by itself.
-    for doomed in doomed.into_iter().rev() {
-        let (tag, ..) = doomed;
-        let loose = bonds.loosen(tag);
+    for &(_, _, index) in judged.iter().skip(kept).rev() {
+        let loose = bonds.loosen(index);
         if !removals.is_empty() && loose.len() >= removals_max - removals.len() {
             break;
         }
-        removals.push(doomed);
+        removals.push((index, why));
         removals.extend(loose);
         removals.truncate(removals_max);
     }
-
-    let gone: HashSet<&Tag> = match attached.is_empty() {
-        true => HashSet::new(),
-        false => removals.iter().map(|&(tag, ..)| tag).collect(),
-    };
-    for (_, index, needed_by) in attached {
-        if let Some(by) = needed_by.iter().find(|tag| !gone.contains(tag)) {
-            decide(index, Verdict::Kept { why: Kept::NeededBy(by), falls: Falls::With(by) });
-        }
-    }
-    for &(_, index, why) in &removals {
+    for &(index, why) in &removals {
         decide(index, Verdict::Removed { why });
     }
-    Plan { verdicts, removals: removals.into_iter().map(|(_, index, _)| index).collect() }
+
+    let goes = |verdicts: &[Judged<'_>], index: usize| {
+        verdicts.get(index).is_some_and(|judged| matches!(judged.verdict, Verdict::Removed { .. }))
+    };
+    for (index, needed_by) in attached {
+        let stays = |needer: &&Tag| !bonds.position(needer).is_some_and(|index| goes(&verdicts, index));
+        let needer = needed_by.iter().find(stays).filter(|_| !goes(&verdicts, index));
+        if let (Some(judged), Some(needer)) = (verdicts.get_mut(index), needer) {
+            judged.verdict = Verdict::Kept { why: Kept::NeededBy(needer), falls: Falls::With(needer) };
+        }
+    }
+    Plan { verdicts, removals: removals.into_iter().map(|(index, _)| index).collect() }
 }
 
-/// What a rule makes of a version that is judged. `rank` counts from 0, for the newest.
-fn judge<'a>(rule: &AgingRule, time: DateTime<Utc>, rank: usize, now: DateTime<Utc>) -> Verdict<'a> {
+/// Why a rule keeps a version that it judges, and until when; `None` when it does not.
+///
+/// `rank` counts from 0, for the newest. What is neither newer nor greater than one that is not kept is not kept.
+fn keep<'a>(
+    rule: &AgingRule,
+    time: DateTime<Utc>,
+    rank: usize,
+    now: DateTime<Utc>,
+) -> Option<(Kept<'a>, Falls<'a>)> {
     let at_least = usize::try_from(rule.keep_at_least).unwrap_or(usize::MAX).saturating_sub(rank);
     match rule.limit {
         AgingLimit::Age(days) => {
             let limit = TimeDelta::days(days.get().into());
-            if now.signed_duration_since(time) <= limit {
-                let falls = match time.checked_add_signed(limit) {
-                    Some(passed) => Falls::Once { passed: Some(passed), newer: at_least },
-                    None => Falls::Never,
-                };
-                return Verdict::Kept { why: Kept::Recent, falls };
+            if now.signed_duration_since(time) > limit {
+                return (at_least > 0)
+                    .then_some((Kept::AtLeast, Falls::Once { passed: None, newer: at_least }));
             }
-            match at_least {
-                0 => Verdict::Removed { why: Removed::TooOld },
-                newer => Verdict::Kept { why: Kept::AtLeast, falls: Falls::Once { passed: None, newer } },
-            }
+            let falls = match time.checked_add_signed(limit) {
+                Some(passed) => Falls::Once { passed: Some(passed), newer: at_least },
+                None => Falls::Never,
+            };
+            Some((Kept::Recent, falls))
         }
         AgingLimit::Count(count) => {
             let newest = usize::from(count.get()).saturating_sub(rank);
             let why = if newest > 0 { Kept::AmongNewest } else { Kept::AtLeast };
-            match newest.max(at_least) {
-                0 => Verdict::Removed { why: Removed::TooMany },
-                newer => Verdict::Kept { why, falls: Falls::Once { passed: None, newer } },
-            }
+            let newer = newest.max(at_least);
+            (newer > 0).then_some((why, Falls::Once { passed: None, newer }))
         }
     }
 }
@@ -173,51 +178,66 @@ impl<'r> Scope<'r> {
     }
 }
 
-/// Which attached versions each version holds, until its removal lets go of them.
+/// Which versions hold which others, until they go. Versions are known by their positions.
 struct Bonds<'a> {
-    held: HashMap<&'a Tag, Vec<Attached<'a>>>,
-    /// How many still hold a version, by its position.
-    holders: HashMap<usize, usize>,
-}
-
-#[derive(Clone, Copy)]
-struct Attached<'a> {
-    tag: &'a Tag,
-    index: usize,
+    versions: &'a [VersionFacts],
+    positions: HashMap<&'a Tag, usize>,
+    /// Who holds whom, in the order of the holders.
+    held: Vec<(usize, usize)>,
+    /// How many still hold each version, those included that are not there.
+    holders: Vec<usize>,
 }
 
 impl<'a> Bonds<'a> {
-    fn new(attached: &[(&'a Tag, usize, &'a [Tag])]) -> Self {
-        let mut held: HashMap<&Tag, Vec<Attached<'a>>> = HashMap::new();
-        let mut holders = HashMap::new();
-        for &(tag, index, needed_by) in attached {
-            holders.insert(index, needed_by.len());
-            for holder in needed_by {
-                held.entry(holder).or_default().push(Attached { tag, index });
-            }
+    fn new(versions: &'a [VersionFacts], attached: &[(usize, &'a [Tag])]) -> Self {
+        let mut bonds = Self { versions, positions: HashMap::new(), held: Vec::new(), holders: Vec::new() };
+        if attached.is_empty() {
+            return bonds;
         }
-        Self { held, holders }
+        bonds.positions = versions.iter().enumerate().map(|(index, version)| (&version.tag, index)).collect();
+        bonds.holders.resize(versions.len(), 0);
+        for &(index, needed_by) in attached {
+            if let Some(holders) = bonds.holders.get_mut(index) {
+                *holders = needed_by.len();
+            }
+            let holders = needed_by.iter().filter_map(|needer| bonds.positions.get(needer));
+            bonds.held.extend(holders.map(|&holder| (holder, index)));
+        }
+        bonds.held.sort_unstable();
+        bonds
     }
 
-    /// What nothing holds any more when this version goes, those first that others of them held.
+    fn position(&self, tag: &Tag) -> Option<usize> {
+        self.positions.get(tag).copied()
+    }
+
+    /// What nothing holds any more when a version goes: what it held itself first, each time in the order of the tags.
     ///
     /// Versions that hold each other in a ring are never let go.
-    fn loosen(&mut self, tag: &'a Tag) -> Vec<(&'a Tag, usize, Removed<'a>)> {
+    fn loosen(&mut self, index: usize) -> Vec<(usize, Removed<'a>)> {
         let mut loose = Vec::new();
-        let mut with = Some(tag);
-        let mut followed = 0;
-        while let Some(holder) = with {
-            for attached in self.held.remove(holder).into_iter().flatten() {
-                let holders = self.holders.entry(attached.index).or_default();
-                *holders = holders.saturating_sub(1);
-                if *holders == 0 {
-                    loose.push((attached.tag, attached.index, Removed::Unneeded { with: holder }));
-                }
-            }
-            with = loose.get(followed).map(|&(tag, ..)| tag);
-            followed += 1;
+        let mut going = Some(index);
+        let mut gone = 0;
+        while let Some((holder, with)) = going.and_then(|index| Some((index, self.tag(index)?))) {
+            let start = self.held.partition_point(|&(other, _)| other < holder);
+            let held = self.held.iter().skip(start).take_while(|&&(other, _)| other == holder);
+            let mut loosened: Vec<usize> = held
+                .filter_map(|&(_, held)| {
+                    let holders = self.holders.get_mut(held)?;
+                    *holders = holders.saturating_sub(1);
+                    (*holders == 0).then_some(held)
+                })
+                .collect();
+            loosened.sort_unstable_by_key(|&index| self.tag(index));
+            loose.extend(loosened.into_iter().map(|index| (index, Removed::Unneeded { with })));
+            going = loose.get(gone).map(|&(index, _)| index);
+            gone += 1;
         }
         loose
+    }
+
+    fn tag(&self, index: usize) -> Option<&'a Tag> {
+        self.versions.get(index).map(|version| &version.tag)
     }
 }
 
