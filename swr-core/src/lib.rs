@@ -20,6 +20,10 @@ pub mod ports;
 // The engine.
 pub mod registry;
 
+// The contracts as tests.
+#[cfg(feature = "testing")]
+pub mod testing;
+
 pub use byte_range::ByteRange;
 pub use error::{Error, ErrorCode};
 pub use registry::{Access, Registry};
