@@ -86,22 +86,20 @@ impl<'r> Access<'r> {
         Ok(permitted)
     }
 
-    /// Whether the caller may pull from a repository, for answers that only say yes or no.
-    pub(super) async fn may_pull(&self, repository: &RepositoryName) -> Result<bool, StoreError> {
+    /// The repository, if the caller may pull from it: for answers that only say yes or no.
+    pub(super) async fn readable(&self, repository: &RepositoryName) -> Result<Option<Readable>, StoreError> {
         let ask = Ask { action: Action::Pull, repository, tags: &[] };
         let verdict = self.parts.authorizer.decide(&self.caller, ask).await?;
-        Ok(matches!(verdict, Verdict::Allow(_)))
+        Ok(matches!(verdict, Verdict::Allow(_)).then(|| Readable(repository.clone())))
     }
 
-    /// Which of the candidates the caller may pull, when the authorizer can tell at once.
-    pub(super) async fn readable(
-        &self,
-        of: Candidates<'_>,
-    ) -> Result<Option<Vec<RepositoryName>>, StoreError> {
-        self.parts.authorizer.readable(&self.caller, of).await
+    /// Those of the candidates that the caller may pull from; `None` when the authorizer does not list them.
+    pub(super) async fn readable_of(&self, of: Candidates<'_>) -> Result<Option<Vec<Readable>>, StoreError> {
+        let listed = self.parts.authorizer.readable(&self.caller, of).await?;
+        Ok(listed.map(|names| names.into_iter().map(Readable).collect()))
     }
 
-    /// The names of the next candidates, for [`Self::may_pull`] to be asked of each.
+    /// The candidates themselves, for [`Self::readable`] to be asked of each.
     pub(super) async fn candidates(&self, of: Candidates<'_>) -> Result<Vec<RepositoryName>, StoreError> {
         match of {
             Candidates::All(page) => self.parts.manifests.repositories(page).await,
@@ -109,6 +107,19 @@ impl<'r> Access<'r> {
                 self.parts.manifests.holders(digest, near, limit).await
             }
         }
+    }
+}
+
+/// A repository that the caller may pull from.
+pub(super) struct Readable(RepositoryName);
+
+impl Readable {
+    pub(super) fn name(&self) -> &RepositoryName {
+        &self.0
+    }
+
+    pub(super) fn into_name(self) -> RepositoryName {
+        self.0
     }
 }
 

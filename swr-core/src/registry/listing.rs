@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use swr_policy::{RepositoryName, Tag};
 use tracing::{instrument, warn};
 
-use super::access::{Access, Permitted};
+use super::access::{Access, Permitted, Readable};
 use crate::descriptor::Descriptor;
 use crate::digest::Digest;
 use crate::error::Error;
@@ -98,8 +98,8 @@ impl Access<'_> {
     pub async fn repositories(&self, page: &Page<RepositoryName>) -> Result<Listed<RepositoryName>, Error> {
         let limit = self.bounded(page.limit);
         let mut page = one_more(page, limit);
-        if let Some(readable) = self.readable(Candidates::All(&page)).await? {
-            return Ok(Listed::first(readable, limit));
+        if let Some(readable) = self.readable_of(Candidates::All(&page)).await? {
+            return Ok(Listed::first(readable.into_iter().map(Readable::into_name).collect(), limit));
         }
         let mut readable = Vec::new();
         let mut asked = 0;
@@ -111,9 +111,7 @@ impl Access<'_> {
             page.after = Some(last.clone());
             for candidate in candidates {
                 asked += 1;
-                if self.may_pull(&candidate).await? {
-                    readable.push(candidate);
-                }
+                readable.extend(self.readable(&candidate).await?.map(Readable::into_name));
                 if readable.len() > limit.get() as usize {
                     return Ok(Listed::first(readable, limit));
                 }

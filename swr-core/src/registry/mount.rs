@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use swr_policy::RepositoryName;
 use tracing::instrument;
 
-use super::access::{Access, Permitted, Refused, need};
+use super::access::{Access, Permitted, Readable, Refused, need};
 use crate::caller::Caller;
 use crate::commit::{Change, Require, StoredBlob};
 use crate::digest::Digest;
@@ -46,26 +46,27 @@ impl Access<'_> {
         let Some(from) = from else {
             return self.mount_from_any(&permitted, digest).await;
         };
-        if self.may_pull(from).await? {
-            permitted.mount(digest, from).await
-        } else if *self.caller() == Caller::Anonymous {
-            Err(unauthorized(repository, from))
-        } else {
-            Ok(Mounted::NotHere)
+        match self.readable(from).await? {
+            Some(from) => permitted.mount(digest, &from).await,
+            None if *self.caller() == Caller::Anonymous => Err(unauthorized(repository, from)),
+            None => Ok(Mounted::NotHere),
         }
     }
 
     async fn mount_from_any(&self, permitted: &Permitted<'_>, digest: &Digest) -> Result<Mounted, Error> {
         let of = Candidates::HoldersOf { digest, near: permitted.repository, limit: HOLDERS_MAX };
-        let (holders, all_readable) = match self.readable(of).await? {
-            Some(holders) => (holders, true),
-            None => (self.candidates(of).await?, false),
-        };
-        for holder in holders.iter().take(HOLDERS_MAX.get() as usize) {
-            if !all_readable && !self.may_pull(holder).await? {
-                continue;
+        if let Some(holders) = self.readable_of(of).await? {
+            for holder in holders.iter().take(HOLDERS_MAX.get() as usize) {
+                if let linked @ Mounted::Linked(_) = permitted.mount(digest, holder).await? {
+                    return Ok(linked);
+                }
             }
-            if let linked @ Mounted::Linked(_) = permitted.mount(digest, holder).await? {
+            return Ok(Mounted::NotHere);
+        }
+        for holder in self.candidates(of).await? {
+            if let Some(holder) = self.readable(&holder).await?
+                && let linked @ Mounted::Linked(_) = permitted.mount(digest, &holder).await?
+            {
                 return Ok(linked);
             }
         }
@@ -74,11 +75,11 @@ impl Access<'_> {
 }
 
 impl Permitted<'_> {
-    async fn mount(&self, digest: &Digest, from: &RepositoryName) -> Result<Mounted, Error> {
-        let Some(linked) = self.parts.manifests.blob(from, digest).await? else {
+    async fn mount(&self, digest: &Digest, from: &Readable) -> Result<Mounted, Error> {
+        let Some(linked) = self.parts.manifests.blob(from.name(), digest).await? else {
             return Ok(Mounted::NotHere);
         };
-        let requires = vec![Require::BlobLinkedIn { repository: from.clone(), digest: *digest }];
+        let requires = vec![Require::BlobLinkedIn { repository: from.name().clone(), digest: *digest }];
         match self.commit(requires, vec![Change::LinkExisting(*digest)]).await {
             Ok(_) => Ok(Mounted::Linked(linked.stored)),
             Err(Refused::Unmet(_) | Refused::BytesGone) => Ok(Mounted::NotHere),

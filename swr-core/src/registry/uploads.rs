@@ -71,7 +71,7 @@ impl Access<'_> {
             None => Err(Error::UploadUnknown),
         };
         match finished {
-            Err(Error::UploadUnknown) if self.may_pull(repository).await? => {
+            Err(Error::UploadUnknown) if self.readable(repository).await?.is_some() => {
                 let linked = permitted.blob(digest).await?.ok_or(Error::UploadUnknown)?;
                 permitted.keep_link(&linked).await?;
                 Ok(linked.stored)
@@ -138,6 +138,9 @@ impl Permitted<'_> {
     }
 
     async fn append(&self, upload: &Upload, offset: u64, body: ByteStream) -> Result<u64, Error> {
+        if offset != upload.offset {
+            return Err(Error::UploadOffset { offset: upload.offset });
+        }
         let limit = self.parts.limits.blob_bytes_max;
         self.within_limit(offset, &body)?;
         let body = at_most(body, limit.saturating_sub(offset));
