@@ -2,7 +2,7 @@
 //!
 //! [`blob_store`] and [`upload_store`] keep bytes, [`manifest_store`] keeps everything that must change
 //! together, [`authorizer`] and [`tag_guard`] answer questions, [`event_sink`] listens, and [`clock`] knows
-//! the present. Whoever writes a backend runs the suites of [`crate::testing`] on it.
+//! the present. Whoever writes a backend runs the suites of `testing` (by feature) on it.
 
 pub mod authorizer;
 pub mod blob_store;
