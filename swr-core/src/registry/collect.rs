@@ -136,6 +136,8 @@ impl Caretaker<'_> {
             if released.is_nothing() {
                 return Ok(());
             }
+            // What is let go of is in the log.
+            self.parts.committed.send_replace(());
             collected.released.manifests += released.manifests;
             collected.released.links += released.links;
             collected.released.repositories += released.repositories;

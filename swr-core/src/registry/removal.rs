@@ -81,20 +81,25 @@ impl Access<'_> {
     #[instrument(level = "debug", skip_all, fields(%repository, %digest))]
     pub async fn unlink_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<(), Error> {
         let permitted = self.permit(Action::Delete, repository, &[]).await?;
-        let requires = vec![Require::BlobLinked(*digest), Require::BlobUnnamed(*digest)];
-        match permitted.commit(requires, vec![Change::UnlinkBlob(*digest)]).await {
-            Ok(_) => Ok(()),
-            Err(Refused::Unmet(unmet)) if !unmet.contains(&Require::BlobLinked(*digest)) => {
-                let manifests =
-                    permitted.parts.manifests.manifests_naming(repository, digest, NAMED_MAX).await?;
-                Err(Error::BlobNamed { digest: *digest, manifests })
+        let mut manifests = Vec::new();
+        for _ in 0..ATTEMPTS {
+            let requires = vec![Require::BlobLinked(*digest), Require::BlobUnnamed(*digest)];
+            match permitted.commit(requires, vec![Change::UnlinkBlob(*digest)]).await {
+                Ok(_) => return Ok(()),
+                Err(Refused::Unmet(unmet)) if !unmet.contains(&Require::BlobLinked(*digest)) => {}
+                Err(refused) => return Err(refused.or(Error::BlobUnknown { digest: *digest })),
             }
-            Err(refused) => Err(refused.or(Error::BlobUnknown { digest: *digest })),
+            manifests = permitted.parts.manifests.manifests_naming(repository, digest, NAMED_MAX).await?;
+            // None by now: nothing is in the way any more.
+            if !manifests.is_empty() {
+                break;
+            }
         }
+        Err(Error::BlobNamed { digest: *digest, manifests })
     }
 }
 
-/// How often a removal is tried against others who set tags meanwhile.
+/// How often a removal is tried against others who change what is in its way meanwhile.
 const ATTEMPTS: u32 = 8;
 
 /// How many manifests an error names.

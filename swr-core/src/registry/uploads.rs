@@ -147,6 +147,8 @@ impl Permitted<'_> {
         match self.parts.uploads.append(&upload.id, offset, body, self.now()).await {
             Ok(offset) => Ok(offset),
             Err(AppendError::Unknown) => Err(Error::UploadUnknown),
+            // The place was right: somebody else is at it.
+            Err(AppendError::Offset { offset: stands }) if stands == offset => Err(Error::UploadBusy),
             Err(AppendError::Offset { offset }) => Err(Error::UploadOffset { offset }),
             Err(AppendError::Body { error: error @ BodyError::TooLong { .. }, .. }) => {
                 // What is here can never become a blob, and may be large.

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+use futures_util::FutureExt;
 use swr_core::Error;
-use swr_core::caller::{Caller, Origin, Task};
+use swr_core::caller::{Actor, Caller, Origin, Task};
+use swr_core::commit::{Change, Commit, CommitError};
 use swr_core::digest::Algorithm;
 use swr_core::ports::{Authorizer, BlobStore, Lease, ManifestStore, UploadStore, WithBytes};
 use swr_core::registry::{Limits, Precondition};
+use swr_core::testing::minute;
 use swr_core::testing::sample_images::{SampleBlob, SampleManifest};
 
-use crate::scene::{Scene, chunked, repository, tag};
+use crate::scene::{Scene, chunked, repository, tag, tagged, user};
 use crate::stepping::Plan;
 
 async fn collect(scene: &Scene) -> swr_core::registry::Collected {
@@ -47,7 +50,7 @@ async fn a_push_has_the_whole_hold_to_bring_its_manifest() {
     scene.push_blobs("o/app", &image).await;
     scene.pass(TimeDelta::hours(23));
     collect(&scene).await;
-    scene.ada().push_manifest(&repository("o/app"), crate::scene::tagged("v1", &image)).await.unwrap();
+    scene.ada().push_manifest(&repository("o/app"), tagged("v1", &image)).await.unwrap();
     scene.pass(TimeDelta::days(100));
     collect(&scene).await;
     for blob in image.blobs() {
@@ -193,9 +196,37 @@ async fn what_cannot_be_deleted_is_left_for_the_next_round_and_stops_nothing() {
 }
 
 #[tokio::test]
+async fn garbage_waits_for_those_who_may_still_read_it() {
+    let scene = Scene::new();
+    scene.steps.hold_readers(std::time::Duration::from_secs(3600));
+    let blob = SampleBlob::new("content");
+    scene.push_blob("o/app", &blob).await;
+    scene.ada().unlink_blob(&repository("o/app"), &blob.digest).await.unwrap();
+    assert_eq!(collect(&scene).await.discarded, 1);
+    scene.pass(TimeDelta::minutes(59));
+    assert_eq!(collect(&scene).await.deleted, 0);
+    scene.pass(TimeDelta::minutes(1));
+    assert_eq!(collect(&scene).await.deleted, 1);
+    // A hold beyond all time is one for ever, and no failure.
+    scene.steps.hold_readers(std::time::Duration::MAX);
+    assert_eq!(collect(&scene).await.deleted, 0);
+}
+
+#[tokio::test]
+async fn what_collection_lets_go_of_wakes_whoever_listens() {
+    let scene = Scene::new();
+    scene.push_blob("o/app", &SampleBlob::new("content")).await;
+    let mut committed = scene.registry.committed();
+    assert!(committed.changed().now_or_never().is_none());
+    scene.pass(TimeDelta::days(2));
+    collect(&scene).await;
+    assert!(committed.changed().now_or_never().is_some());
+}
+
+#[tokio::test]
 async fn one_collects_at_a_time() {
     let scene = Scene::new();
-    let now = swr_core::testing::minute(0);
+    let now = minute(0);
     let lease = Lease { name: "collection", holder: "a backup", now, until: now + TimeDelta::hours(1) };
     let fence = scene.manifests.inner().lease(&lease).await.unwrap().unwrap();
     assert_eq!(scene.caretaker().collect().await.unwrap(), None);
@@ -247,14 +278,23 @@ async fn a_location_stays_spent_for_as_long_as_a_commit_could_name_it() {
         scene.pass(TimeDelta::days(1));
     }
     assert_eq!(scene.blobs.inner().stat(&stored.location).await.unwrap(), None);
-    let late = swr_core::commit::Commit {
+    let late = Commit {
         repository: to,
-        actor: swr_core::caller::Actor::Caller(crate::scene::user("ada")),
+        actor: Actor::Caller(user("ada")),
         origin: Origin::default(),
-        at: swr_core::testing::minute(0),
+        at: minute(0),
         requires: Vec::new(),
-        changes: vec![swr_core::commit::Change::LinkStored(stored)],
+        changes: vec![Change::LinkStored(stored)],
     };
-    let refused = scene.manifests.inner().commit(late).await;
-    assert!(matches!(refused, Err(swr_core::commit::CommitError::BytesGone(_))), "{refused:?}");
+    let refused = scene.manifests.inner().commit(late.clone()).await;
+    assert!(matches!(refused, Err(CommitError::BytesGone(_))), "{refused:?}");
+
+    scene.pass(TimeDelta::days(4));
+    collect(&scene).await;
+    let refused = scene.manifests.inner().commit(late.clone()).await;
+    assert!(matches!(refused, Err(CommitError::BytesGone(_))), "not forgotten yet: {refused:?}");
+    // A request that is as old as that has long ended.
+    scene.pass(TimeDelta::days(2));
+    collect(&scene).await;
+    scene.manifests.inner().commit(late).await.unwrap();
 }

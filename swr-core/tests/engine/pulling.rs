@@ -233,6 +233,20 @@ async fn reading_goes_on_when_there_is_no_room_to_write() {
 }
 
 #[tokio::test]
+async fn a_manifest_at_hand_is_served_though_it_cannot_be_kept_and_not_promised() {
+    let scene = Scene::new();
+    let (old, new) = (SampleManifest::image("old"), SampleManifest::image("new"));
+    scene.push("o/app", "v1", &old).await;
+    scene.push("o/app", "v1", &new).await;
+    scene.pass(TimeDelta::days(6));
+    scene.steps.plan(Plan::Failing("commit"));
+    let old = Reference::Digest(old.digest());
+    scene.ada().pull_manifest(&repository("o/app"), &old).await.unwrap();
+    let error = scene.ada().stat_manifest(&repository("o/app"), &old).await.unwrap_err();
+    assert!(matches!(error, Error::Store(_)), "{error:?}");
+}
+
+#[tokio::test]
 async fn pulls_are_counted_and_written_in_one_go() {
     let scene = Scene::new();
     let image = SampleManifest::image("app");

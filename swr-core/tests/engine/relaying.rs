@@ -1,16 +1,19 @@
 //! What happened, told.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use async_trait::async_trait;
 use chrono::TimeDelta;
-use swr_core::event::EventSeq;
-use swr_core::ports::{Lease, ManifestStore};
+use swr_core::event::{EventSeq, RecordedEvent};
+use swr_core::ports::{Clock, DeliveryError, EventSink, Lease, ManifestStore, StoreErrorKind};
 use swr_core::registry::{Left, Relay};
-use swr_core::testing::RecordingSink;
 use swr_core::testing::sample_images::{SampleBlob, SampleManifest};
+use swr_core::testing::{ManualClock, RecordingSink};
+use swr_storage::memory::MemoryManifests;
 
 use crate::scene::Scene;
-use crate::stepping::Plan;
+use crate::stepping::{Plan, Stepping};
 
 fn relay(scene: &Scene, sink: &Arc<RecordingSink>) -> Relay {
     Relay::new(scene.registry.clone(), Arc::clone(sink) as _)
@@ -114,4 +117,56 @@ async fn one_carries_to_a_sink_at_a_time() {
     scene.pass(TimeDelta::minutes(6));
     relay.carry().await.unwrap();
     assert!(told(&scene, &sink).await);
+}
+
+/// Takes minutes for each event, after each of which another process asks for the lease.
+#[derive(Debug)]
+struct SlowSink {
+    clock: Arc<ManualClock>,
+    manifests: Arc<Stepping<MemoryManifests>>,
+    minutes: i64,
+    /// How often the other process got it.
+    lost: AtomicU32,
+}
+
+#[async_trait]
+impl EventSink for SlowSink {
+    fn name(&self) -> &str {
+        "slow"
+    }
+
+    async fn deliver(&self, _: &RecordedEvent) -> Result<(), DeliveryError> {
+        self.clock.advance(TimeDelta::minutes(self.minutes));
+        let now = self.clock.now();
+        let lease =
+            Lease { name: "relay/slow", holder: "elsewhere", now, until: now + TimeDelta::minutes(5) };
+        if self.manifests.inner().lease(&lease).await.map_err(DeliveryError::new)?.is_some() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_sink_may_take_its_time_and_whoever_takes_too_much_loses_its_place() {
+    for (minutes, lost) in [(3, 0), (6, 1)] {
+        let scene = Scene::new();
+        scene.push("o/app", "v1", &SampleManifest::image("app")).await;
+        let sink = Arc::new(SlowSink {
+            clock: Arc::clone(&scene.clock),
+            manifests: Arc::clone(&scene.manifests),
+            minutes,
+            lost: AtomicU32::new(0),
+        });
+        let carried = Relay::new(scene.registry.clone(), Arc::clone(&sink) as _).carry().await;
+        assert_eq!(sink.lost.load(Ordering::Relaxed), lost);
+        let cursor = scene.manifests.inner().cursor("slow").await.unwrap();
+        match carried {
+            Ok(carried) => assert!(lost == 0 && carried.delivered == 5 && cursor > EventSeq::START),
+            // Who has the place by now is told those events again.
+            Err(error) => {
+                assert!(lost == 1 && error.kind() == StoreErrorKind::Fenced && cursor == EventSeq::START)
+            }
+        }
+    }
 }

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -57,12 +58,19 @@ pub(crate) struct Steps(Mutex<State>);
 struct State {
     plan: Plan,
     calls: u32,
+    reader_hold: Duration,
 }
 
 impl Steps {
     /// What happens from now on, counted from here.
     pub(crate) fn plan(&self, plan: Plan) {
-        *self.0.lock().unwrap() = State { plan, calls: 0 };
+        let mut state = self.0.lock().unwrap();
+        (state.plan, state.calls) = (plan, 0);
+    }
+
+    /// How long blobs wait for their readers.
+    pub(crate) fn hold_readers(&self, reader_hold: Duration) {
+        self.0.lock().unwrap().reader_hold = reader_hold;
     }
 
     /// How many calls were made since the plan.
@@ -190,8 +198,8 @@ impl<S: BlobStore> BlobStore for Stepping<S> {
         step!(self.direct_url(at))
     }
 
-    fn reader_hold(&self) -> std::time::Duration {
-        self.store.reader_hold()
+    fn reader_hold(&self) -> Duration {
+        self.steps.0.lock().unwrap().reader_hold
     }
 }
 
