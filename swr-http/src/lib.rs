@@ -1,1 +1,37 @@
+#![doc = include_str!("../README.md")]
 
+mod accept;
+mod authenticate;
+mod base;
+mod blobs;
+mod body;
+mod catalogue;
+mod condition;
+pub mod content_range;
+pub mod endpoint;
+mod error_response;
+mod exchange;
+mod headers;
+mod manifests;
+mod observe;
+mod paging;
+mod referrers;
+#[cfg(feature = "axum")]
+mod router;
+#[cfg(feature = "serve")]
+pub mod serve;
+mod service;
+mod source;
+mod tags;
+mod uploads;
+
+pub use body::{Patience, ResponseBody};
+pub use endpoint::Endpoint;
+pub use observe::{RequestObserver, RequestReport};
+pub use paging::PageQuery;
+#[cfg(feature = "axum")]
+pub use router::router;
+#[cfg(feature = "serve")]
+pub use serve::{ServeOptions, Tls, serve, serve_until};
+pub use service::{MountPoint, MountPointError, RegistryService, ServiceOptions, WarningSource};
+pub use source::{Network, NetworkError, PeerAddress, RequestId};

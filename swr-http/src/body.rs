@@ -1,0 +1,356 @@
+//! Bodies: what a client sends as a [`ByteStream`], and what it is sent.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, Stream, StreamExt as _};
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
+use tokio::time::{Instant, Sleep};
+use tracing::error;
+
+use swr_core::stream::{BodyError, ByteStream};
+
+use crate::error_response::Chain;
+use crate::observe::Observation;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How slow a sender may be: at least so many bytes within each such time of waiting for it. The time that
+/// passes while nobody waits for it, because a store is slow, does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a host writes it")]
+pub struct Patience {
+    /// How long is waited.
+    pub within: Duration,
+    /// For how many bytes, or for the end.
+    pub bytes_min: u64,
+}
+
+/// The body of a request before anybody has begun to read it.
+pub(crate) struct RequestBody {
+    frames: UnsyncBoxBody<Bytes, BoxError>,
+    declared: Option<u64>,
+    patience: Option<Patience>,
+    progress: Arc<Progress>,
+}
+
+impl RequestBody {
+    pub(crate) fn new<B>(
+        body: B,
+        headers: &HeaderMap,
+        patience: Option<Patience>,
+        progress: Arc<Progress>,
+    ) -> Self
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let said = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        let declared = said.or_else(|| body.size_hint().exact());
+        Self { frames: body.map_err(Into::into).boxed_unsync(), declared, patience, progress }
+    }
+
+    /// Its length, where that is known before.
+    pub(crate) fn declared(&self) -> Option<u64> {
+        self.declared
+    }
+
+    /// The body as the engine takes it: one that ends before its declared length, or goes on after it, ends in
+    /// an error.
+    pub(crate) fn into_stream(self) -> ByteStream {
+        let Self { frames, declared, patience, progress } = self;
+        let waiting = patience.map(Waiting::new);
+        let incoming = Incoming { frames, declared, received: 0, waiting, progress, ended: false };
+        ByteStream::new(incoming.boxed(), declared)
+    }
+
+    /// As [`Self::into_stream`], of a body that says elsewhere how long it is.
+    pub(crate) fn into_stream_of(self, length: u64) -> ByteStream {
+        Self { declared: Some(length), ..self }.into_stream()
+    }
+}
+
+/// How far the body of a request has been read, and who is waited for. Shared with whoever must not wait for a
+/// store for ever.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    bytes: AtomicU64,
+    for_client: AtomicBool,
+}
+
+impl Progress {
+    /// The bytes that were read.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether more of the body was asked for, and the client has not sent it.
+    pub(crate) fn waits_for_client(&self) -> bool {
+        self.for_client.load(Ordering::Relaxed)
+    }
+}
+
+struct Incoming {
+    frames: UnsyncBoxBody<Bytes, BoxError>,
+    declared: Option<u64>,
+    received: u64,
+    waiting: Option<Waiting>,
+    progress: Arc<Progress>,
+    ended: bool,
+}
+
+impl Stream for Incoming {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if this.ended {
+            return Poll::Ready(None);
+        }
+        let next = this.poll_data(cx);
+        this.progress.for_client.store(next.is_pending(), Ordering::Relaxed);
+        let next = ready!(next);
+        match &next {
+            Some(Ok(chunk)) => {
+                this.progress.bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+            }
+            _ => this.ended = true,
+        }
+        Poll::Ready(next)
+    }
+}
+
+impl Incoming {
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        loop {
+            let Poll::Ready(frame) = Pin::new(&mut self.frames).poll_frame(cx) else {
+                return match &mut self.waiting {
+                    Some(waiting) => waiting.poll_elapsed(cx).map(|()| Some(Err(BodyError::Stalled))),
+                    None => Poll::Pending,
+                };
+            };
+            let chunk = match frame {
+                None => {
+                    return Poll::Ready(match self.declared {
+                        Some(declared) if self.received < declared => {
+                            Some(Err(BodyError::Length { declared }))
+                        }
+                        _ => None,
+                    });
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(BodyError::Interrupted(error)))),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(chunk) if !chunk.is_empty() => chunk,
+                    // Trailers, and frames of nothing.
+                    _ => continue,
+                },
+            };
+            let length = chunk.len() as u64;
+            if let Some(declared) = self.declared.filter(|declared| length > declared - self.received) {
+                return Poll::Ready(Some(Err(BodyError::Length { declared })));
+            }
+            self.received += length;
+            if let Some(waiting) = &mut self.waiting {
+                waiting.received(length);
+            }
+            return Poll::Ready(Some(Ok(chunk)));
+        }
+    }
+}
+
+/// Counts the time that is spent on waiting.
+struct Waiting {
+    patience: Patience,
+    left: Duration,
+    bytes: u64,
+    since: Option<Instant>,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Waiting {
+    fn new(patience: Patience) -> Self {
+        Self { patience, left: patience.within, bytes: 0, since: None, sleep: None }
+    }
+
+    /// Something came.
+    fn received(&mut self, bytes: u64) {
+        if let Some(since) = self.since.take() {
+            self.left = self.left.saturating_sub(since.elapsed());
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes >= self.patience.bytes_min {
+            self.bytes = 0;
+            self.left = self.patience.within;
+        }
+    }
+
+    /// Nothing came: ready when it has been too long.
+    fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.since.is_none() {
+            let now = Instant::now();
+            self.since = Some(now);
+            let until = now + self.left;
+            match &mut self.sleep {
+                Some(sleep) => sleep.as_mut().reset(until),
+                None => self.sleep = Some(Box::pin(tokio::time::sleep_until(until))),
+            }
+        }
+        match &mut self.sleep {
+            Some(sleep) => sleep.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// The body of a response: nothing, some bytes, or parts of a blob as they come out of a store. Its length is
+/// always known before.
+///
+/// A store that fails midway, or falls silent for longer than the host waits, ends it in an error, on which a
+/// server cuts the connection: what was sent is never taken for the whole.
+pub struct ResponseBody {
+    segments: VecDeque<Segment>,
+    left: u64,
+    waiting: Option<Waiting>,
+    observation: Option<Observation>,
+}
+
+enum Segment {
+    Bytes(Bytes),
+    Stream { chunks: BoxStream<'static, Result<Bytes, BodyError>>, left: u64 },
+}
+
+impl ResponseBody {
+    pub(crate) fn empty() -> Self {
+        Self { segments: VecDeque::new(), left: 0, waiting: None, observation: None }
+    }
+
+    /// Adds some bytes.
+    pub(crate) fn bytes(mut self, bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        if !bytes.is_empty() {
+            self.left += bytes.len() as u64;
+            self.segments.push_back(Segment::Bytes(bytes));
+        }
+        self
+    }
+
+    /// Adds so many bytes out of a store.
+    pub(crate) fn stream(mut self, stream: ByteStream, length: u64) -> Self {
+        if length > 0 {
+            self.left += length;
+            self.segments.push_back(Segment::Stream { chunks: stream.into_chunks(), left: length });
+        }
+        self
+    }
+
+    /// Waits no longer than this for a store's next bytes.
+    pub(crate) fn within(mut self, within: Option<Duration>) -> Self {
+        self.waiting = within.map(|within| Waiting::new(Patience { within, bytes_min: 1 }));
+        self
+    }
+
+    pub(crate) fn observed(mut self, observation: Observation) -> Self {
+        self.observation = Some(observation);
+        self
+    }
+
+    /// How many bytes are yet to come.
+    pub(crate) fn length(&self) -> u64 {
+        self.left
+    }
+
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        loop {
+            let (chunks, left) = match self.segments.front_mut() {
+                None => return Poll::Ready(None),
+                Some(Segment::Bytes(bytes)) => {
+                    let bytes = std::mem::take(bytes);
+                    self.segments.pop_front();
+                    return Poll::Ready(Some(Ok(bytes)));
+                }
+                Some(Segment::Stream { chunks, left }) => (chunks, left),
+            };
+            let Poll::Ready(next) = chunks.poll_next_unpin(cx) else {
+                return match &mut self.waiting {
+                    Some(waiting) => waiting.poll_elapsed(cx).map(|()| Some(Err(BodyError::Stalled))),
+                    None => Poll::Pending,
+                };
+            };
+            let chunk = match next {
+                Some(Ok(chunk)) if chunk.len() as u64 <= *left => chunk,
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Ok(_)) | None => return Poll::Ready(Some(Err(BodyError::Length { declared: *left }))),
+            };
+            if let Some(waiting) = &mut self.waiting {
+                waiting.received(chunk.len() as u64);
+            }
+            *left -= chunk.len() as u64;
+            if *left == 0 {
+                self.segments.pop_front();
+            }
+            if !chunk.is_empty() {
+                return Poll::Ready(Some(Ok(chunk)));
+            }
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let next = ready!(this.poll_data(cx));
+        Poll::Ready(next.map(|next| match next {
+            Ok(bytes) => {
+                this.left -= bytes.len() as u64;
+                if let Some(observation) = &mut this.observation {
+                    observation.sent(bytes.len() as u64);
+                }
+                Ok(Frame::data(bytes))
+            }
+            Err(error) => {
+                error!(error = %Chain(&error), left = this.left, "a response was cut off");
+                this.segments.clear();
+                Err(error)
+            }
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        if let Some(observation) = self.observation.take() {
+            observation.end(self.left == 0);
+        }
+    }
+}
+
+impl fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseBody").field("left", &self.left).finish_non_exhaustive()
+    }
+}

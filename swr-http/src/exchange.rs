@@ -1,0 +1,94 @@
+//! One request on its way through the door.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+
+use http::header::{CONTENT_TYPE, LOCATION};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use serde::Serialize;
+
+use swr_core::digest::Digest;
+use swr_core::registry::Limits;
+use swr_core::{Access, Error, RepositoryName};
+
+use crate::body::{Progress, ResponseBody};
+use crate::error_response::Failure;
+use crate::headers::{self, DOCKER_CONTENT_DIGEST};
+use crate::service::ServiceOptions;
+
+/// What every endpoint needs of a request.
+pub(crate) struct Exchange<'a> {
+    pub(crate) access: Access<'a>,
+    pub(crate) limits: &'a Limits,
+    pub(crate) options: &'a ServiceOptions,
+    /// Where clients find the protocol: `/v2`, and what the host has put in front of it.
+    pub(crate) base: &'a str,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) is_head: bool,
+    pub(crate) progress: Arc<Progress>,
+}
+
+/// What an endpoint makes of a request.
+pub(crate) type Answer = Result<Response<ResponseBody>, Failure>;
+
+impl Exchange<'_> {
+    /// Waits for the engine where it only asks and writes facts.
+    pub(crate) async fn asked<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
+        Ok(in_time(self.options.answer_within, call).await??)
+    }
+
+    /// Waits for the engine where it takes bytes: as long as they move, or the client is waited for.
+    pub(crate) async fn taken<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
+        let Some(within) = self.options.store_within else { return Ok(call.await?) };
+        let mut call = pin!(call);
+        loop {
+            let before = self.progress.bytes();
+            match tokio::time::timeout(within, call.as_mut()).await {
+                Ok(done) => return Ok(done?),
+                Err(_) if self.progress.waits_for_client() || self.progress.bytes() != before => {}
+                Err(_) => return Err(Failure::TooSlow),
+            }
+        }
+    }
+
+    pub(crate) fn blob_path(&self, repository: &RepositoryName, digest: &Digest) -> String {
+        format!("{}/{repository}/blobs/{digest}", self.base)
+    }
+}
+
+/// Waits no longer than the host wants to.
+pub(crate) async fn in_time<T>(
+    within: Option<std::time::Duration>,
+    call: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    match within {
+        Some(within) => tokio::time::timeout(within, call).await.map_err(|_| Failure::TooSlow),
+        None => Ok(call.await),
+    }
+}
+
+pub(crate) fn response<const N: usize>(
+    status: StatusCode,
+    headers: [(HeaderName, HeaderValue); N],
+    body: ResponseBody,
+) -> Response<ResponseBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().extend(headers);
+    response
+}
+
+/// Something came to be, and is to be found there.
+pub(crate) fn created(location: String, digest: &Digest) -> Response<ResponseBody> {
+    let headers =
+        [(LOCATION, headers::value(location)), (DOCKER_CONTENT_DIGEST, headers::value(digest.to_string()))];
+    response(StatusCode::CREATED, headers, ResponseBody::empty())
+}
+
+/// A document that is made here. Serialising plain values does not fail.
+pub(crate) fn json(media_type: &'static str, document: &impl Serialize) -> Response<ResponseBody> {
+    let body = serde_json::to_vec(document).unwrap_or_default();
+    let headers = [(CONTENT_TYPE, HeaderValue::from_static(media_type))];
+    response(StatusCode::OK, headers, ResponseBody::empty().bytes(body))
+}

@@ -1,0 +1,55 @@
+//! The protocol's headers: names, and how their values are written.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use swr_core::Error;
+use swr_core::digest::Digest;
+
+/// The digest of what is sent or was taken.
+pub(crate) const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+/// Says that this is a registry.
+pub(crate) const DOCKER_DISTRIBUTION_API_VERSION: HeaderName =
+    HeaderName::from_static("docker-distribution-api-version");
+/// The id of an upload.
+pub(crate) const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
+/// The smallest chunk that is asked for.
+pub(crate) const OCI_CHUNK_MIN_LENGTH: HeaderName = HeaderName::from_static("oci-chunk-min-length");
+/// The filters that a list was made with.
+pub(crate) const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
+/// The manifest that a pushed one refers to.
+pub(crate) const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+/// The tags that a pushed manifest was given.
+pub(crate) const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
+
+/// A value out of text that this crate writes: printable ASCII. What is not would be left empty.
+pub(crate) fn value(text: impl Into<String>) -> HeaderValue {
+    HeaderValue::try_from(text.into()).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// The entity tag of content with this digest: a strong one, since the bytes are always the same.
+pub(crate) fn entity_tag(digest: &Digest) -> HeaderValue {
+    value(format!("\"{digest}\""))
+}
+
+/// The bytes of an upload that are here, as `Range` has them. Of none it has no form; `0-0` is what clients
+/// know.
+pub(crate) fn upload_range(offset: u64) -> HeaderValue {
+    value(format!("0-{}", offset.saturating_sub(1)))
+}
+
+/// Every line of a header as one list, as if they had been sent in one line. `None` without any; what is not
+/// ASCII is left out.
+pub(crate) fn list(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let lines: Vec<&str> = headers.get_all(name).iter().filter_map(|line| line.to_str().ok()).collect();
+    headers.contains_key(name).then(|| lines.join(","))
+}
+
+/// Refuses a body that is anything but itself: what has a digest is taken as it is, or not at all.
+pub(crate) fn refuse_encoded(headers: &HeaderMap) -> Result<(), Error> {
+    match list(headers, &http::header::CONTENT_ENCODING) {
+        Some(encoding) if !encoding.trim().eq_ignore_ascii_case("identity") => {
+            Err(Error::EncodingUnsupported { encoding: encoding.chars().take(160).collect() })
+        }
+        _ => Ok(()),
+    }
+}
