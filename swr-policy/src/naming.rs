@@ -15,14 +15,12 @@ pub trait NamingPolicy: Debug + Send + Sync + 'static {
     fn admit_repository(&self, name: &RepositoryName) -> Result<(), NamingRefusal>;
 
     /// Whether a tag of this name may be made. The grammar of tags is enough for most.
-    fn admit_tag(&self, tag: &Tag) -> Result<(), NamingRefusal> {
-        let _ = tag;
+    fn admit_tag(&self, _: &Tag) -> Result<(), NamingRefusal> {
         Ok(())
     }
 
     /// Whether an organisation of this name may be made. A registry without organisations never asks.
-    fn admit_organisation(&self, name: &OrganisationName) -> Result<(), NamingRefusal> {
-        let _ = name;
+    fn admit_organisation(&self, _: &OrganisationName) -> Result<(), NamingRefusal> {
         Ok(())
     }
 }

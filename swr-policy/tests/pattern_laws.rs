@@ -206,6 +206,14 @@ fn a_text_is_printed_with_its_syntax_only_where_it_must_be() {
 }
 
 #[test]
+fn patterns_are_equal_when_syntax_and_text_are() {
+    let glob = Pattern::glob("v2").unwrap();
+    assert_eq!(glob, Pattern::parse("v2").unwrap());
+    assert_ne!(glob, Pattern::glob("v1").unwrap());
+    assert_ne!(glob, Pattern::regex("v2").unwrap());
+}
+
+#[test]
 fn a_refusal_says_where_and_why() {
     let cases = [
         ("", "invalid glob \"\": it may not be empty (byte 0)"),
