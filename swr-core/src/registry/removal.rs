@@ -30,9 +30,6 @@ impl Access<'_> {
         if !permitted.fixed_among(tags).await?.is_empty() {
             return Err(Error::TagImmutable { tag: tag.clone() });
         }
-        if precondition == Precondition::Absent {
-            return Err(Error::PreconditionFailed);
-        }
         let mut requires = permitted.expected(&reference, &precondition).await?;
         requires.push(Require::TagSet(tag.clone()));
         let removed = permitted.commit(requires, vec![Change::RemoveTag(tag.clone())]).await;

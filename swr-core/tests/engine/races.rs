@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use chrono::TimeDelta;
 use swr_core::digest::Algorithm;
+use swr_core::event::Event;
 use swr_core::registry::{Content, Limits, ManifestPush, Mounted, Precondition};
 use swr_core::testing::sample_images::{SampleBlob, SampleManifest};
 use swr_core::{Access, Error};
@@ -232,6 +233,7 @@ async fn a_blob_that_its_source_loses_is_mounted_before_that_or_not_at_all() {
         let read = scene.read("o/to", &blob.digest).await;
         if mounted.into_inner().unwrap() {
             assert_eq!(read.unwrap(), blob.bytes);
+            assert_eq!(scene.events().await.last(), Some(&Event::BlobUnlinked { digest: blob.digest }));
             before += 1;
         } else {
             assert!(matches!(read, Err(Error::BlobUnknown { .. })), "{read:?}");
@@ -274,5 +276,62 @@ async fn a_reader_gets_all_of_a_blob_or_learns_that_it_is_not_there() {
             ],
         );
         assert_eq!(scene.read("o/app", &blob.digest).await.unwrap(), blob.bytes);
+    }
+}
+
+#[tokio::test]
+async fn a_blob_that_is_asked_for_while_it_is_taken_away_does_not_come_back() {
+    let blob = SampleBlob::new("content");
+    for order in 0..ORDERS {
+        let scene = Scene::new();
+        scene.push_blob("o/app", &blob).await;
+        // Whoever asks now renews what it is told of.
+        scene.pass(TimeDelta::hours(20));
+        race(
+            &scene,
+            order,
+            vec![
+                Box::pin(async {
+                    match scene.bob().stat_blob(&repository("o/app"), &blob.digest).await {
+                        Ok(_) | Err(Error::BlobUnknown { .. }) => {}
+                        Err(error) => panic!("{error:?}"),
+                    }
+                }),
+                Box::pin(async {
+                    scene.ada().unlink_blob(&repository("o/app"), &blob.digest).await.unwrap();
+                }),
+            ],
+        );
+        assert!(matches!(scene.read("o/app", &blob.digest).await, Err(Error::BlobUnknown { .. })));
+        assert_eq!(scene.events().await.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn of_two_who_remove_one_thing_one_does() {
+    let image = SampleManifest::image("app");
+    for order in 0..ORDERS {
+        let scene = Scene::new();
+        let from = repository("o/app");
+        scene.push("o/app", "v1", &image).await;
+        scene.push_blob("o/app", &SampleBlob::new("loose")).await;
+        let removed = Mutex::new([0; 3]);
+        let remove = async || {
+            let (ada, none) = (scene.ada(), Precondition::None);
+            let answers = [
+                ada.unlink_blob(&from, &SampleBlob::new("loose").digest).await,
+                ada.remove_tag(&from, &tag("v1"), none.clone()).await,
+                ada.remove_manifest(&from, &image.digest(), none).await,
+            ];
+            for (removed, answer) in removed.lock().unwrap().iter_mut().zip(answers) {
+                match answer {
+                    Ok(()) => *removed += 1,
+                    Err(Error::ManifestUnknown { .. } | Error::BlobUnknown { .. }) => {}
+                    Err(error) => panic!("{error:?}"),
+                }
+            }
+        };
+        race(&scene, order, vec![Box::pin(remove()), Box::pin(remove())]);
+        assert_eq!(removed.into_inner().unwrap(), [1; 3]);
     }
 }

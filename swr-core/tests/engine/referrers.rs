@@ -4,7 +4,7 @@ use serde_json::json;
 use swr_core::digest::{Algorithm, Digest};
 use swr_core::media_type::MediaType;
 use swr_core::reference::Reference;
-use swr_core::registry::{Limits, ManifestPush, Precondition};
+use swr_core::registry::{ManifestPush, Precondition};
 use swr_core::testing::sample_images::{SampleBlob, SampleManifest};
 
 use crate::scene::{Scene, page, repository, tag};
@@ -24,6 +24,15 @@ async fn list(
 
 /// An index under the fallback tag, as a client keeps it that knows no other way.
 async fn push_fallback(scene: &Scene, under: &str, entries: &[(&SampleManifest, Option<&str>)]) {
+    push_fallback_saying(scene, under, entries, "under the fallback tag").await;
+}
+
+async fn push_fallback_saying(
+    scene: &Scene,
+    under: &str,
+    entries: &[(&SampleManifest, Option<&str>)],
+    saying: &str,
+) {
     let manifests: Vec<_> = entries
         .iter()
         .map(|(manifest, artifact_type)| {
@@ -31,7 +40,7 @@ async fn push_fallback(scene: &Scene, under: &str, entries: &[(&SampleManifest, 
                 "mediaType": manifest.media_type(),
                 "digest": manifest.digest(),
                 "size": manifest.bytes().len(),
-                "annotations": { "listed": "under the fallback tag" },
+                "annotations": { "listed": saying },
             });
             if let Some(artifact_type) = artifact_type {
                 descriptor["artifactType"] = json!(artifact_type);
@@ -153,23 +162,42 @@ async fn a_fallback_tag_that_is_something_else_is_no_list() {
 }
 
 #[tokio::test]
-async fn a_page_of_referrers_is_bounded_in_bytes() {
-    let scene = Scene::with(|builder| builder.limits(Limits::default()));
+async fn a_page_is_bounded_in_bytes_wherever_its_entries_come_from() {
+    let scene = Scene::new();
     let subject = SampleManifest::image("app");
-    let long = "x".repeat(700_000);
+    let artifact = |number: u32| SampleManifest::artifact("application/a", &number.to_string());
     let mut all = Vec::new();
     for number in 0..5 {
-        let referrer = SampleManifest::artifact("application/a", &number.to_string())
-            .referring_to(&subject)
-            .annotated("long", &long);
+        let long = "x".repeat(700_000);
+        let referrer = artifact(number).referring_to(&subject).annotated("long", &long);
         scene.push_untagged("o/app", &referrer).await;
         all.push(referrer.digest());
     }
+    let listed: Vec<_> = (10..40).map(artifact).collect();
+    for manifest in &listed {
+        scene.push_untagged("o/app", manifest).await;
+        all.push(manifest.digest());
+    }
     all.sort();
-    let (first, more) = list(&scene, &subject.digest(), None, None, 100).await;
-    assert_eq!((&first[..], more), (&all[..2], true));
-    let (second, more) = list(&scene, &subject.digest(), None, first.last().copied(), 100).await;
-    assert_eq!((&second[..], more), (&all[2..4], true));
-    let (third, more) = list(&scene, &subject.digest(), None, second.last().copied(), 100).await;
-    assert_eq!((&third[..], more), (&all[4..], false));
+    let long = "y".repeat(100_000);
+    let entries: Vec<_> = listed.iter().map(|manifest| (manifest, None)).collect();
+    push_fallback_saying(&scene, &format!("sha256-{}", subject.digest().hex()), &entries, &long).await;
+
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let listed = scene
+            .ada()
+            .referrers(&repository("o/app"), &subject.digest(), None, &page(after, 100))
+            .await
+            .unwrap();
+        let bytes: usize =
+            listed.entries.iter().flat_map(|it| it.annotations.values()).map(String::len).sum();
+        assert!(bytes <= 2 << 20, "{bytes}");
+        found.extend(listed.entries.into_iter().map(|descriptor| descriptor.digest));
+        after = found.last().copied();
+        if !listed.more {
+            break;
+        }
+    }
+    assert_eq!(found, all);
 }

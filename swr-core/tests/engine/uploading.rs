@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use chrono::TimeDelta;
+use swr_core::caller::Task;
 use swr_core::digest::Algorithm;
 use swr_core::registry::Limits;
 use swr_core::stream::ByteStream;
@@ -167,6 +168,41 @@ async fn the_end_of_an_upload_may_be_asked_for_again() {
     // Whoever may not read the blob does not learn that it is there.
     scene.rules.deny(crate::scene::user("ada"), swr_core::ports::Action::Pull, "o/app");
     assert!(matches!(ada.finish_upload(&to, &id, &blob.digest).await, Err(Error::UploadUnknown)));
+}
+
+#[tokio::test]
+async fn whoever_asks_again_may_rely_on_the_answer_as_on_the_first() {
+    let scene = Scene::new();
+    let (ada, to) = (scene.ada(), repository("o/app"));
+    let blob = SampleBlob::new("content");
+    let id = ada.begin_upload(&to, Algorithm::Sha256).await.unwrap().id;
+    ada.append_upload(&to, &id, None, blob.bytes.clone().into()).await.unwrap();
+    for _ in 0..3 {
+        ada.finish_upload(&to, &id, &blob.digest).await.unwrap();
+        scene.pass(TimeDelta::hours(13));
+        scene.caretaker().collect().await.unwrap().unwrap();
+    }
+    assert_eq!(scene.read("o/app", &blob.digest).await.unwrap(), blob.bytes);
+}
+
+#[tokio::test]
+async fn an_upload_whose_content_was_collected_is_unknown_and_gone() {
+    let scene = Scene::new();
+    let (ada, to) = (scene.ada(), repository("o/app"));
+    let blob = SampleBlob::new("content");
+    let id = ada.begin_upload(&to, Algorithm::Sha256).await.unwrap().id;
+    ada.append_upload(&to, &id, None, blob.bytes.clone().into()).await.unwrap();
+    scene.steps.plan(Plan::Failing("commit"));
+    ada.finish_upload(&to, &id, &blob.digest).await.unwrap_err();
+    // The sweep lists its content as garbage, and stops before it forgets the upload.
+    scene.pass(TimeDelta::hours(25));
+    scene.steps.plan(Plan::Failing("forget"));
+    let swept = scene.registry.caretaker(Task::UploadSweep).sweep_uploads().await.unwrap().unwrap();
+    assert_eq!((swept.forgotten, swept.left), (0, 1));
+    scene.steps.plan(Plan::Plain);
+    let error = ada.finish_upload(&to, &id, &blob.digest).await.unwrap_err();
+    assert!(matches!(error, Error::UploadUnknown), "{error:?}");
+    assert_eq!(scene.uploads().await, 0);
 }
 
 #[tokio::test]
