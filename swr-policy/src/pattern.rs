@@ -305,11 +305,11 @@ fn glob_program(glob: &str) -> Result<String, Defect> {
         match character {
             ' ' if after_comma => continue,
             '*' => {
-                let mut stars = 1;
+                let mut run = "[^/]*";
                 while characters.next_if(|&(_, next)| next == '*').is_some() {
-                    stars += 1;
+                    run = "(?s:.)*";
                 }
-                program.push_str(if stars == 1 { "[^/]*" } else { "(?s:.)*" });
+                program.push_str(run);
             }
             '?' => program.push_str("[^/]"),
             '{' if open.len() == Pattern::NESTING_MAX => {

@@ -98,7 +98,7 @@ impl SelectorSet {
 const PATTERNS_TOGETHER: usize = 256;
 
 /// What one program may remember of its states, in bytes.
-const STATES_BYTES_MAX: usize = 1 << 20;
+const STATES_BYTES_MAX: usize = 1_048_576;
 
 impl PatternSet {
     fn new(programs: &[(&str, Vec<usize>)]) -> Self {
