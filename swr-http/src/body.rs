@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future as _;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -37,9 +37,11 @@ pub struct Patience {
     pub bytes_min: u64,
 }
 
+type Frames = UnsyncBoxBody<Bytes, BoxError>;
+
 /// The body of a request before anybody has begun to read it.
 pub(crate) struct RequestBody {
-    frames: UnsyncBoxBody<Bytes, BoxError>,
+    frames: Option<Frames>,
     declared: Option<u64>,
     patience: Option<Patience>,
     progress: Arc<Progress>,
@@ -58,7 +60,7 @@ impl RequestBody {
     {
         let said = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let declared = said.or_else(|| body.size_hint().exact());
-        Self { frames: body.map_err(Into::into).boxed_unsync(), declared, patience, progress }
+        Self { frames: Some(body.map_err(Into::into).boxed_unsync()), declared, patience, progress }
     }
 
     /// Its length, where that is known before.
@@ -69,24 +71,36 @@ impl RequestBody {
     /// The body as the engine takes it: one that ends before its declared length, or goes on after it, ends in
     /// an error.
     pub(crate) fn into_stream(self) -> ByteStream {
-        let Self { frames, declared, patience, progress } = self;
-        let waiting = patience.map(Waiting::new);
-        let incoming = Incoming { frames, declared, received: 0, waiting, progress, ended: false };
-        ByteStream::new(incoming.boxed(), declared)
+        let length = self.declared;
+        self.into_stream_of(length)
     }
 
     /// As [`Self::into_stream`], of a body that says elsewhere how long it is.
-    pub(crate) fn into_stream_of(self, length: u64) -> ByteStream {
-        Self { declared: Some(length), ..self }.into_stream()
+    pub(crate) fn into_stream_of(mut self, declared: Option<u64>) -> ByteStream {
+        let incoming = Incoming {
+            frames: self.frames.take(),
+            declared,
+            received: 0,
+            waiting: self.patience.map(Waiting::new),
+            progress: Arc::clone(&self.progress),
+        };
+        ByteStream::new(incoming.boxed(), declared)
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        self.progress.leave(self.frames.take());
     }
 }
 
 /// How far the body of a request has been read, and who is waited for. Shared with whoever must not wait for a
-/// store for ever.
-#[derive(Debug, Default)]
+/// store for ever, and with whoever answers before all of it was read.
+#[derive(Default)]
 pub(crate) struct Progress {
     bytes: AtomicU64,
     for_client: AtomicBool,
+    left: Mutex<Option<Frames>>,
 }
 
 impl Progress {
@@ -99,15 +113,53 @@ impl Progress {
     pub(crate) fn waits_for_client(&self) -> bool {
         self.for_client.load(Ordering::Relaxed)
     }
+
+    /// Keeps what nobody is going to read.
+    fn leave(&self, frames: Option<Frames>) {
+        if let Some(frames) = frames.filter(|frames| !frames.is_end_stream()) {
+            *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(frames);
+        }
+    }
+
+    /// What nobody has read, once the body is given up.
+    pub(crate) fn left(&self) -> Option<Frames> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
+/// Reads what nobody wants, so that the connection can carry another request. Says whether that was all of it:
+/// it is given up where it is large, or slow to come.
+pub(crate) async fn discard(mut frames: Frames) -> bool {
+    if frames.size_hint().lower() > DISCARD_BYTES_MAX {
+        return false;
+    }
+    let discarded = async {
+        let mut left = DISCARD_BYTES_MAX;
+        loop {
+            match frames.frame().await {
+                None => return true,
+                Some(Err(_)) => return false,
+                Some(Ok(frame)) => {
+                    let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                    let Some(rest) = left.checked_sub(length) else { return false };
+                    left = rest;
+                }
+            }
+        }
+    };
+    tokio::time::timeout(DISCARD_WITHIN, discarded).await.unwrap_or(false)
+}
+
+const DISCARD_BYTES_MAX: u64 = 256 << 10;
+const DISCARD_WITHIN: Duration = Duration::from_secs(1);
+
 struct Incoming {
-    frames: UnsyncBoxBody<Bytes, BoxError>,
+    /// `None` once it has ended, or the client has failed to send it.
+    frames: Option<Frames>,
     declared: Option<u64>,
     received: u64,
     waiting: Option<Waiting>,
     progress: Arc<Progress>,
-    ended: bool,
 }
 
 impl Stream for Incoming {
@@ -115,9 +167,6 @@ impl Stream for Incoming {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        if this.ended {
-            return Poll::Ready(None);
-        }
         let next = this.poll_data(cx);
         this.progress.for_client.store(next.is_pending(), Ordering::Relaxed);
         let next = ready!(next);
@@ -125,7 +174,9 @@ impl Stream for Incoming {
             Some(Ok(chunk)) => {
                 this.progress.bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
             }
-            _ => this.ended = true,
+            // There may be more than was declared.
+            Some(Err(BodyError::Length { .. })) => this.progress.leave(this.frames.take()),
+            Some(Err(_)) | None => this.frames = None,
         }
         Poll::Ready(next)
     }
@@ -133,8 +184,9 @@ impl Stream for Incoming {
 
 impl Incoming {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        let Some(frames) = &mut self.frames else { return Poll::Ready(None) };
         loop {
-            let Poll::Ready(frame) = Pin::new(&mut self.frames).poll_frame(cx) else {
+            let Poll::Ready(frame) = Pin::new(&mut *frames).poll_frame(cx) else {
                 return match &mut self.waiting {
                     Some(waiting) => waiting.poll_elapsed(cx).map(|()| Some(Err(BodyError::Stalled))),
                     None => Poll::Pending,
@@ -166,6 +218,12 @@ impl Incoming {
             }
             return Poll::Ready(Some(Ok(chunk)));
         }
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.progress.leave(self.frames.take());
     }
 }
 

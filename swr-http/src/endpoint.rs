@@ -8,9 +8,9 @@ use swr_core::digest::{Algorithm, Digest};
 use swr_core::error::Need;
 use swr_core::media_type::MediaType;
 use swr_core::ports::Action;
-use swr_core::reference::Reference;
+use swr_core::reference::{Reference, ReferenceError};
 use swr_core::upload::UploadId;
-use swr_core::{Error, RepositoryName, Tag};
+use swr_core::{Error, NameError, RepositoryName, Tag};
 
 use crate::paging::PageQuery;
 
@@ -282,7 +282,15 @@ fn manifest(
     reference: &str,
     query: &Query<'_>,
 ) -> Result<Endpoint, EndpointError> {
-    let reference = || Reference::parse(reference).map_err(Error::from);
+    let reference = || {
+        Reference::parse(reference).map_err(|error| match (error, method) {
+            // What cannot be set is not there: whoever only asks is told no more than that.
+            (ReferenceError::Tag(error), &(Method::GET | Method::HEAD | Method::DELETE)) => {
+                EndpointError::NoSuchTag(error)
+            }
+            (error, _) => EndpointError::Value(error.into()),
+        })
+    };
     match *method {
         Method::GET | Method::HEAD => Ok(Endpoint::PullManifest { repository, reference: reference()? }),
         Method::PUT => {
@@ -451,6 +459,9 @@ pub enum EndpointError {
     /// The percent-encoding of the path or the query is broken, or hides what is no UTF-8.
     #[error("the address is not percent-encoded UTF-8")]
     Encoding,
+    /// The tag is none, and so there is no manifest under it.
+    #[error("no manifest can be called so: {0}")]
+    NoSuchTag(NameError),
     /// A parameter makes no sense.
     #[error("{0}")]
     Query(Cow<'static, str>),
@@ -612,8 +623,8 @@ mod tests {
             (Method::GET, "/a%2Fb/tags/list", NameInvalid),
             (Method::GET, "/a/../b/tags/list", NameInvalid),
             (Method::GET, "/a%00/tags/list", NameInvalid),
-            (Method::GET, "/a/manifests/-v", NameInvalid),
-            (Method::GET, "/a/manifests/", NameInvalid),
+            (Method::PUT, "/a/manifests/-v", NameInvalid),
+            (Method::PUT, "/a/manifests/", NameInvalid),
             (Method::GET, "/a/tags/list?last=-v", NameInvalid),
             (Method::PUT, "/a/manifests/sha256:{hex}?tag=ok&tag=", NameInvalid),
             (Method::POST, "/a/blobs/uploads/?mount=sha256:{hex}&from=B", NameInvalid),
@@ -636,6 +647,10 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_not_there() {
+        for method in [Method::GET, Method::HEAD, Method::DELETE] {
+            let error = parse(method.clone(), "/a/manifests/.invalid").unwrap_err();
+            assert!(matches!(error, EndpointError::NoSuchTag(_)), "{method}: {error}");
+        }
         for address in ["/a", "/a/", "/_catalog/", "/a/tags", "/a/tags/list/", "a", "/a/tags/List"] {
             let error = parse(Method::GET, address).unwrap_err();
             assert!(matches!(error, EndpointError::NoSuchPath), "{address}: {error}");

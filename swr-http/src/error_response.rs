@@ -131,7 +131,7 @@ fn status(failure: &Failure) -> StatusCode {
     match failure {
         Failure::Registry(error) => status_of(error),
         Failure::Endpoint(error) => match error {
-            EndpointError::NoSuchPath => StatusCode::NOT_FOUND,
+            EndpointError::NoSuchPath | EndpointError::NoSuchTag(_) => StatusCode::NOT_FOUND,
             EndpointError::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             EndpointError::Encoding | EndpointError::Query(_) => StatusCode::BAD_REQUEST,
             EndpointError::Value(error) => status_of(error),
@@ -237,6 +237,11 @@ fn entries(failure: &Failure, status: StatusCode) -> Vec<Entry> {
                 error => vec![Entry { code, message: error.to_string(), detail: detail(error) }],
             }
         }
+        Failure::Endpoint(error @ EndpointError::NoSuchTag(name)) => vec![Entry {
+            code: ErrorCode::ManifestUnknown.as_str(),
+            message: error.to_string(),
+            detail: name_detail(name),
+        }],
         Failure::Endpoint(error) => entry(error.to_string(), Value::Null),
         Failure::Condition(error) => entry(error.to_string(), Value::Null),
         Failure::HeadersTooLarge => entry("the headers are too large".to_owned(), Value::Null),

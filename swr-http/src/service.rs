@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, WARNING, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, request};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, WARNING, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, request};
 use http_body::Body;
 use swr_auth::{AuthenticationError, Authenticator, Presented};
 use tower_service::Service;
@@ -20,7 +20,7 @@ use swr_core::caller::Caller;
 use swr_core::{Error, Registry};
 
 use crate::authenticate::{PresentedError, presented};
-use crate::body::{Patience, Progress, RequestBody, ResponseBody};
+use crate::body::{Patience, Progress, RequestBody, ResponseBody, discard};
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::error_response::{Asked, Failure, error_response};
 use crate::exchange::{Answer, Exchange, in_time};
@@ -251,7 +251,7 @@ impl Parts {
                             base: &outside,
                             headers: &head.headers,
                             is_head: head.method == Method::HEAD,
-                            progress,
+                            progress: Arc::clone(&progress),
                         };
                         dispatch(&exchange, &endpoint, body, challenge.is_some()).await
                     }
@@ -263,12 +263,29 @@ impl Parts {
         let asked = Asked { endpoint: endpoint.as_ref(), base: &outside, challenge };
         let mut response = answer.unwrap_or_else(|failure| error_response(failure, asked));
         finish(&mut response, head.method == Method::HEAD, warnings);
+        if !self.is_read(&head, &progress).await {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         Span::current().record("status", response.status().as_u16());
         if let Some(mut observation) = observation {
             observation.answered(response.status());
             response = response.map(|body| body.observed(observation));
         }
         response
+    }
+
+    /// Whether the body of the request has been read to its end, so that the connection can carry another one: a
+    /// client that is not told otherwise takes it for granted. Where there is little left of it, that is read
+    /// now.
+    async fn is_read(&self, head: &request::Parts, progress: &Progress) -> bool {
+        let Some(left) = progress.left() else { return true };
+        if head.version == Version::HTTP_2 {
+            // A stream ends alone.
+            return true;
+        }
+        // Whoever waits for a word before it sends the body is not given it.
+        let is_awaited = head.headers.contains_key(EXPECT) && progress.bytes() == 0;
+        !is_awaited && self.options.patience.is_some() && discard(left).await
     }
 
     fn endpoint(&self, head: &request::Parts) -> Result<Endpoint, EndpointError> {

@@ -79,7 +79,7 @@ async fn append_body(
             if body.declared().is_some_and(|declared| declared != range.length) {
                 return Err(Error::SizeMismatch { declared: range.length }.into());
             }
-            (Some(range.first), body.into_stream_of(range.length))
+            (Some(range.first), body.into_stream_of(Some(range.length)))
         }
     };
     exchange.taken(exchange.access.append_upload(repository, id, offset, body)).await

@@ -187,7 +187,7 @@ async fn end_3_gives_a_manifest_byte_for_byte() {
         ("v2", 404, "MANIFEST_UNKNOWN"),
         (&*other.to_string(), 404, "MANIFEST_UNKNOWN"),
         ("sha256:baddigeststring", 400, "DIGEST_INVALID"),
-        ("-v", 400, "NAME_INVALID"),
+        ("-v", 404, "MANIFEST_UNKNOWN"),
     ] {
         let answer = door.get(&format!("/v2/a/manifests/{reference}")).await;
         assert_eq!((answer.status.as_u16(), &*answer.code()), (status, code), "{reference}");
