@@ -22,6 +22,8 @@ use swr_core::ports::{
 use swr_core::reference::Reference;
 use swr_core::{RepositoryName, Tag};
 
+use crate::page_weight::PageWeight;
+
 /// Names, manifests and events in memory: what every other
 /// [`ManifestStore`] is compared with.
 #[derive(Default)]
@@ -235,17 +237,6 @@ pub(super) fn most(limit: NonZeroU32) -> usize {
     usize::try_from(limit.get()).unwrap_or(usize::MAX)
 }
 
-/// About what a page of referrers may weigh, in bytes.
-const PAGE_BYTES_MAX: usize = 2 << 20;
-
-/// About what a descriptor weighs on the wire, in bytes.
-fn weight(descriptor: &Descriptor) -> usize {
-    let annotations: usize =
-        descriptor.annotations.iter().map(|(key, value)| key.len() + value.len() + 8).sum();
-    let artifact_type = descriptor.artifact_type.as_ref().map_or(0, |of| of.as_str().len());
-    256 + descriptor.media_type.as_str().len() + artifact_type + annotations
-}
-
 #[async_trait]
 impl ManifestStore for MemoryManifests {
     async fn repository(&self, name: &RepositoryName) -> Result<Option<RepositoryId>, StoreError> {
@@ -311,7 +302,7 @@ impl ManifestStore for MemoryManifests {
     ) -> Result<Vec<Descriptor>, StoreError> {
         let tables = self.tables();
         let Some(repository) = tables.named(repository) else { return Ok(Vec::new()) };
-        let mut weighed = 0;
+        let mut weight = PageWeight::default();
         Ok(repository
             .referrers
             .range((Bound::Excluded((*subject, page.after)), Bound::Unbounded))
@@ -319,12 +310,7 @@ impl ManifestStore for MemoryManifests {
             .filter_map(|((_, referrer), ())| repository.manifests.get(referrer.as_ref()?))
             .filter(|referrer| of_type.is_none() || of_type == referrer.record.artifact_type.as_ref())
             .map(|referrer| referrer.record.descriptor())
-            .take_while(|descriptor| {
-                // The first is listed whatever it weighs.
-                let fits = weighed == 0 || weighed + weight(descriptor) <= PAGE_BYTES_MAX;
-                weighed += weight(descriptor);
-                fits
-            })
+            .take_while(|descriptor| weight.takes(descriptor))
             .take(most(page.limit))
             .collect())
     }
