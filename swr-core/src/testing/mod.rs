@@ -25,6 +25,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a clause fails by panicking")]
 
 pub mod blob_store;
+pub mod history;
 pub mod manifest_store;
 mod manual_clock;
 mod recording_sink;
