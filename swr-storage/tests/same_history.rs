@@ -1,4 +1,5 @@
 //! Stores that are told the same history give the same answers.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use tokio::runtime::{Builder, Runtime};
