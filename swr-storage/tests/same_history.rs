@@ -11,7 +11,7 @@ use swr_storage::MemoryManifests;
 /// Tries the same histories every time; more of them when `PROPTEST_CASES` says so.
 fn for_histories(check: impl Fn(&Runtime, &[Step]) -> Result<(), String>) {
     let runtime = Builder::new_multi_thread().worker_threads(2).build().unwrap();
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(64);
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(32);
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let outcome =
