@@ -224,7 +224,7 @@ impl<'a> Bonds<'a> {
             let mut loosened: Vec<usize> = held
                 .filter_map(|&(_, held)| {
                     let holders = self.holders.get_mut(held)?;
-                    *holders = holders.saturating_sub(1);
+                    *holders = holders.checked_sub(1)?;
                     (*holders == 0).then_some(held)
                 })
                 .collect();
