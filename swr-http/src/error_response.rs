@@ -317,3 +317,122 @@ impl fmt::Display for Chain<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use swr_auth::Challenge;
+    use swr_core::digest::Algorithm;
+    use swr_core::manifest::ManifestDefect;
+    use swr_core::media_type::MediaType;
+    use swr_core::ports::{StoreError, StoreErrorKind};
+    use swr_core::reference::Reference;
+    use swr_core::{RepositoryName, Tag};
+    use swr_policy::{NamingPolicy as _, SwrNaming};
+
+    use std::future::Future as _;
+
+    use super::*;
+
+    fn tag() -> Tag {
+        Tag::parse("v1").unwrap()
+    }
+
+    fn store(kind: StoreErrorKind) -> StoreError {
+        StoreError::new(kind, "test", "the name of a disk")
+    }
+
+    /// Every way in which the engine says no: its status and code.
+    fn errors() -> Vec<(Error, u16, &'static str)> {
+        let digest = Algorithm::Sha256.digest(b"");
+        let repository = RepositoryName::parse("a").unwrap();
+        let media_type = MediaType::parse(MediaType::OCI_INDEX).unwrap();
+        let refusal = SwrNaming::new().admit_repository(&repository).unwrap_err();
+        vec![
+            (Error::BlobUnknown { digest }, 404, "BLOB_UNKNOWN"),
+            (Error::UploadUnknown, 404, "BLOB_UPLOAD_UNKNOWN"),
+            (Error::UploadOffset { offset: 5 }, 416, "BLOB_UPLOAD_INVALID"),
+            (Error::UploadBusy, 503, "BLOB_UPLOAD_INVALID"),
+            (Error::UploadInvalid("why".into()), 400, "BLOB_UPLOAD_INVALID"),
+            (Error::Interrupted(BodyError::Interrupted("gone".into())), 400, "BLOB_UPLOAD_INVALID"),
+            (Error::Stalled, 408, "BLOB_UPLOAD_INVALID"),
+            (Error::SizeMismatch { declared: 5 }, 400, "SIZE_INVALID"),
+            (Error::BlobTooLarge { limit: 5 }, 413, "SIZE_INVALID"),
+            (Error::DigestMismatch { actual: digest }, 400, "DIGEST_INVALID"),
+            (swr_core::digest::Digest::parse("x").unwrap_err().into(), 400, "DIGEST_INVALID"),
+            (ManifestDefect::NoType.into(), 400, "MANIFEST_INVALID"),
+            (Error::ManifestTooLarge { limit: 5 }, 413, "MANIFEST_INVALID"),
+            (Error::ManifestBlobUnknown(vec![digest]), 404, "MANIFEST_BLOB_UNKNOWN"),
+            (Error::ManifestUnknown { reference: tag().into() }, 404, "MANIFEST_UNKNOWN"),
+            (
+                Error::ManifestUnacceptable { reference: Reference::Digest(digest), media_type },
+                404,
+                "MANIFEST_UNKNOWN",
+            ),
+            (RepositoryName::parse("A").unwrap_err().into(), 400, "NAME_INVALID"),
+            (Error::NameRefused(refusal.clone()), 400, "NAME_INVALID"),
+            (Error::TagRefused(refusal), 400, "NAME_INVALID"),
+            (Error::NameUnknown { repository: repository.clone() }, 404, "NAME_UNKNOWN"),
+            (Error::TagImmutable { tag: tag() }, 403, "DENIED"),
+            (Error::Denied(Refusal::default()), 403, "DENIED"),
+            (
+                Error::Unauthorized { needs: vec![Need { repository, actions: Vec::new() }] },
+                401,
+                "UNAUTHORIZED",
+            ),
+            (Error::BlobNamed { digest, manifests: vec![digest] }, 405, "UNSUPPORTED"),
+            (Error::Unsupported("this".into()), 405, "UNSUPPORTED"),
+            (Error::TooManyRequests { retry_after: None }, 429, "TOOMANYREQUESTS"),
+            (Error::RangeUnsatisfiable { size: 5 }, 416, "SIZE_INVALID"),
+            (Error::PreconditionFailed, 412, "DENIED"),
+            (Error::TooManyTags { limit: 5 }, 414, "UNSUPPORTED"),
+            (Error::EncodingUnsupported { encoding: "gzip".into() }, 415, "UNSUPPORTED"),
+            (Error::StoreFull(store(StoreErrorKind::Full)), 507, "UNAVAILABLE"),
+            (Error::Store(store(StoreErrorKind::Unavailable)), 503, "UNAVAILABLE"),
+            (Error::Store(store(StoreErrorKind::Corrupt)), 500, "UNKNOWN"),
+            (Error::Store(store(StoreErrorKind::Other)), 500, "UNKNOWN"),
+        ]
+    }
+
+    fn body(response: Response<ResponseBody>) -> String {
+        use http_body_util::BodyExt as _;
+        let mut body = response.into_body();
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut text = Vec::new();
+        while let std::task::Poll::Ready(Some(frame)) = std::pin::pin!(body.frame()).poll(&mut cx) {
+            text.extend_from_slice(frame.unwrap().data_ref().unwrap());
+        }
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn every_failure_has_a_status_and_a_code() {
+        let challenge = Challenge::basic("a registry").unwrap();
+        let asked = Asked { endpoint: None, base: "/v2", challenge: Some(&challenge) };
+        for (error, status, code) in errors() {
+            let name = format!("{error:?}");
+            let response = error_response(Failure::Registry(error), asked);
+            assert_eq!(response.status().as_u16(), status, "{name}");
+            let again = matches!(status, 429 | 503 | 507);
+            assert_eq!(response.headers().contains_key(RETRY_AFTER), again, "{name}");
+            assert_eq!(response.headers().contains_key(WWW_AUTHENTICATE), status == 401, "{name}");
+            assert_eq!(response.headers().contains_key(ALLOW), status == 405, "{name}");
+            assert_eq!(response.headers()[CONTENT_TYPE], "application/json", "{name}");
+            let body = body(response);
+            let document: Value = serde_json::from_str(&body).unwrap();
+            let error = &document["errors"][0];
+            assert_eq!(error["code"], code, "{name}");
+            assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{name}");
+            // What went wrong within is for the log alone.
+            assert!(!body.contains("disk"), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_logged_with_all_its_causes() {
+        let error = Error::Store(store(StoreErrorKind::Other));
+        assert_eq!(
+            Chain(&error).to_string(),
+            "the store failed: the store failed (test): the name of a disk"
+        );
+    }
+}

@@ -121,6 +121,8 @@ impl Server {
         };
         let ended = match ended {
             Some(ended) => Ok(ended),
+            // Somebody who has not managed to ask anything is owed no answer.
+            None if activity.is_head_late(options) => return debug!("a client did not send its request"),
             None => {
                 connection.as_mut().graceful_shutdown();
                 tokio::time::timeout(FAREWELL, connection).await
@@ -198,6 +200,10 @@ impl Activity {
             doing.phase = Phase::Idle;
             doing.since = Instant::now();
         }
+    }
+
+    fn is_head_late(&self, options: &ServeOptions) -> bool {
+        self.doing().phase == Phase::Head && self.deadline(options) <= Instant::now()
     }
 
     /// When it has gone on for too long. A request is as long as it is: its body and its answer have deadlines

@@ -1,8 +1,5 @@
 //! A registry in memory behind its door, and requests to it.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,39 +16,43 @@ use swr_http::{RegistryService, ResponseBody, ServiceOptions};
 use swr_storage::{MemoryBlobs, MemoryManifests};
 use tower_service::Service as _;
 
-pub struct Door {
-    pub service: RegistryService,
+pub(crate) struct Door {
+    pub(crate) service: RegistryService,
 }
 
 /// A response, to its end.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 /// A registry in memory, to be built.
-pub fn registry(authorizer: impl Authorizer) -> RegistryBuilder {
+pub(crate) fn registry(authorizer: impl Authorizer) -> RegistryBuilder {
     Registry::builder(Arc::new(MemoryBlobs::new()), Arc::new(MemoryManifests::new()), Arc::new(authorizer))
 }
 
 impl Door {
     /// Where anyone may do anything.
-    pub fn open() -> Self {
+    pub(crate) fn open() -> Self {
         Self::to(registry(AnyoneMay).build(), AnonymousOnly)
     }
 
-    pub fn to(registry: Registry, authenticator: impl Authenticator) -> Self {
+    pub(crate) fn to(registry: Registry, authenticator: impl Authenticator) -> Self {
         Self { service: RegistryService::new(registry, Arc::new(authenticator)) }
     }
 
-    pub fn with(registry: Registry, authenticator: impl Authenticator, options: ServiceOptions) -> Self {
+    pub(crate) fn with(
+        registry: Registry,
+        authenticator: impl Authenticator,
+        options: ServiceOptions,
+    ) -> Self {
         Self { service: RegistryService::with_options(registry, Arc::new(authenticator), options) }
     }
 
     /// The response before its body has been read.
-    pub async fn respond<B>(&self, request: Request<B>) -> http::Response<ResponseBody>
+    pub(crate) async fn respond<B>(&self, request: Request<B>) -> http::Response<ResponseBody>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -62,7 +63,7 @@ impl Door {
         }
     }
 
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         address: &str,
@@ -79,32 +80,32 @@ impl Door {
         Answer { status: head.status, headers: head.headers, body }
     }
 
-    pub async fn get(&self, address: &str) -> Answer {
+    pub(crate) async fn get(&self, address: &str) -> Answer {
         self.send(Method::GET, address, &[], "").await
     }
 
-    pub async fn get_with(&self, address: &str, name: &str, value: &str) -> Answer {
+    pub(crate) async fn get_with(&self, address: &str, name: &str, value: &str) -> Answer {
         self.send(Method::GET, address, &[(name, value)], "").await
     }
 
-    pub async fn head(&self, address: &str) -> Answer {
+    pub(crate) async fn head(&self, address: &str) -> Answer {
         self.send(Method::HEAD, address, &[], "").await
     }
 
-    pub async fn delete(&self, address: &str) -> Answer {
+    pub(crate) async fn delete(&self, address: &str) -> Answer {
         self.send(Method::DELETE, address, &[], "").await
     }
 
-    pub async fn post(&self, address: &str, body: impl Into<Bytes>) -> Answer {
+    pub(crate) async fn post(&self, address: &str, body: impl Into<Bytes>) -> Answer {
         self.send(Method::POST, address, &[], body).await
     }
 
-    pub async fn put(&self, address: &str, body: impl Into<Bytes>) -> Answer {
+    pub(crate) async fn put(&self, address: &str, body: impl Into<Bytes>) -> Answer {
         self.send(Method::PUT, address, &[], body).await
     }
 
     /// Pushes a blob in one request.
-    pub async fn push_blob(&self, repository: &str, content: &[u8]) -> Digest {
+    pub(crate) async fn push_blob(&self, repository: &str, content: &[u8]) -> Digest {
         let digest = Algorithm::Sha256.digest(content);
         let address = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
         assert_eq!(self.post(&address, content.to_vec()).await.status, 201);
@@ -112,14 +113,19 @@ impl Door {
     }
 
     /// Pushes a manifest under a tag or a digest.
-    pub async fn push_manifest(&self, repository: &str, reference: &str, manifest: &Manifest) -> Answer {
+    pub(crate) async fn push_manifest(
+        &self,
+        repository: &str,
+        reference: &str,
+        manifest: &Manifest,
+    ) -> Answer {
         let address = format!("/v2/{repository}/manifests/{reference}");
         let headers = [("content-type", manifest.media_type)];
         self.send(Method::PUT, &address, &headers, manifest.bytes.clone()).await
     }
 
     /// Pushes an image of one layer under a tag, with all that it needs.
-    pub async fn push_image(&self, repository: &str, tag: &str) -> Manifest {
+    pub(crate) async fn push_image(&self, repository: &str, tag: &str) -> Manifest {
         let manifest = image(tag);
         self.push_blob(repository, CONFIG).await;
         self.push_blob(repository, LAYER).await;
@@ -129,48 +135,48 @@ impl Door {
     }
 
     /// Begins an upload and says where it is.
-    pub async fn begin(&self, repository: &str) -> String {
+    pub(crate) async fn begin(&self, repository: &str) -> String {
         let begun = self.post(&format!("/v2/{repository}/blobs/uploads/"), "").await;
         assert_eq!(begun.status, 202, "{begun:?}");
         begun.header("location").to_owned()
     }
 
-    pub async fn patch(&self, address: &str, range: Option<&str>, chunk: impl Into<Bytes>) -> Answer {
+    pub(crate) async fn patch(&self, address: &str, range: Option<&str>, chunk: impl Into<Bytes>) -> Answer {
         let headers: Vec<(&str, &str)> = range.map(|range| ("content-range", range)).into_iter().collect();
         self.send(Method::PATCH, address, &headers, chunk).await
     }
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     /// The code of the first error.
-    pub fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         assert_eq!(self.header("content-type"), "application/json");
         self.json()["errors"][0]["code"].as_str().unwrap().to_owned()
     }
 
-    pub fn detail(&self) -> Value {
+    pub(crate) fn detail(&self) -> Value {
         self.json()["errors"][0]["detail"].clone()
     }
 }
 
-pub const CONFIG: &[u8] = b"{}";
-pub const LAYER: &[u8] = b"a layer of some bytes, enough to take parts of";
+pub(crate) const CONFIG: &[u8] = b"{}";
+pub(crate) const LAYER: &[u8] = b"a layer of some bytes, enough to take parts of";
 
-pub struct Manifest {
-    pub media_type: &'static str,
-    pub bytes: Vec<u8>,
+pub(crate) struct Manifest {
+    pub(crate) media_type: &'static str,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Manifest {
-    pub fn of(media_type: &'static str, mut document: Value) -> Self {
+    pub(crate) fn of(media_type: &'static str, mut document: Value) -> Self {
         document["schemaVersion"] = json!(2);
         document["mediaType"] = json!(media_type);
         // Bytes that no serialiser would give, to be kept as they are.
@@ -178,21 +184,21 @@ impl Manifest {
         Self { media_type, bytes }
     }
 
-    pub fn digest(&self) -> Digest {
+    pub(crate) fn digest(&self) -> Digest {
         Algorithm::Sha256.digest(&self.bytes)
     }
 
-    pub fn descriptor(&self) -> Value {
+    pub(crate) fn descriptor(&self) -> Value {
         json!({ "mediaType": self.media_type, "digest": self.digest(), "size": self.bytes.len() })
     }
 }
 
-pub fn descriptor(media_type: &str, content: &[u8]) -> Value {
+pub(crate) fn descriptor(media_type: &str, content: &[u8]) -> Value {
     json!({ "mediaType": media_type, "digest": Algorithm::Sha256.digest(content), "size": content.len() })
 }
 
 /// An image of one layer; images of different names are different.
-pub fn image(name: &str) -> Manifest {
+pub(crate) fn image(name: &str) -> Manifest {
     Manifest::of(
         MediaType::OCI_MANIFEST,
         json!({
@@ -204,7 +210,7 @@ pub fn image(name: &str) -> Manifest {
 }
 
 /// An artifact that refers to another manifest.
-pub fn referrer(subject: &Manifest, artifact_type: &str, name: &str) -> Manifest {
+pub(crate) fn referrer(subject: &Manifest, artifact_type: &str, name: &str) -> Manifest {
     Manifest::of(
         MediaType::OCI_MANIFEST,
         json!({

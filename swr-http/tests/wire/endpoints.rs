@@ -1,7 +1,5 @@
 //! Every row of the specification: request, status, headers, body.
 
-mod door;
-
 use http::Method;
 use serde_json::json;
 use swr_auth::{AnonymousOnly, AnyoneMay};
@@ -10,7 +8,7 @@ use swr_core::media_type::MediaType;
 use swr_core::registry::Limits;
 use swr_http::{MountPoint, ServiceOptions};
 
-use door::{CONFIG, Door, LAYER, Manifest, descriptor, image, referrer, registry};
+use crate::door::{CONFIG, Door, LAYER, Manifest, descriptor, image, referrer, registry};
 
 #[tokio::test]
 async fn end_1_says_that_this_is_a_registry() {

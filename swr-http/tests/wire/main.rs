@@ -1,0 +1,14 @@
+//! The protocol over a registry in memory: requests in, responses out, without a server between.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod challenges;
+mod disconnects;
+mod door;
+mod endpoints;
+mod paging;
+#[path = "../../../swr-core/tests/engine/stepping.rs"]
+#[expect(dead_code, reason = "the engine's tests use all of it")]
+mod stepping;
+mod streaming;
+mod telling;
