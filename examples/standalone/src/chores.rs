@@ -1,0 +1,129 @@
+//! What the registry does unasked: sweeping, collecting, trimming, writing counts. The library spawns nothing;
+//! these are its loops.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use swr_core::caller::Task;
+use swr_core::ports::StoreError;
+use swr_core::registry::Registry;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::{debug, error, warn};
+
+use crate::config::Config;
+use crate::metrics::Metrics;
+
+/// How often counted pulls are written: what a crash may lose.
+const PULLS_EVERY: Duration = Duration::from_secs(10);
+
+/// How long events are kept that every consumer has passed.
+const EVENTS_KEPT: TimeDelta = TimeDelta::days(7);
+
+/// Starts the loops; they end when `stop` turns true, each after the step it is in.
+pub(crate) fn start(
+    registry: &Registry,
+    metrics: &Arc<Metrics>,
+    config: &Config,
+    stop: &watch::Receiver<bool>,
+) -> JoinSet<()> {
+    let mut chores = JoinSet::new();
+    let interval = config.collection.interval.0;
+    if config.collection.enabled {
+        let chore = Chore::new("collection", interval, metrics, stop);
+        let (registry, metrics) = (registry.clone(), Arc::clone(metrics));
+        chores.spawn(chore.repeat(move || collect(registry.clone(), Arc::clone(&metrics))));
+    }
+    let chore = Chore::new("upload_sweep", interval, metrics, stop);
+    let (swept, counted) = (registry.clone(), Arc::clone(metrics));
+    chores.spawn(chore.repeat(move || sweep(swept.clone(), Arc::clone(&counted))));
+
+    let chore = Chore::new("event_trim", interval, metrics, stop);
+    let trimmed = registry.clone();
+    chores.spawn(chore.repeat(move || {
+        let registry = trimmed.clone();
+        async move {
+            while registry.caretaker(Task::Collection).trim_events(EVENTS_KEPT).await? > 0 {}
+            Ok(())
+        }
+    }));
+
+    let chore = Chore::new("pull_counts", PULLS_EVERY, metrics, stop);
+    let counted = registry.clone();
+    chores.spawn(chore.repeat(move || {
+        let registry = counted.clone();
+        async move { registry.caretaker(Task::Collection).flush_pulls().await.map(drop) }
+    }));
+    chores
+}
+
+async fn collect(registry: Registry, metrics: Arc<Metrics>) -> Result<(), StoreError> {
+    while let Some(round) = registry.caretaker(Task::Collection).collect().await? {
+        debug!(?round, "collected");
+        metrics.collected("manifest", round.released.manifests);
+        metrics.collected("link", round.released.links);
+        metrics.collected("repository", round.released.repositories);
+        metrics.collected("blob", round.deleted);
+        if !round.more {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn sweep(registry: Registry, metrics: Arc<Metrics>) -> Result<(), StoreError> {
+    if let Some(swept) = registry.caretaker(Task::UploadSweep).sweep_uploads().await? {
+        metrics.collected("upload", swept.abandoned + swept.forgotten);
+    }
+    Ok(())
+}
+
+/// One thing that is done again and again.
+struct Chore {
+    name: &'static str,
+    every: Duration,
+    metrics: Arc<Metrics>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Chore {
+    fn new(
+        name: &'static str,
+        every: Duration,
+        metrics: &Arc<Metrics>,
+        stop: &watch::Receiver<bool>,
+    ) -> Self {
+        Self { name, every, metrics: Arc::clone(metrics), stop: stop.clone() }
+    }
+
+    /// Takes a step, waits, and takes the next. A step that fails, or panics, is logged and counted, and the
+    /// next one is taken at its time. The last step is taken after the stop, so that nothing counted is lost.
+    async fn repeat<F>(mut self, step: impl Fn() -> F)
+    where
+        F: Future<Output = Result<(), StoreError>> + Send + 'static,
+    {
+        loop {
+            match tokio::spawn(step()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) => {
+                    let source = std::error::Error::source(&failure).map(ToString::to_string);
+                    warn!(chore = self.name, %failure, source, "will be tried again");
+                    self.metrics.chore_failed(self.name);
+                }
+                Err(failure) => {
+                    error!(chore = self.name, %failure, "ended in a panic; will be tried again");
+                    self.metrics.chore_failed(self.name);
+                }
+            }
+            if *self.stop.borrow() {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(self.every) => {}
+                _ = self.stop.changed() => {}
+            }
+        }
+    }
+}

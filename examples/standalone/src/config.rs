@@ -1,0 +1,483 @@
+//! What an operator can say: a file, then the environment, then flags, each over the one before.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use crate::units::{Bytes, Span};
+
+/// The whole configuration. Every key has a default; an unknown key refuses to start.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// Where everything is kept, unless `storage` says otherwise.
+    pub(crate) data: PathBuf,
+    /// Where the registry is served.
+    pub(crate) listen: SocketAddr,
+    /// Addresses or networks whose `X-Forwarded-For` is believed.
+    pub(crate) trusted_proxies: Vec<String>,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) admin: Admin,
+    pub(crate) log: Log,
+    pub(crate) storage: Storage,
+    pub(crate) names: Names,
+    pub(crate) manifests: Manifests,
+    pub(crate) blobs: Blobs,
+    pub(crate) uploads: Uploads,
+    pub(crate) collection: Collection,
+    pub(crate) http: Http,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: "swr-data".into(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 5000)),
+            trusted_proxies: Vec::new(),
+            tls: None,
+            admin: Admin::default(),
+            log: Log::default(),
+            storage: Storage::default(),
+            names: Names::default(),
+            manifests: Manifests::default(),
+            blobs: Blobs::default(),
+            uploads: Uploads::default(),
+            collection: Collection::default(),
+            http: Http::default(),
+        }
+    }
+}
+
+/// A certificate and its key; both are read again when they change.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tls {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+/// Where `/livez`, `/readyz` and `/metrics` are served: an address, or `off`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Admin {
+    pub(crate) listen: AdminListen,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AdminListen {
+    Off,
+    At(SocketAddr),
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: AdminListen::At(SocketAddr::from(([127, 0, 0, 1], 5001))) }
+    }
+}
+
+impl<'de> Deserialize<'de> for AdminListen {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        text.parse()
+            .map(Self::At)
+            .map_err(|_| serde::de::Error::custom("expected an address such as `127.0.0.1:5001`, or `off`"))
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Log {
+    pub(crate) format: LogFormat,
+    /// A level, or a filter in the form of `RUST_LOG`.
+    pub(crate) level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".into() }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// What keeps the bytes, and what keeps the facts.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Storage {
+    pub(crate) bytes: BytesStore,
+    pub(crate) facts: FactsStore,
+    /// Room that uploads leave free on the data directory's file system.
+    pub(crate) reserve: Bytes,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self { bytes: BytesStore::Filesystem, facts: FactsStore::Sqlite, reserve: Bytes(256 << 20) }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum BytesStore {
+    Filesystem,
+    Memory,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum FactsStore {
+    Sqlite,
+    Memory,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Names {
+    pub(crate) profile: NamingProfile,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self { profile: NamingProfile::Swr }
+    }
+}
+
+/// Which repository names may come to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum NamingProfile {
+    /// Exactly `organisation/repository`.
+    Swr,
+    /// `organisation/repository`, with more components behind.
+    SwrNested,
+    /// Whatever the distribution specification allows.
+    Oci,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Manifests {
+    /// Whether a manifest may name content that is not there.
+    pub(crate) sparse: bool,
+    pub(crate) size_max: Bytes,
+}
+
+impl Default for Manifests {
+    fn default() -> Self {
+        Self { sparse: false, size_max: Bytes(4 << 20) }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Blobs {
+    pub(crate) size_max: Bytes,
+}
+
+impl Default for Blobs {
+    fn default() -> Self {
+        Self { size_max: Bytes(10 << 30) }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Uploads {
+    /// How long an upload may lie without a byte.
+    pub(crate) idle: Span,
+    /// The least that a chunk should have, told to clients as `OCI-Chunk-Min-Length`.
+    pub(crate) chunk_min: Option<Bytes>,
+}
+
+impl Default for Uploads {
+    fn default() -> Self {
+        Self { idle: Span(std::time::Duration::from_secs(24 * 3600)), chunk_min: None }
+    }
+}
+
+/// What nothing refers to any more is removed while the registry runs.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Collection {
+    pub(crate) enabled: bool,
+    /// How often.
+    pub(crate) interval: Span,
+    /// How long a manifest stays that lost its last tag; for ever where it is not to be removed.
+    pub(crate) untagged_keep: UntaggedKeep,
+    /// How long a pushed blob waits for its manifest.
+    pub(crate) link_hold: Span,
+    /// Allows `link_hold` below an hour, at which a slow push can lose its layers.
+    pub(crate) unsafe_short_hold: bool,
+}
+
+impl Default for Collection {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            interval: Span(std::time::Duration::from_secs(300)),
+            untagged_keep: UntaggedKeep::For(Span(std::time::Duration::from_secs(7 * 86_400))),
+            link_hold: Span(std::time::Duration::from_secs(86_400)),
+            unsafe_short_hold: false,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UntaggedKeep {
+    Forever,
+    For(Span),
+}
+
+impl<'de> Deserialize<'de> for UntaggedKeep {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "forever" {
+            return Ok(Self::Forever);
+        }
+        Span::deserialize(serde::de::value::StringDeserializer::<D::Error>::new(text))
+            .map(Self::For)
+            .map_err(|_| serde::de::Error::custom("expected a time such as `7d`, or `forever`"))
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Http {
+    /// How many connections are served at once.
+    pub(crate) connections_max: u32,
+    /// How long a body may stand still.
+    pub(crate) stall: Span,
+    /// How long a call of a store may take.
+    pub(crate) deadline: Span,
+    /// How long requests under way have to finish after SIGTERM.
+    pub(crate) drain: Span,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            connections_max: 4096,
+            stall: Span(std::time::Duration::from_secs(60)),
+            deadline: Span(std::time::Duration::from_secs(30)),
+            drain: Span(std::time::Duration::from_secs(30)),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the configuration: `file` if named, over it the variables that begin with `SWR_`, over them
+    /// `flags`. The error is one line that says which key is wrong, and why.
+    pub(crate) fn read(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        flags: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Result<Self, String> {
+        let mut table = match file {
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| format!("config file {}: {error}", path.display()))?;
+                let parsed: Result<Table, _> = toml::from_str(&text);
+                let table = parsed
+                    .map_err(|error| format!("config file {}: {}", path.display(), one_line(&error)))?;
+                // Read once by itself, so that an error names the line in the file.
+                let alone: Result<Self, _> = toml::from_str(&text);
+                alone.map_err(|error| {
+                    let line = error.span().map(|span| 1 + text[..span.start].matches('\n').count());
+                    let line = line.map_or_else(String::new, |line| format!(" line {line}"));
+                    format!("config file {}{line}: {}", path.display(), one_line(&error))
+                })?;
+                table
+            }
+            None => Table::new(),
+        };
+        for (name, value) in environment {
+            let Some(rest) = name.strip_prefix("SWR_").filter(|rest| *rest != "CONFIG") else { continue };
+            let key = rest.to_ascii_lowercase().replace("__", ".");
+            table =
+                with(table, &key, &value).map_err(|error| format!("environment variable {name}: {error}"))?;
+        }
+        for (key, value) in flags {
+            let flag = key.replace(['.', '_'], "-");
+            table = with(table, key, &value).map_err(|error| format!("--{flag}: {error}"))?;
+        }
+        let config = Self::deserialize(table).map_err(|error| one_line(&error))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// What the types cannot say.
+    fn check(&self) -> Result<(), String> {
+        let hour = std::time::Duration::from_secs(3600);
+        if !self.listen.ip().is_loopback() {
+            return Err(format!(
+                "listen: {} is not a loopback address, and without accounts everybody who reaches the registry \
+                 may push and delete; listen on 127.0.0.1",
+                self.listen
+            ));
+        }
+        if let AdminListen::At(admin) = self.admin.listen
+            && admin == self.listen
+            && admin.port() != 0
+        {
+            return Err(format!(
+                "admin.listen: {admin} is the registry's own address; choose another, or `off`"
+            ));
+        }
+        if self.data.as_os_str().is_empty() {
+            return Err("data: the data directory has no name".into());
+        }
+        if self.collection.link_hold.0 < hour && !self.collection.unsafe_short_hold {
+            return Err("collection.link_hold: below 1h a slow push can lose its layers; \
+                        set collection.unsafe_short_hold to allow it"
+                .into());
+        }
+        for (key, zero) in [
+            ("collection.interval", self.collection.interval.0.is_zero()),
+            ("uploads.idle", self.uploads.idle.0.is_zero()),
+            ("http.connections_max", self.http.connections_max == 0),
+            ("http.stall", self.http.stall.0.is_zero()),
+            ("http.deadline", self.http.deadline.0.is_zero()),
+            ("manifests.size_max", self.manifests.size_max.0 == 0),
+            ("blobs.size_max", self.blobs.size_max.0 == 0),
+        ] {
+            if zero {
+                return Err(format!("{key}: must be more than nothing"));
+            }
+        }
+        if self.manifests.size_max.0 > 64 << 20 {
+            return Err("manifests.size_max: at most 64MiB, since manifests are held in memory".into());
+        }
+        Ok(())
+    }
+}
+
+/// The table with `value` at the dotted `key`: as the text it is, or, where the key takes no such text, as the
+/// number, flag or list that it reads as.
+fn with(table: Table, key: &str, value: &str) -> Result<Table, String> {
+    let fits = |value: Value| {
+        let mut table = table.clone();
+        put(&mut table, key, value)?;
+        Config::deserialize(table.clone()).map(|_| table).map_err(|error| one_line(&error))
+    };
+    fits(Value::String(value.to_owned())).or_else(|as_text| {
+        let parsed =
+            format!("value = {value}").parse::<Table>().ok().and_then(|mut parsed| parsed.remove("value"));
+        parsed.map_or(Err(as_text), fits)
+    })
+}
+
+fn put(table: &mut Table, key: &str, value: Value) -> Result<(), String> {
+    match key.split_once('.') {
+        None => {
+            table.insert(key.to_owned(), value);
+            Ok(())
+        }
+        Some((section, rest)) => {
+            let inner = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+            let inner =
+                inner.as_table_mut().ok_or_else(|| format!("`{section}` is a value, not a section"))?;
+            put(inner, rest, value)
+        }
+    }
+}
+
+fn one_line(error: &toml::de::Error) -> String {
+    error.message().replace('\n', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(
+        file: &str,
+        environment: &[(&str, &str)],
+        flags: &[(&'static str, &str)],
+    ) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, file).unwrap();
+        Config::read(
+            Some(&path),
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+            flags.iter().map(|(key, value)| (*key, (*value).to_owned())),
+        )
+        .map_err(|error| error.replace(&path.display().to_string(), "FILE"))
+    }
+
+    #[test]
+    fn flags_stand_over_the_environment_and_that_over_the_file() {
+        let file = "data = \"from-file\"\n[manifests]\nsparse = true\n[uploads]\nidle = \"2h\"\n";
+        let environment = [("SWR_DATA", "from-environment"), ("SWR_UPLOADS__IDLE", "3h"), ("OTHER", "x")];
+        let config = read(file, &environment, &[("data", "from-flag")]).unwrap();
+        assert_eq!(config.data, Path::new("from-flag"));
+        assert_eq!(config.uploads.idle.0.as_secs(), 3 * 3600);
+        assert!(config.manifests.sparse);
+    }
+
+    #[test]
+    fn numbers_flags_and_lists_are_read_from_the_environment() {
+        let environment = [
+            ("SWR_HTTP__CONNECTIONS_MAX", "7"),
+            ("SWR_MANIFESTS__SPARSE", "true"),
+            ("SWR_MANIFESTS__SIZE_MAX", "1000"),
+            ("SWR_TRUSTED_PROXIES", "[\"10.0.0.0/8\"]"),
+            ("SWR_DATA", "2024"),
+        ];
+        let config = read("", &environment, &[]).unwrap();
+        assert_eq!(config.http.connections_max, 7);
+        assert!(config.manifests.sparse);
+        assert_eq!(config.manifests.size_max, Bytes(1000));
+        assert_eq!(config.trusted_proxies, ["10.0.0.0/8"]);
+        assert_eq!(config.data, Path::new("2024"));
+    }
+
+    #[test]
+    fn a_broken_configuration_is_refused_in_one_line_that_names_the_key() {
+        for (file, said) in [
+            ("lisen = \"127.0.0.1:1\"", "lisen"),
+            ("[log]\nformat = \"xml\"", "xml"),
+            ("[log]\nlevels = \"info\"", "line 2"),
+            ("data = ", "config file"),
+            ("listen = \"127.0.0.1\"", "line 1"),
+            ("listen = \"0.0.0.0:5000\"", "listen: 0.0.0.0:5000 is not a loopback address"),
+            ("listen = \"127.0.0.1:5001\"", "admin.listen"),
+            ("data = \"\"", "data:"),
+            ("[tls]\ncertificate = \"a.pem\"", "key"),
+            ("[tls]\nkey = \"a.pem\"", "certificate"),
+            ("[storage]\nbytes = \"tape\"", "tape"),
+            ("[storage]\nfacts = \"postgres\"", "postgres"),
+            ("[names]\nprofile = \"docker\"", "docker"),
+            ("[collection]\nlink_hold = \"10m\"", "collection.unsafe_short_hold"),
+            ("[collection]\ninterval = \"0s\"", "collection.interval"),
+            ("[collection]\nuntagged_keep = \"never\"", "forever"),
+            ("[uploads]\nidle = \"1 fortnight\"", "24h"),
+            ("[uploads]\nidle = 5", "24h"),
+            ("[blobs]\nsize_max = \"10 GB!\"", "10GiB"),
+            ("[blobs]\nsize_max = 0", "blobs.size_max"),
+            ("[manifests]\nsize_max = \"1GiB\"", "64MiB"),
+            ("[http]\nconnections_max = -1", "line 2"),
+            ("[http]\nconnections_max = 0", "http.connections_max"),
+        ] {
+            let error = read(file, &[], &[]).expect_err(file);
+            assert!(error.contains(said), "{file}: {error}");
+            assert!(!error.contains('\n'), "{file}: {error}");
+        }
+        let error = read("", &[("SWR_LISEN", "127.0.0.1:1")], &[]).unwrap_err();
+        assert!(error.starts_with("environment variable SWR_LISEN: unknown field `lisen`"), "{error}");
+        let error = read("", &[("SWR_DATA__X", "1")], &[("data", "x")]).unwrap_err();
+        assert!(error.starts_with("environment variable SWR_DATA__X"), "{error}");
+        let error = read("", &[], &[("listen", "nowhere")]).unwrap_err();
+        assert!(error.starts_with("--listen: "), "{error}");
+    }
+}

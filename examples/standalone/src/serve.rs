@@ -1,0 +1,180 @@
+//! `swr serve`: from a configuration to a registry that listens, and to its end.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use swr_auth::AnonymousOnly;
+use swr_http::{Network, Patience, RegistryService, ServeOptions, ServiceOptions, serve_until};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing::info;
+
+use crate::admin::Admin;
+use crate::chores;
+use crate::config::{AdminListen, Config};
+use crate::logs;
+use crate::metrics::Metrics;
+use crate::stores::{assemble, place};
+use crate::tls::{self, Pair};
+
+/// How slow a client may be: so many bytes of a body within `http.stall`.
+const BODY_BYTES_MIN: u64 = 1024;
+
+/// Serves a registry until SIGTERM or SIGINT.
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
+    /// The data directory [default: swr-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The address to listen on [default: 127.0.0.1:5000]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// The address for /livez, /readyz and /metrics, or `off` [default: 127.0.0.1:5001]
+    #[arg(long, value_name = "ADDR")]
+    admin_listen: Option<String>,
+    /// A configuration file in TOML; also named by SWR_CONFIG
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Serve {
+    fn config(self) -> Result<Config, String> {
+        let file = self.config.or_else(|| std::env::var_os("SWR_CONFIG").map(PathBuf::from));
+        let environment = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+        });
+        let flags = [
+            ("data", self.data.map(|data| data.to_string_lossy().into_owned())),
+            ("listen", self.listen),
+            ("admin.listen", self.admin_listen),
+        ];
+        let flags = flags.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        Config::read(file.as_deref(), environment, flags)
+    }
+
+    /// Serves to the end. The error is one line.
+    pub(crate) async fn run(self) -> Result<(), String> {
+        let config = self.config()?;
+        logs::start(&config.log)?;
+        let files_max = raise_open_files();
+        // Asked for first, so that nothing that ends the program early is missed.
+        let ended = end_of_program()?;
+        let (stopping, stop) = watch::channel(false);
+
+        let certificate = match &config.tls {
+            Some(files) => {
+                let pair = Pair::read(files)?;
+                Some((files.clone(), pair.served()?, pair))
+            }
+            None => None,
+        };
+        let networks = config.trusted_proxies.iter().map(|text| text.parse::<Network>());
+        let trusted_proxies =
+            networks.collect::<Result<_, _>>().map_err(|error| format!("trusted_proxies: {error}"))?;
+        let assembled = Arc::new(assemble(&config).await?);
+        let metrics = Arc::new(Metrics::new());
+        let service = RegistryService::with_options(
+            assembled.registry.clone(),
+            Arc::new(AnonymousOnly),
+            ServiceOptions {
+                trusted_proxies,
+                patience: Some(Patience { within: config.http.stall.0, bytes_min: BODY_BYTES_MIN }),
+                answer_within: Some(config.http.deadline.0),
+                observer: Some(Arc::clone(&metrics) as _),
+                ..ServiceOptions::default()
+            },
+        );
+        let mut options = ServeOptions {
+            connections_max: config.http.connections_max as usize,
+            drain_within: config.http.drain.0,
+            ..ServeOptions::default()
+        };
+        // A connection may have a file of its own open, and the stores have some.
+        if let Some(files_max) = files_max {
+            options.connections_max = options.connections_max.min((files_max.saturating_sub(64) / 2).max(16));
+        }
+
+        let listener = bind("listen", config.listen).await?;
+        let address = listener.local_addr().map_err(|error| format!("listen: {error}"))?;
+        let admin = match config.admin.listen {
+            AdminListen::Off => None,
+            AdminListen::At(address) => Some(bind("admin.listen", address).await?),
+        };
+        let scheme = if certificate.is_some() { "https" } else { "http" };
+        announce(&format!("data in {}", place(&config)))?;
+        if let Some(admin) = &admin {
+            let address = admin.local_addr().map_err(|error| format!("admin.listen: {error}"))?;
+            announce(&format!("health and metrics on http://{address}"))?;
+        }
+        announce(&format!("listening on {scheme}://{address}"))?;
+
+        let mut chores = chores::start(&assembled.registry, &metrics, &config, &stop);
+        if let Some((files, tls, pair)) = certificate {
+            options.tls = Some(tls.clone());
+            chores.spawn(tls::follow(files, pair, tls, stop.clone()));
+        }
+        let admin = admin.map(|listener| {
+            let router = Admin { assembled: Arc::clone(&assembled), metrics, stop: stop.clone() }.router();
+            let options = ServeOptions { connections_max: 64, ..ServeOptions::default() };
+            tokio::spawn(swr_http::serve(listener, router, options))
+        });
+
+        let stopped = async {
+            ended.await;
+            info!("ending: what was accepted finishes");
+            stopping.send_replace(true);
+        };
+        let cut = serve_until(listener, service, options, stopped).await;
+        // The last pull counts are written, and no store is closed under a chore.
+        while chores.join_next().await.is_some() {}
+        if let Some(admin) = admin {
+            admin.abort();
+        }
+        info!(connections_cut = cut, "ended");
+        Ok(())
+    }
+}
+
+async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| format!("{key}: {address}: {error}"))
+}
+
+/// One line on standard output: for people, and for scripts that wait for it.
+fn announce(line: &str) -> Result<(), String> {
+    let mut out = std::io::stdout();
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| format!("standard output: {error}"))
+}
+
+fn end_of_program() -> Result<impl Future<Output = ()>, String> {
+    let mut terminated = signal(SignalKind::terminate()).map_err(|error| format!("SIGTERM: {error}"))?;
+    let mut interrupted = signal(SignalKind::interrupt()).map_err(|error| format!("SIGINT: {error}"))?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminated.recv() => {}
+            _ = interrupted.recv() => {}
+        }
+        // A second one ends the program at once, however long the drain would take.
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminated.recv() => {}
+                _ = interrupted.recv() => {}
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            std::process::exit(130);
+        });
+    })
+}
+
+/// Lets the program have as many open files as it may, and says how many that is.
+fn raise_open_files() -> Option<usize> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    let current = if raised.is_ok() { limit.maximum } else { limit.current };
+    current.map(|files| usize::try_from(files).unwrap_or(usize::MAX))
+}
