@@ -1,5 +1,7 @@
 //! The program as an operator meets it: started, pushed to, killed, started again, ended.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
