@@ -1,9 +1,13 @@
 //! Who asks, who acts, and from where.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use swr_policy::RepositoryName;
+
+use crate::ports::Action;
 
 /// Who asks: made by an authenticator, never by a request itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -39,6 +43,34 @@ impl fmt::Debug for Identity {
     }
 }
 
+/// What a token lists: the repositories that it was asked for, and what it gives in each; perhaps nothing. Its
+/// bearer has no right beyond it, and none that its subject has lost since.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach(BTreeMap<RepositoryName, BTreeSet<Action>>);
+
+impl Reach {
+    /// What is given in the repository; `None` when it is not listed.
+    pub fn of(&self, repository: &RepositoryName) -> Option<&BTreeSet<Action>> {
+        self.0.get(repository)
+    }
+
+    /// Whether `action` is given in the repository.
+    pub fn covers(&self, repository: &RepositoryName, action: Action) -> bool {
+        self.of(repository).is_some_and(|given| given.contains(&action))
+    }
+}
+
+impl FromIterator<(RepositoryName, BTreeSet<Action>)> for Reach {
+    /// A repository that comes twice is given both.
+    fn from_iter<I: IntoIterator<Item = (RepositoryName, BTreeSet<Action>)>>(listed: I) -> Self {
+        let mut reach = Self::default();
+        for (repository, actions) in listed {
+            reach.0.entry(repository).or_default().extend(actions);
+        }
+        reach
+    }
+}
+
 /// Who a change is recorded under.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -63,6 +95,8 @@ pub enum Task {
     Aging,
     /// Reads everything again and sets aside what is broken.
     Scrub,
+    /// What whoever runs the registry does to it on its own machine, past every right.
+    Administration,
 }
 
 impl Task {
@@ -73,6 +107,7 @@ impl Task {
             Self::UploadSweep => "upload_sweep",
             Self::Aging => "aging",
             Self::Scrub => "scrub",
+            Self::Administration => "administration",
         }
     }
 }
@@ -87,6 +122,9 @@ pub struct Origin {
     pub request_id: Option<Box<str>>,
     /// The way it came in.
     pub channel: Channel,
+    /// The method and the path of the request, where it was one: `PUT /v2/…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<Box<str>>,
 }
 
 /// The ways in.

@@ -118,7 +118,17 @@ pub enum Change {
 pub struct Grounds {
     /// The repository was this one, and not another of the same name. `None`: the decision did not look.
     pub repository: Option<RepositoryId>,
+    /// Rights had been changed so often: a store that keeps none has never such grounds. `None`: the decision rests on
+    /// no rights that a store keeps.
+    pub rights: Option<RightsVersion>,
 }
+
+/// Counts the changes of rights in a store: greater after every grant, share, visibility, user, key or
+/// organisation that changes. A decision that was made at another count may be another one now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+#[expect(clippy::exhaustive_structs, reason = "backends count it")]
+pub struct RightsVersion(pub u64);
 
 /// A repository's identity: given by the store, never given twice. A name deleted and made again has another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

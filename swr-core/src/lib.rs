@@ -20,6 +20,10 @@ pub mod ports;
 // The engine.
 pub mod registry;
 
+// Who there is, and what they may do.
+#[cfg(feature = "control")]
+pub mod control;
+
 // The contracts as tests.
 #[cfg(feature = "testing")]
 pub mod testing;

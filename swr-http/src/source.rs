@@ -29,6 +29,7 @@ pub(crate) fn origin(extensions: &Extensions, headers: &HeaderMap, trusted: &[Ne
         source: peer.map(|peer| forwarded(peer, headers, trusted)),
         request_id: extensions.get::<RequestId>().map(|id| id.0.clone()),
         channel: Channel::Api,
+        call: None,
     }
 }
 

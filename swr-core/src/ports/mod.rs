@@ -2,13 +2,18 @@
 //!
 //! [`blob_store`] and [`upload_store`] keep bytes, [`manifest_store`] keeps everything that must change
 //! together, [`authorizer`] and [`tag_guard`] answer questions, [`event_sink`] listens, and [`clock`] knows
-//! the present. Whoever writes a backend runs the suites of `testing` (by feature) on it.
+//! the present. With the feature `control`, [`metadata_store`] keeps who there is, and [`control_authorizer`]
+//! answers who may change that. Whoever writes a backend runs the suites of `testing` (by feature) on it.
 
 pub mod authorizer;
 pub mod blob_store;
 pub mod clock;
+#[cfg(feature = "control")]
+pub mod control_authorizer;
 pub mod event_sink;
 pub mod manifest_store;
+#[cfg(feature = "control")]
+pub mod metadata_store;
 pub mod store_error;
 pub mod tag_guard;
 pub mod upload_store;
@@ -16,9 +21,16 @@ pub mod upload_store;
 pub use authorizer::{Action, Ask, Authorizer, Candidates, Refusal, Verdict};
 pub use blob_store::{BlobStat, BlobStore};
 pub use clock::{Clock, SystemClock};
+#[cfg(feature = "control")]
+pub use control_authorizer::{ControlAsk, ControlAuthorizer};
 pub use event_sink::{DeliveryError, EventSink};
 pub use manifest_store::{
     Backlog, Fence, Lease, LinkedBlob, ManifestStore, Page, PullCount, Released, TagRecord, Unused, WithBytes,
+};
+#[cfg(feature = "control")]
+pub use metadata_store::{
+    Listing, MetadataStore, Overview, RepositoryList, RepositoryOrder, RepositoryQuery, VersionOrder,
+    VersionQuery, Viewer,
 };
 pub use store_error::{StoreError, StoreErrorKind};
 pub use tag_guard::{MovableTags, TagGuard, TagMobility};

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use swr_policy::{NamingRefusal, RepositoryName, Tag};
 
 use super::{Limits, Parts};
-use crate::caller::{Actor, Caller, Origin};
+use crate::caller::{Actor, Caller, Origin, Reach};
 use crate::commit::{Change, Commit, CommitError, Grounds, Receipt, Require};
 use crate::error::{Error, Need};
 use crate::ports::{Action, Ask, Candidates, Refusal, StoreError, Verdict, WithBytes};
@@ -21,11 +21,22 @@ pub struct Access<'r> {
     parts: &'r Parts,
     caller: Caller,
     origin: Origin,
+    /// `None`: nothing stands between the caller and its rights.
+    reach: Option<Reach>,
 }
 
 impl<'r> Access<'r> {
     pub(super) fn new(parts: &'r Parts, caller: Caller, origin: Origin) -> Self {
-        Self { parts, caller, origin }
+        Self { parts, caller, origin, reach: None }
+    }
+
+    /// The registry as far as a token goes: in a repository that it does not list, [`Error::Unauthorized`] says
+    /// what to ask a token for; what it lists and does not give is [`Error::Denied`]. Lists, and mounts that name
+    /// no source, go by the caller's own rights.
+    #[must_use]
+    pub fn within(mut self, reach: Reach) -> Self {
+        self.reach = Some(reach);
+        self
     }
 
     /// Who asks.
@@ -44,16 +55,34 @@ impl<'r> Access<'r> {
         repository: &'a RepositoryName,
         tags: &'a [Tag],
     ) -> Result<Permitted<'a>, Error> {
-        match self.parts.authorizer.decide(&self.caller, Ask { action, repository, tags }).await? {
-            Verdict::Allow(grounds) => {
-                Ok(Permitted { parts: self.parts, access: self, action, repository, grounds })
-            }
-            Verdict::Deny(_) | Verdict::Hide if self.caller == Caller::Anonymous => {
-                Err(Error::Unauthorized { needs: vec![need(action, repository)] })
-            }
+        let grounds = self.grounds(Ask { action, repository, tags }).await?;
+        Ok(Permitted { parts: self.parts, access: self, action, repository, tags, grounds })
+    }
+
+    /// What the permission rests on, where there is one.
+    async fn grounds(&self, ask: Ask<'_>) -> Result<Grounds, Error> {
+        let Ask { action, repository, .. } = ask;
+        let unauthorized = || Error::Unauthorized { needs: vec![need(action, repository)] };
+        if !self.lists(repository) {
+            return Err(unauthorized());
+        }
+        match self.parts.authorizer.decide(&self.caller, ask).await? {
+            Verdict::Allow(grounds) if self.covers(repository, action) => Ok(grounds),
+            _ if self.caller == Caller::Anonymous => Err(unauthorized()),
+            Verdict::Allow(_) => Err(Error::Denied(Refusal::default())),
             Verdict::Deny(refusal) => Err(Error::Denied(refusal)),
             Verdict::Hide => Err(Error::NameUnknown { repository: repository.clone() }),
         }
+    }
+
+    /// Whether a token, where there is one, lists the repository.
+    pub(super) fn lists(&self, repository: &RepositoryName) -> bool {
+        self.reach.as_ref().is_none_or(|reach| reach.of(repository).is_some())
+    }
+
+    /// Whether a token, where there is one, gives the right.
+    fn covers(&self, repository: &RepositoryName, action: Action) -> bool {
+        self.reach.as_ref().is_none_or(|reach| reach.covers(repository, action))
     }
 
     /// As [`Self::permit`], to push, which may bring the repository and the tags into being: where they are
@@ -86,7 +115,8 @@ impl<'r> Access<'r> {
         Ok(permitted)
     }
 
-    /// The repository, if the caller may pull from it: for answers that only say yes or no.
+    /// The repository, if the caller may pull from it: for answers that only say yes or no. By the caller's own
+    /// rights, whatever a token says.
     pub(super) async fn readable(&self, repository: &RepositoryName) -> Result<Option<Readable>, StoreError> {
         let ask = Ask { action: Action::Pull, repository, tags: &[] };
         let verdict = self.parts.authorizer.decide(&self.caller, ask).await?;
@@ -129,6 +159,9 @@ impl fmt::Debug for Access<'_> {
     }
 }
 
+/// How often a permission is asked for again while rights keep changing under it.
+const DECISIONS_MAX: u32 = 8;
+
 /// What a stranger would need for an action: whoever pushes also asks what is there.
 pub(super) fn need(action: Action, repository: &RepositoryName) -> Need {
     let actions = match action {
@@ -145,6 +178,7 @@ pub(super) struct Permitted<'a> {
     access: &'a Access<'a>,
     action: Action,
     pub(super) repository: &'a RepositoryName,
+    tags: &'a [Tag],
     grounds: Grounds,
 }
 
@@ -159,14 +193,37 @@ impl Permitted<'_> {
 
     /// Applies the changes, if the requirements hold and the permission still stands. Of the requirements
     /// that do not hold, [`Refused::Unmet`] has only those that were given here.
+    ///
+    /// Where what the permission rested on is another by now, it is asked for again: the answer is that of a
+    /// request that came a moment later.
     pub(super) async fn commit(
+        &self,
+        requires: Vec<Require>,
+        changes: Vec<Change>,
+    ) -> Result<Receipt, Refused> {
+        if self.grounds == Grounds::default() {
+            return self.commit_once(requires, changes, None).await;
+        }
+        let mut grounds = self.grounds.clone();
+        for _ in 0..DECISIONS_MAX {
+            let attempt = self.commit_once(requires.clone(), changes.clone(), Some(grounds)).await;
+            let Err(Refused::Unmet(unmet)) = &attempt else { return attempt };
+            if !unmet.iter().any(|it| matches!(it, Require::Grounds(_))) {
+                return attempt;
+            }
+            let ask = Ask { action: self.action, repository: self.repository, tags: self.tags };
+            grounds = self.access.grounds(ask).await.map_err(Refused::Other)?;
+        }
+        Err(Refused::Other(Error::TooManyRequests { retry_after: None }))
+    }
+
+    async fn commit_once(
         &self,
         mut requires: Vec<Require>,
         changes: Vec<Change>,
+        grounds: Option<Grounds>,
     ) -> Result<Receipt, Refused> {
-        if self.grounds != Grounds::default() {
-            requires.push(Require::Grounds(self.grounds.clone()));
-        }
+        requires.extend(grounds.map(Require::Grounds));
         let commit = Commit {
             repository: self.repository.clone(),
             actor: Actor::Caller(self.access.caller.clone()),
@@ -180,20 +237,9 @@ impl Permitted<'_> {
                 self.parts.committed.send_replace(());
                 Ok(receipt)
             }
-            Err(CommitError::Unmet(unmet)) if unmet.iter().any(|it| matches!(it, Require::Grounds(_))) => {
-                Err(Refused::Other(self.no_longer()))
-            }
             Err(CommitError::Unmet(unmet)) => Err(Refused::Unmet(unmet)),
             Err(CommitError::BytesGone(_)) => Err(Refused::BytesGone),
             Err(CommitError::Store(error)) => Err(Refused::Other(error.into())),
-        }
-    }
-
-    /// The answer to a caller whose right vanished between the question and the change.
-    fn no_longer(&self) -> Error {
-        match self.access.caller {
-            Caller::Anonymous => Error::Unauthorized { needs: vec![need(self.action, self.repository)] },
-            Caller::User(_) => Error::Denied(Refusal::default()),
         }
     }
 

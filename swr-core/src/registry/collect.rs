@@ -40,7 +40,7 @@ pub struct Collected {
 }
 
 /// How much one call to a store is asked to do.
-pub(super) const BATCH: NonZeroU32 = NonZeroU32::new(500).expect("500 is not zero");
+pub(crate) const BATCH: NonZeroU32 = NonZeroU32::new(500).expect("500 is not zero");
 
 /// How many calls of each kind one round makes.
 const CALLS_MAX: u32 = 20;

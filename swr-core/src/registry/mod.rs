@@ -10,16 +10,18 @@ mod pull_counter;
 mod push_manifest;
 mod relay;
 mod removal;
+mod tagging;
 mod uploads;
 
 use std::fmt;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use swr_policy::{NamingPolicy, OciNaming};
+use swr_policy::{NamingPolicy, OciNaming, RepositoryName};
 use tokio::sync::watch;
 
 use crate::caller::{Caller, Origin, Task};
+use crate::error::Error;
 use crate::ports::{
     Authorizer, BlobStore, Clock, ManifestStore, StoreError, SystemClock, TagGuard, UploadStore,
 };
@@ -27,6 +29,8 @@ use crate::upload::UploadId;
 
 pub use access::Access;
 pub use caretaker::Caretaker;
+#[cfg(feature = "control")]
+pub(crate) use collect::BATCH;
 pub use collect::{Collected, Swept};
 pub use listing::Listed;
 pub use mount::Mounted;
@@ -107,6 +111,11 @@ impl Registry {
     /// garbage need not look all the time.
     pub fn committed(&self) -> Committed {
         Committed(self.0.committed.subscribe())
+    }
+
+    /// Says whether a repository of this name may come into being: [`Error::NameRefused`] tells why not.
+    pub fn admit(&self, repository: &RepositoryName) -> Result<(), Error> {
+        self.0.naming.admit_repository(repository).map_err(Error::NameRefused)
     }
 
     /// The limits in force.

@@ -31,7 +31,7 @@ impl Access<'_> {
     /// first component first.
     ///
     /// A repository that the caller may not read is one that does not hold the blob. A stranger is asked to
-    /// sign in, for both repositories at once.
+    /// sign in, for both repositories at once, and so is a bearer whose token does not list them.
     #[instrument(level = "debug", skip_all, fields(%repository, %digest, from = from.map(tracing::field::display)))]
     pub async fn mount_blob(
         &self,
@@ -46,6 +46,9 @@ impl Access<'_> {
         let Some(from) = from else {
             return self.mount_from_any(&permitted, digest).await;
         };
+        if !self.lists(from) {
+            return Err(unauthorized(repository, from));
+        }
         match self.readable(from).await? {
             Some(from) => permitted.mount(digest, &from).await,
             None if *self.caller() == Caller::Anonymous => Err(unauthorized(repository, from)),

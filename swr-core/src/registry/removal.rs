@@ -1,4 +1,4 @@
-//! Tags, manifests and blobs, away.
+//! Repositories, tags, manifests and blobs, away.
 
 use std::num::NonZeroU32;
 
@@ -10,11 +10,26 @@ use super::push_manifest::Precondition;
 use crate::commit::{Change, Require};
 use crate::digest::Digest;
 use crate::error::Error;
-use crate::ports::{Action, WithBytes};
+use crate::ports::{Action, Page, WithBytes};
 use crate::reference::Reference;
 
 /// Deleting what is not there is the same error as asking for it, whatever the precondition.
 impl Access<'_> {
+    /// Removes the repository and all that it holds. Its name is free at once; the content goes with the next
+    /// collection. Refused when a tag in it is fixed.
+    #[instrument(level = "debug", skip_all, fields(%repository))]
+    pub async fn remove_repository(&self, repository: &RepositoryName) -> Result<(), Error> {
+        let permitted = self.permit(Action::Delete, repository, &[]).await?;
+        let unknown = || Error::NameUnknown { repository: repository.clone() };
+        permitted.parts.manifests.repository(repository).await?.ok_or_else(unknown)?;
+        permitted.no_tag_is_fixed().await?;
+        let removed = permitted.commit(Vec::new(), vec![Change::RemoveRepository]).await;
+        match removed.map_err(|refused| refused.or(unknown()))?.events.is_empty() {
+            true => Err(unknown()),
+            false => Ok(()),
+        }
+    }
+
     /// Removes a tag. What it pointed to stays, and so do other tags.
     #[instrument(level = "debug", skip_all, fields(%repository, %tag))]
     pub async fn remove_tag(
@@ -106,6 +121,25 @@ const NAMED_MAX: NonZeroU32 = NonZeroU32::new(8).expect("8 is not zero");
 const GUARDED_MAX: NonZeroU32 = NonZeroU32::new(1000).expect("1000 is not zero");
 
 impl Permitted<'_> {
+    /// Refuses when the guard holds a tag of the repository fast.
+    async fn no_tag_is_fixed(&self) -> Result<(), Error> {
+        if self.parts.tag_guard.is_none() {
+            return Ok(());
+        }
+        let mut page = Page { after: None, limit: GUARDED_MAX };
+        while let Some(tags) = self.parts.manifests.tags(self.repository, &page).await? {
+            let tags: Vec<Tag> = tags.into_iter().map(|record| record.tag).collect();
+            if let Some(tag) = self.fixed_among(&tags).await?.into_iter().next() {
+                return Err(Error::TagImmutable { tag });
+            }
+            match tags.into_iter().next_back() {
+                Some(last) => page.after = Some(last),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
     /// What must hold so that no fixed tag goes with the manifest.
     async fn movable_tags(&self, digest: &Digest) -> Result<Option<Require>, Error> {
         if self.parts.tag_guard.is_none() {

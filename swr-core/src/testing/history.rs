@@ -469,6 +469,7 @@ impl<'a> Player<'a> {
                         source: None,
                         request_id: Some("request".into()),
                         channel: Channel::Console,
+                        call: None,
                     },
                     at: self.now,
                     requires: requires.iter().map(|wish| self.require(wish)).collect(),
@@ -566,11 +567,11 @@ impl<'a> Player<'a> {
         let blob = |number: &usize| WORLD.blobs[*number].digest;
         let manifest = |number: &usize| WORLD.manifests[*number].digest;
         match wish {
-            Wish::AnyGrounds => Require::Grounds(Grounds { repository: None }),
+            Wish::AnyGrounds => Require::Grounds(Grounds::default()),
             Wish::Grounds(ago) => {
                 let never_given = RepositoryId(i64::MAX);
                 let id = self.ids.iter().rev().nth(*ago).copied().unwrap_or(never_given);
-                Require::Grounds(Grounds { repository: Some(id) })
+                Require::Grounds(Grounds { repository: Some(id), ..Grounds::default() })
             }
             Wish::BlobLinked(number) => Require::BlobLinked(blob(number)),
             Wish::BlobUnnamed(number) => Require::BlobUnnamed(blob(number)),
@@ -599,9 +600,9 @@ impl<'a> Player<'a> {
     /// The requirement without what is the store's own.
     fn said(&mut self, require: Require) -> Require {
         match require {
-            Require::Grounds(Grounds { repository: Some(id) }) if id.0 != i64::MAX => {
+            Require::Grounds(Grounds { repository: Some(id), .. }) if id.0 != i64::MAX => {
                 let number = RepositoryId(self.number(id) as i64);
-                Require::Grounds(Grounds { repository: Some(number) })
+                Require::Grounds(Grounds { repository: Some(number), ..Grounds::default() })
             }
             other => other,
         }

@@ -13,7 +13,7 @@ use swr_core::upload::UploadId;
 use swr_core::{Access, Error, RepositoryName};
 use swr_policy::SwrNaming;
 
-use crate::scene::{Scene, by_digest, page, repository, tag, tagged, user};
+use crate::scene::{Scene, page, repository, tag, tagged, user};
 use crate::stepping::Plan;
 
 /// What every operation of a caller on a repository answers, by its name: pulls first, then pushes, then
@@ -116,24 +116,39 @@ async fn a_right_that_vanished_meanwhile_refuses_the_change() {
     let image = SampleManifest::image("app");
     scene.push("o/app", "v1", &image).await;
     let is = scene.manifests.inner().repository(&repository("o/app")).await.unwrap().unwrap();
-    let was = Grounds { repository: Some(RepositoryId(is.0 + 1)) };
-    for caller in [user("bob"), Caller::Anonymous] {
-        for action in [Action::Push, Action::Delete] {
-            scene.rules.allow_on(caller.clone(), action, "o/app", was.clone());
-        }
-    }
+    let was = Grounds { repository: Some(RepositoryId(is.0 + 1)), ..Grounds::default() };
     let other = SampleManifest::image("other");
     scene.push_blobs("o/app", &other).await;
+    for (caller, action) in [(user("bob"), Action::Push), (Caller::Anonymous, Action::Delete)] {
+        scene.rules.allow_once_on(caller.clone(), action, "o/app", was.clone());
+        scene.rules.deny(caller, action, "o/app");
+    }
     let error = scene.bob().push_manifest(&repository("o/app"), tagged("v1", &other)).await.unwrap_err();
     assert!(matches!(error, Error::Denied(_)), "{error:?}");
     let error =
         scene.stranger().remove_tag(&repository("o/app"), &tag("v1"), Precondition::None).await.unwrap_err();
     assert!(matches!(error, Error::Unauthorized { .. }), "{error:?}");
     assert_eq!(scene.digest_of("o/app", "v1").await, Some(image.digest()));
+}
 
-    scene.rules.allow_on(user("eve"), Action::Push, "o/app", Grounds { repository: Some(is) });
+#[tokio::test]
+async fn a_right_that_rests_on_something_else_by_now_is_asked_for_again() {
+    let scene = Scene::new();
+    let image = SampleManifest::image("app");
+    scene.push("o/app", "v1", &image).await;
+    let is = scene.manifests.inner().repository(&repository("o/app")).await.unwrap().unwrap();
+    let grounds = |id| Grounds { repository: Some(id), ..Grounds::default() };
     let eve = scene.registry.access(user("eve"), Default::default());
-    eve.push_manifest(&repository("o/app"), by_digest(&other)).await.unwrap();
+    scene.rules.allow_once_on(user("eve"), Action::Push, "o/app", grounds(RepositoryId(is.0 + 1)));
+    scene.rules.allow_once_on(user("eve"), Action::Push, "o/app", grounds(is));
+    eve.push_manifest(&repository("o/app"), tagged("v2", &image)).await.unwrap();
+    assert_eq!(scene.digest_of("o/app", "v2").await, Some(image.digest()));
+
+    // Who is told of the same grounds again and again, although they do not hold, may try later.
+    scene.rules.allow_on(user("eve"), Action::Push, "o/app", grounds(RepositoryId(is.0 + 1)));
+    let error = eve.push_manifest(&repository("o/app"), tagged("v3", &image)).await.unwrap_err();
+    assert!(matches!(error, Error::TooManyRequests { .. }), "{error:?}");
+    assert_eq!(scene.digest_of("o/app", "v3").await, None);
 }
 
 #[tokio::test]

@@ -204,6 +204,8 @@ struct Rule {
     action: Option<Action>,
     repository: RepositoryName,
     verdict: Verdict,
+    /// Whether it holds for one question alone.
+    once: bool,
 }
 
 impl Rules {
@@ -219,12 +221,20 @@ impl Rules {
         self.say(caller, Some(action), repository_, Verdict::Allow(grounds));
     }
 
+    /// As [`Self::allow_on`], for the next question alone.
+    pub(crate) fn allow_once_on(&self, caller: Caller, action: Action, repository_: &str, grounds: Grounds) {
+        self.allow_on(caller, action, repository_, grounds);
+        if let Some(rule) = self.rules.lock().unwrap().last_mut() {
+            rule.once = true;
+        }
+    }
+
     pub(crate) fn list(&self, repositories: &[&str]) {
         *self.listing.lock().unwrap() = Some(repositories.iter().map(|name| repository(name)).collect());
     }
 
     fn say(&self, caller: Caller, action: Option<Action>, repository_: &str, verdict: Verdict) {
-        let rule = Rule { caller, action, repository: repository(repository_), verdict };
+        let rule = Rule { caller, action, repository: repository(repository_), verdict, once: false };
         self.rules.lock().unwrap().push(rule);
     }
 }
@@ -234,13 +244,18 @@ impl Authorizer for Rules {
     async fn decide(&self, caller: &Caller, ask: Ask<'_>) -> Result<Verdict, StoreError> {
         self.steps
             .step("decide", async {
-                let rules = self.rules.lock().unwrap();
-                let rule = rules.iter().find(|rule| {
+                let mut rules = self.rules.lock().unwrap();
+                let fits = rules.iter().position(|rule| {
                     rule.caller == *caller
                         && rule.action.is_none_or(|action| action == ask.action)
                         && rule.repository == *ask.repository
                 });
-                Ok(rule.map_or(Verdict::Allow(Grounds::default()), |rule| rule.verdict.clone()))
+                let Some(fits) = fits else { return Ok(Verdict::Allow(Grounds::default())) };
+                let verdict = rules[fits].verdict.clone();
+                if rules[fits].once {
+                    rules.remove(fits);
+                }
+                Ok(verdict)
             })
             .await
     }

@@ -38,8 +38,9 @@ impl Tables {
         let has_manifest =
             |digest: &Digest| repository.is_some_and(|found| found.manifests.contains_key(digest));
         match require {
-            Require::Grounds(Grounds { repository: None }) => true,
-            Require::Grounds(Grounds { repository: Some(id) }) => self.names.get(name) == Some(id),
+            Require::Grounds(Grounds { repository: was, rights }) => {
+                rights.is_none() && was.is_none_or(|was| self.names.get(name) == Some(&was))
+            }
             Require::BlobLinked(digest) => self.blob(name, digest).is_some(),
             Require::BlobUnnamed(digest) => repository.is_none_or(|found| !found.names_blob(digest)),
             Require::BlobLinkedIn { repository, digest } => self.blob(repository, digest).is_some(),

@@ -130,8 +130,9 @@ impl<'a> Changing<'a> {
             connection.prepare_cached(statement)?.exists(params![Sql(id), Sql(digest)])
         };
         Ok(match require {
-            Require::Grounds(Grounds { repository: None }) => true,
-            Require::Grounds(Grounds { repository }) => *repository == id,
+            Require::Grounds(Grounds { repository, rights }) => {
+                rights.is_none() && (repository.is_none() || *repository == id)
+            }
             Require::BlobLinked(digest) => there(LINKED, digest)?,
             Require::BlobUnnamed(digest) => !there(NAMED_AS_BLOB, digest)?,
             Require::BlobLinkedIn { repository, digest } => {

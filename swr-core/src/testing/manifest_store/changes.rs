@@ -264,6 +264,7 @@ pub async fn an_event_says_who_where_and_when(store: &dyn ManifestStore) {
             source: Some("2001:db8::7".parse().unwrap()),
             request_id: None,
             channel: Channel::Api,
+            call: None,
         },
         at,
         requires: vec![],

@@ -52,7 +52,7 @@ pub async fn manifests_unused_for_long_enough_are_released(store: &dyn ManifestS
         seq: log[recorded_before].seq,
         repository: lib.name.clone(),
         actor: Actor::Caretaker(Task::Collection),
-        origin: Origin { source: None, request_id: None, channel: Channel::System },
+        origin: Origin { channel: Channel::System, ..Origin::default() },
         at: minute(31),
         event: Event::ManifestRemoved { digest: old, tags: vec![] },
     };

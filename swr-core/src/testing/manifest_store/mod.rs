@@ -302,6 +302,7 @@ fn origin() -> Origin {
         source: Some([192, 0, 2, 7].into()),
         request_id: Some("request 1".into()),
         channel: Channel::Console,
+        call: Some("PUT /v2/lib/a/manifests/v1".into()),
     }
 }
 

@@ -22,8 +22,8 @@ async fn not_met(scene: &Scene<'_>, requires: impl IntoIterator<Item = Require>)
 /// A decision that looked at a repository holds for that one, and not for another of the same name.
 pub async fn grounds_hold_while_the_name_leads_to_the_repository(store: &dyn ManifestStore) {
     let (lib, other) = (Scene::new(store, "lib/a"), Scene::new(store, "lib/b"));
-    let did_not_look = Require::Grounds(Grounds { repository: None });
-    let looked_at = |id| Require::Grounds(Grounds { repository: Some(id) });
+    let did_not_look = Require::Grounds(Grounds::default());
+    let looked_at = |id| Require::Grounds(Grounds { repository: Some(id), ..Grounds::default() });
     met(&lib, [did_not_look.clone()]).await;
     for scene in [&lib, &other] {
         scene.commit(minute(1), [Change::LinkStored(SampleBlob::new("a layer").stored_at("here"))]).await;

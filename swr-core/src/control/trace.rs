@@ -1,0 +1,549 @@
+//! The audit trail: what every operation leaves behind, and the questions that are asked of it.
+
+use std::fmt;
+use std::num::NonZeroU32;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use swr_policy::{OrganisationName, RepositoryName};
+
+use super::change::{Effect, MetadataChange};
+use super::grant::GrantScope;
+use super::identity::{AccountId, AccountName, ProjectId, UserId, UserName};
+use super::organisation::organisation_of;
+use crate::caller::{Channel, Origin};
+use crate::event::Event;
+
+/// An operation that leaves a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Operation {
+    CreateAccount,
+    UpdateAccount,
+    CreateUser,
+    UpdateUser,
+    DeleteUser,
+    CreateAccessKey,
+    DeleteAccessKey,
+    CreateTokenKey,
+    DeleteTokenKey,
+    CreateDockerConfig,
+    CreateUserNamespace,
+    DeleteUserNamespace,
+    CreateUserNamespaceAuth,
+    UpdateUserNamespaceAuth,
+    DeleteUserNamespaceAuth,
+    CreateImageRepository,
+    UpdateImageRepository,
+    DeleteImageRepository,
+    CreateUserRepositoryAuth,
+    UpdateUserRepositoryAuth,
+    DeleteUserRepositoryAuth,
+    CreateVersion,
+    UpdateVersion,
+    DeleteVersion,
+    DeleteImageTag,
+    UploadImagePackage,
+    CreateImageRepositoryAccessDomain,
+    UpdateImageRepositoryAccessDomain,
+    DeleteImageRepositoryAccessDomain,
+    CreateTrigger,
+    UpdateTrigger,
+    DeleteTrigger,
+    CreateRetention,
+    UpdateRetention,
+    DeleteRetention,
+}
+
+impl Operation {
+    /// All of them.
+    pub const ALL: [Self; 35] = [
+        Self::CreateAccount,
+        Self::UpdateAccount,
+        Self::CreateUser,
+        Self::UpdateUser,
+        Self::DeleteUser,
+        Self::CreateAccessKey,
+        Self::DeleteAccessKey,
+        Self::CreateTokenKey,
+        Self::DeleteTokenKey,
+        Self::CreateDockerConfig,
+        Self::CreateUserNamespace,
+        Self::DeleteUserNamespace,
+        Self::CreateUserNamespaceAuth,
+        Self::UpdateUserNamespaceAuth,
+        Self::DeleteUserNamespaceAuth,
+        Self::CreateImageRepository,
+        Self::UpdateImageRepository,
+        Self::DeleteImageRepository,
+        Self::CreateUserRepositoryAuth,
+        Self::UpdateUserRepositoryAuth,
+        Self::DeleteUserRepositoryAuth,
+        Self::CreateVersion,
+        Self::UpdateVersion,
+        Self::DeleteVersion,
+        Self::DeleteImageTag,
+        Self::UploadImagePackage,
+        Self::CreateImageRepositoryAccessDomain,
+        Self::UpdateImageRepositoryAccessDomain,
+        Self::DeleteImageRepositoryAccessDomain,
+        Self::CreateTrigger,
+        Self::UpdateTrigger,
+        Self::DeleteTrigger,
+        Self::CreateRetention,
+        Self::UpdateRetention,
+        Self::DeleteRetention,
+    ];
+
+    /// The name of its traces.
+    pub const fn trace_name(self) -> &'static str {
+        match self {
+            Self::CreateAccount => "createAccount",
+            Self::UpdateAccount => "updateAccount",
+            Self::CreateUser => "createUser",
+            Self::UpdateUser => "updateUser",
+            Self::DeleteUser => "deleteUser",
+            Self::CreateAccessKey => "createAccessKey",
+            Self::DeleteAccessKey => "deleteAccessKey",
+            Self::CreateTokenKey => "createTokenKey",
+            Self::DeleteTokenKey => "deleteTokenKey",
+            Self::CreateDockerConfig => "createDockerConfig",
+            Self::CreateUserNamespace => "createUserNamespace",
+            Self::DeleteUserNamespace => "deleteUserNamespace",
+            Self::CreateUserNamespaceAuth => "createUserNamespaceAuth",
+            Self::UpdateUserNamespaceAuth => "updateUserNamespaceAuth",
+            Self::DeleteUserNamespaceAuth => "deleteUserNamespaceAuth",
+            Self::CreateImageRepository => "createImageRepository",
+            Self::UpdateImageRepository => "updateImageRepository",
+            Self::DeleteImageRepository => "deleteImageRepository",
+            Self::CreateUserRepositoryAuth => "createUserRepositoryAuth",
+            Self::UpdateUserRepositoryAuth => "updateUserRepositoryAuth",
+            Self::DeleteUserRepositoryAuth => "deleteUserRepositoryAuth",
+            Self::CreateVersion => "createVersion",
+            Self::UpdateVersion => "updateVersion",
+            Self::DeleteVersion => "deleteVersion",
+            Self::DeleteImageTag => "deleteImageTag",
+            Self::UploadImagePackage => "uploadImagePackage",
+            Self::CreateImageRepositoryAccessDomain => "createImageRepositoryAccessDomain",
+            Self::UpdateImageRepositoryAccessDomain => "updateImageRepositoryAccessDomain",
+            Self::DeleteImageRepositoryAccessDomain => "deleteImageRepositoryAccessDomain",
+            Self::CreateTrigger => "createTrigger",
+            Self::UpdateTrigger => "updateTrigger",
+            Self::DeleteTrigger => "deleteTrigger",
+            Self::CreateRetention => "createRetention",
+            Self::UpdateRetention => "updateRetention",
+            Self::DeleteRetention => "deleteRetention",
+        }
+    }
+
+    /// The operation whose traces have this name, the guide's misprint `deleteUserNamesapce` included.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "deleteUserNamesapce" {
+            return Some(Self::DeleteUserNamespace);
+        }
+        Self::ALL.into_iter().find(|operation| operation.trace_name() == text)
+    }
+
+    /// The type of the resource that its traces name.
+    pub const fn resource_type(self) -> &'static str {
+        match self {
+            Self::CreateAccount | Self::UpdateAccount => "account",
+            Self::CreateUser | Self::UpdateUser | Self::DeleteUser => "user",
+            Self::CreateAccessKey | Self::DeleteAccessKey => "accesskey",
+            Self::CreateTokenKey | Self::DeleteTokenKey => "tokenkey",
+            Self::CreateDockerConfig => "dockerlogincmd",
+            Self::CreateUserNamespace | Self::DeleteUserNamespace => "usernamespace",
+            Self::CreateUserNamespaceAuth | Self::UpdateUserNamespaceAuth | Self::DeleteUserNamespaceAuth => {
+                "usernamespaceauth"
+            }
+            Self::CreateImageRepository | Self::UpdateImageRepository | Self::DeleteImageRepository => {
+                "imagerepository"
+            }
+            Self::CreateUserRepositoryAuth
+            | Self::UpdateUserRepositoryAuth
+            | Self::DeleteUserRepositoryAuth => "userrepositoryauth",
+            Self::CreateVersion | Self::UpdateVersion | Self::DeleteVersion => "version",
+            Self::DeleteImageTag => "imagetag",
+            Self::UploadImagePackage => "image",
+            Self::CreateImageRepositoryAccessDomain
+            | Self::UpdateImageRepositoryAccessDomain
+            | Self::DeleteImageRepositoryAccessDomain => "imagerepositoryaccessdomain",
+            Self::CreateTrigger | Self::UpdateTrigger | Self::DeleteTrigger => "trigger",
+            Self::CreateRetention | Self::UpdateRetention | Self::DeleteRetention => "retention",
+        }
+    }
+
+    /// The status that the management protocol answers it with when it is done; for what the distribution
+    /// protocol does, that protocol's.
+    pub const fn success_code(self) -> u16 {
+        match self {
+            Self::CreateDockerConfig
+            | Self::CreateUserNamespaceAuth
+            | Self::CreateImageRepository
+            | Self::DeleteRetention => 200,
+            Self::DeleteVersion | Self::DeleteImageTag => 202,
+            Self::DeleteUser
+            | Self::DeleteAccessKey
+            | Self::DeleteTokenKey
+            | Self::DeleteUserNamespace
+            | Self::DeleteUserNamespaceAuth
+            | Self::DeleteImageRepository
+            | Self::DeleteUserRepositoryAuth
+            | Self::DeleteImageRepositoryAccessDomain
+            | Self::DeleteTrigger => 204,
+            _ => 201,
+        }
+    }
+}
+
+/// What a trace is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_structs, reason = "backends build it")]
+pub struct Traced {
+    /// The operation.
+    pub operation: Operation,
+    /// The resource's id: what tells it from others of its type for ever. Empty where it has none.
+    pub resource_id: Box<str>,
+    /// The resource's name: what people call it.
+    pub resource_name: Box<str>,
+    /// The organisation that it happened in, if in one: whose account sees the trace when no user acted.
+    pub organisation: Option<OrganisationName>,
+    /// What changed, as JSON without secrets: a [`MetadataChange`] or an [`Event`].
+    pub change: Box<str>,
+}
+
+impl Traced {
+    /// What a change to the metadata leaves; `None` when it changed nothing.
+    /// The one place where such a change becomes a trace, so that every store tells the same story.
+    pub fn of_change(change: &MetadataChange, effect: Effect) -> Option<Self> {
+        use Effect::{Changed, Created, Nothing, Removed};
+        use MetadataChange as C;
+        let either = |created, changed| match effect {
+            Created => Some(created),
+            Changed => Some(changed),
+            Removed | Nothing => None,
+        };
+        let only = |operation| (effect != Nothing).then_some(operation);
+        let (operation, id, name, organisation): (_, String, String, Option<OrganisationName>) = match change
+        {
+            C::PutAccount(account) => (
+                either(Operation::CreateAccount, Operation::UpdateAccount)?,
+                account.id.to_string(),
+                account.name.to_string(),
+                None,
+            ),
+            C::PutUser(user) => (
+                either(Operation::CreateUser, Operation::UpdateUser)?,
+                user.id.to_string(),
+                user.name.to_string(),
+                None,
+            ),
+            C::RemoveUser(user) => (only(Operation::DeleteUser)?, user.to_string(), user.to_string(), None),
+            C::PutAccessKey(key) => {
+                (only(Operation::CreateAccessKey)?, key.id.to_string(), key.id.to_string(), None)
+            }
+            C::RemoveAccessKey(key) => {
+                (only(Operation::DeleteAccessKey)?, key.to_string(), key.to_string(), None)
+            }
+            C::PutTemporaryKey(key) => {
+                (only(Operation::CreateDockerConfig)?, key.id.to_string(), key.id.to_string(), None)
+            }
+            C::PutTokenKey(key) => {
+                (only(Operation::CreateTokenKey)?, key.id.to_string(), key.id.to_string(), None)
+            }
+            C::RemoveTokenKey(key) => {
+                (only(Operation::DeleteTokenKey)?, key.to_string(), key.to_string(), None)
+            }
+            C::CreateOrganisation { name, .. } => (
+                only(Operation::CreateUserNamespace)?,
+                name.to_string(),
+                name.to_string(),
+                Some(name.clone()),
+            ),
+            C::RemoveOrganisation(name) => (
+                only(Operation::DeleteUserNamespace)?,
+                name.to_string(),
+                name.to_string(),
+                Some(name.clone()),
+            ),
+            C::CreateRepository { name, .. } => (
+                only(Operation::CreateImageRepository)?,
+                name.to_string(),
+                name.to_string(),
+                organisation_of(name),
+            ),
+            C::SetAttributes { name, .. } => (
+                only(Operation::UpdateImageRepository)?,
+                name.to_string(),
+                name.to_string(),
+                organisation_of(name),
+            ),
+            C::PutGrant(grant) => {
+                let (create, update) = match &grant.scope {
+                    GrantScope::Organisation(_) => {
+                        (Operation::CreateUserNamespaceAuth, Operation::UpdateUserNamespaceAuth)
+                    }
+                    GrantScope::Repository(_) => {
+                        (Operation::CreateUserRepositoryAuth, Operation::UpdateUserRepositoryAuth)
+                    }
+                };
+                let (name, organisation) = of_scope(&grant.scope);
+                (either(create, update)?, grant.user.to_string(), name, organisation)
+            }
+            C::RemoveGrant { scope, user } => {
+                let remove = match scope {
+                    GrantScope::Organisation(_) => Operation::DeleteUserNamespaceAuth,
+                    GrantScope::Repository(_) => Operation::DeleteUserRepositoryAuth,
+                };
+                let (name, organisation) = of_scope(scope);
+                (only(remove)?, user.to_string(), name, organisation)
+            }
+            C::PutShare(share) => (
+                either(
+                    Operation::CreateImageRepositoryAccessDomain,
+                    Operation::UpdateImageRepositoryAccessDomain,
+                )?,
+                share.account.to_string(),
+                share.repository.to_string(),
+                organisation_of(&share.repository),
+            ),
+            C::RemoveShare { repository, account } => (
+                only(Operation::DeleteImageRepositoryAccessDomain)?,
+                account.to_string(),
+                repository.to_string(),
+                organisation_of(repository),
+            ),
+        };
+        Some(Self {
+            operation,
+            resource_id: id.into(),
+            resource_name: name.into(),
+            organisation,
+            change: json(change),
+        })
+    }
+
+    /// What an event leaves; `None` for those that are no operation of anybody: blobs that come and go, manifests
+    /// without a tag, and what collection removes.
+    pub fn of_event(repository: &RepositoryName, event: &Event) -> Option<Self> {
+        let version = |operation, reference: &dyn fmt::Display, separator: char| {
+            let name = format!("{repository}{separator}{reference}");
+            (operation, name.clone(), name)
+        };
+        let (operation, id, name) = match event {
+            Event::RepositoryCreated => {
+                (Operation::CreateImageRepository, repository.to_string(), repository.to_string())
+            }
+            Event::RepositoryRemoved => {
+                (Operation::DeleteImageRepository, repository.to_string(), repository.to_string())
+            }
+            Event::TagSet { tag, previous: None, .. } => version(Operation::CreateVersion, tag, ':'),
+            Event::TagSet { tag, previous: Some(_), .. } => version(Operation::UpdateVersion, tag, ':'),
+            Event::TagRemoved { tag, .. } => version(Operation::DeleteImageTag, tag, ':'),
+            Event::ManifestRemoved { digest, .. } => version(Operation::DeleteVersion, digest, '@'),
+            Event::BlobLinked { .. } | Event::BlobUnlinked { .. } | Event::ManifestPushed { .. } => {
+                return None;
+            }
+        };
+        Some(Self {
+            operation,
+            resource_id: id.into(),
+            resource_name: name.into(),
+            organisation: organisation_of(repository),
+            change: json(event),
+        })
+    }
+}
+
+fn of_scope(scope: &GrantScope) -> (String, Option<OrganisationName>) {
+    match scope {
+        GrantScope::Organisation(name) => (name.to_string(), Some(name.clone())),
+        GrantScope::Repository(name) => (name.to_string(), organisation_of(name)),
+    }
+}
+
+/// Plain values serialise.
+fn json(value: &impl Serialize) -> Box<str> {
+    serde_json::to_string(value).unwrap_or_default().into()
+}
+
+/// A trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "backends build it")]
+pub struct Trace {
+    /// Its place in the trail: greater for what was recorded later.
+    pub seq: u64,
+    /// Its id, a UUID.
+    pub id: TraceId,
+    /// What it is about.
+    pub traced: Traced,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Whose trail it is in.
+    pub account: AccountId,
+    /// That account's name.
+    pub account_name: AccountName,
+    /// That account's region project.
+    pub project: ProjectId,
+    /// Who acted; `None` when the registry did itself.
+    pub user: Option<(UserId, UserName)>,
+    /// Where it came from.
+    pub origin: Origin,
+    /// When it happened.
+    pub at: DateTime<Utc>,
+}
+
+/// How an operation ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_structs, reason = "backends build it")]
+pub struct Outcome {
+    /// The status that it was answered with.
+    pub code: u16,
+    /// Why it was refused; empty when it was done.
+    pub reason: Box<str>,
+}
+
+impl Outcome {
+    /// It was done.
+    pub fn done(operation: Operation) -> Self {
+        Self { code: operation.success_code(), reason: "".into() }
+    }
+
+    /// How much it deserves to be looked at.
+    pub fn rating(&self) -> TraceRating {
+        match self.code {
+            0..=399 => TraceRating::Normal,
+            400..=499 => TraceRating::Warning,
+            _ => TraceRating::Incident,
+        }
+    }
+}
+
+/// How much a trace deserves to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "the trail knows these three")]
+pub enum TraceRating {
+    /// It was done.
+    Normal,
+    /// It was refused.
+    Warning,
+    /// The registry failed.
+    Incident,
+}
+
+impl TraceRating {
+    /// Its name in documents.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Warning => "warning",
+            Self::Incident => "incident",
+        }
+    }
+
+    /// The rating of this name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Normal, Self::Warning, Self::Incident].into_iter().find(|rating| rating.as_str() == text)
+    }
+}
+
+/// The id of a trace: a UUID in lowercase with dashes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TraceId(Box<str>);
+
+impl TraceId {
+    /// One that no trace has had before.
+    pub fn random() -> Self {
+        Self(uuid::Uuid::new_v4().hyphenated().to_string().into())
+    }
+
+    /// An id as it was kept or asked for. One that no trace has finds nothing.
+    pub fn new(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A refused operation of a signed-in caller, to be recorded on its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "whoever refuses builds it")]
+pub struct RefusedOperation {
+    /// What was asked for.
+    pub traced: Traced,
+    /// How it was answered.
+    pub outcome: Outcome,
+    /// Who asked.
+    pub user: UserId,
+    /// Where it came from.
+    pub origin: Origin,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// Which traces are wanted: those that fit everything that is given, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "whoever asks builds it")]
+pub struct TraceQuery {
+    /// Whose trail.
+    pub account: AccountId,
+    /// Only this one, whatever else is given.
+    pub id: Option<TraceId>,
+    /// Only what this user did.
+    pub user: Option<UserId>,
+    /// Only what a user of this name did.
+    pub user_name: Option<Box<str>>,
+    /// Only this operation.
+    pub operation: Option<Operation>,
+    /// Only resources of this type.
+    pub resource_type: Option<Box<str>>,
+    /// Only the resource of exactly this id.
+    pub resource_id: Option<Box<str>>,
+    /// Only resources of exactly this name.
+    pub resource_name: Option<Box<str>>,
+    /// Only traces of this rating.
+    pub rating: Option<TraceRating>,
+    /// Only what came in this way.
+    pub channel: Option<Channel>,
+    /// Only what happened after this time.
+    pub after: Option<DateTime<Utc>>,
+    /// Only what happened at this time or before.
+    pub until: Option<DateTime<Utc>>,
+    /// Only what was recorded before this trace.
+    pub before: Option<TraceId>,
+    /// How many at most.
+    pub limit: NonZeroU32,
+}
+
+impl TraceQuery {
+    /// All traces of an account, as many as `limit`.
+    pub fn of(account: AccountId, limit: NonZeroU32) -> Self {
+        Self {
+            account,
+            id: None,
+            user: None,
+            user_name: None,
+            operation: None,
+            resource_type: None,
+            resource_id: None,
+            resource_name: None,
+            rating: None,
+            channel: None,
+            after: None,
+            until: None,
+            before: None,
+            limit,
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The trail: asked, and kept to its length.
+
+use chrono::TimeDelta;
+
+use super::ControlPlane;
+use super::access::ControlAccess;
+use super::error::ControlError;
+use super::trace::{Trace, TraceQuery};
+use crate::ports::{ControlAsk, StoreError};
+use crate::registry::BATCH;
+
+impl ControlAccess<'_> {
+    /// Traces that fit the query, newest first: all of the account's for its administrators, their own for others.
+    pub async fn traces(&self, query: &TraceQuery) -> Result<Vec<Trace>, ControlError> {
+        let mut query = query.clone();
+        if !self.may(ControlAsk::Administer(&query.account)).await? {
+            let user = self.user().await?;
+            if user.account != query.account {
+                return Err(ControlError::AccountUnknown(query.account.as_str().into()));
+            }
+            match &query.user {
+                Some(wanted) if *wanted != user.id => return Ok(Vec::new()),
+                _ => query.user = Some(user.id),
+            }
+        }
+        Ok(self.parts().metadata.traces(&query).await?)
+    }
+}
+
+impl ControlPlane {
+    /// Removes traces older than `keep`, and temporary keys that have expired, and says how many; fewer
+    /// than there are when there are many.
+    pub async fn trim(&self, keep: TimeDelta) -> Result<u64, StoreError> {
+        let Some(before) = self.0.clock.now().checked_sub_signed(keep) else { return Ok(0) };
+        let traces = self.0.metadata.trim_traces(before, BATCH).await?;
+        let keys = self.0.metadata.trim_temporary_keys(self.0.clock.now(), BATCH).await?;
+        Ok(traces + keys)
+    }
+}

@@ -1,0 +1,306 @@
+//! Who there is, what they may do, and what they have done.
+
+use std::num::NonZeroU32;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use swr_policy::{OrganisationName, RepositoryName, Tag};
+
+use crate::control::change::{MetadataCommit, MetadataCommitError, MetadataReceipt};
+use crate::control::credential::{AccessKey, KeyHolder, KeyId, TokenKey};
+use crate::control::grant::{GrantScope, Granted};
+use crate::control::identity::{Account, AccountId, AccountName, User, UserId, UserName};
+use crate::control::organisation::{ListedOrganisation, Organisation};
+use crate::control::repository::{Category, RepositoryDetails, Version, Visibility};
+use crate::control::share::ListedShare;
+use crate::control::standing::Standing;
+use crate::control::trace::{RefusedOperation, Trace, TraceQuery};
+use crate::ports::{Candidates, ManifestStore, Page, StoreError};
+
+/// Accounts, users, keys, organisations, repository attributes, grants, shares and the audit trail (feature
+/// `control`). The same object and the same database as the manifests, so that one commit can span both.
+///
+/// Everything that hangs on a repository hangs on its identity: a name that is deleted and made again inherits
+/// nothing. A store that keeps metadata leaves the traces of [`ManifestStore::commit`] too, of each event that
+/// [`Traced::of_event`](crate::control::trace::Traced::of_event) makes one of, in the same step: for a caller that
+/// is a user here, in the trail of the user's account; for [`Task::Aging`](crate::caller::Task::Aging), in that of
+/// the account that owns the organisation; for any other actor none. It checks
+/// [`Grounds::rights`](crate::commit::Grounds), and gives a repository that a push makes its creator.
+#[async_trait]
+pub trait MetadataStore: ManifestStore {
+    // Decisions.
+
+    /// Everything that a decision about the user weighs, as of one instant: the hot path. `user` is `None` for a
+    /// stranger; one that is gone has no standing as a user. Hidden repositories are absent.
+    async fn standing(
+        &self,
+        user: Option<&UserId>,
+        organisation: &OrganisationName,
+        repository: Option<&RepositoryName>,
+    ) -> Result<Standing, StoreError>;
+
+    /// Which of the candidates the user may pull at `now`, in the order of their names: what is public, what
+    /// [`Standing::level_in_repository`] has a level for, and what is shared with the user's account.
+    /// `strangers` says whether a stranger may pull what is public.
+    async fn readable(
+        &self,
+        user: Option<&UserId>,
+        strangers: bool,
+        of: Candidates<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<RepositoryName>, StoreError>;
+
+    // Who there is.
+
+    /// Who stands behind the key; `None` when there is no such key. Whether a temporary one has expired is for
+    /// whoever asks to say.
+    async fn key_holder(&self, key: &KeyId) -> Result<Option<KeyHolder>, StoreError>;
+
+    /// The account.
+    async fn account(&self, id: &AccountId) -> Result<Option<Account>, StoreError>;
+
+    /// The account of this name.
+    async fn account_named(&self, name: &AccountName) -> Result<Option<Account>, StoreError>;
+
+    /// Accounts in the order of their names.
+    async fn accounts(&self, page: &Page<AccountName>) -> Result<Vec<Account>, StoreError>;
+
+    /// The user.
+    async fn user(&self, id: &UserId) -> Result<Option<User>, StoreError>;
+
+    /// The user of this name in the account.
+    async fn user_named(&self, account: &AccountId, name: &UserName) -> Result<Option<User>, StoreError>;
+
+    /// Users of the account in the order of their names.
+    async fn users(&self, account: &AccountId, page: &Page<UserName>) -> Result<Vec<User>, StoreError>;
+
+    /// The user's access keys, oldest first.
+    async fn access_keys(&self, user: &UserId) -> Result<Vec<AccessKey>, StoreError>;
+
+    /// Every access key with its sealed secret, in the order of their ids: for whoever seals them anew.
+    async fn all_access_keys(&self, page: &Page<KeyId>) -> Result<Vec<AccessKey>, StoreError>;
+
+    /// The keys of tokens, oldest first.
+    async fn token_keys(&self) -> Result<Vec<TokenKey>, StoreError>;
+
+    // What there is.
+
+    /// The organisation of this name.
+    async fn organisation(&self, name: &OrganisationName) -> Result<Option<Organisation>, StoreError>;
+
+    /// Organisations that the viewer has a level in, in the order of their names; with `partly` also those where
+    /// only some of the repositories were granted to it.
+    async fn organisations(
+        &self,
+        viewer: &Viewer,
+        partly: bool,
+    ) -> Result<Vec<ListedOrganisation>, StoreError>;
+
+    /// How many organisations the user created, of those that there are.
+    async fn organisations_by(&self, user: &UserId) -> Result<u64, StoreError>;
+
+    /// How many repositories are listed in the organisation.
+    async fn repositories_in(&self, name: &OrganisationName) -> Result<u64, StoreError>;
+
+    /// The grants on the organisation or the repository, in the order of their users' names. `None` when there
+    /// is no such organisation or listed repository.
+    async fn grants(&self, scope: &GrantScope) -> Result<Option<Vec<Granted>>, StoreError>;
+
+    /// The listed repository of this name.
+    async fn repository_details(
+        &self,
+        name: &RepositoryName,
+    ) -> Result<Option<RepositoryDetails>, StoreError>;
+
+    /// Repositories that fit the query.
+    async fn repository_list(
+        &self,
+        query: &RepositoryQuery,
+    ) -> Result<Listing<RepositoryDetails>, StoreError>;
+
+    /// Versions of the repository that fit the query; `None` when there is no such listed repository.
+    async fn versions(
+        &self,
+        repository: &RepositoryName,
+        query: &VersionQuery,
+    ) -> Result<Option<Listing<Version>>, StoreError>;
+
+    /// The accounts that the repository is shared with, in the order of their names. `None` when there is no such
+    /// listed repository.
+    async fn shares(
+        &self,
+        repository: &RepositoryName,
+        page: &Page<AccountName>,
+    ) -> Result<Option<Vec<ListedShare>>, StoreError>;
+
+    /// The share of the repository with the account.
+    async fn share(
+        &self,
+        repository: &RepositoryName,
+        account: &AccountId,
+    ) -> Result<Option<ListedShare>, StoreError>;
+
+    /// What the account has.
+    async fn overview(&self, account: &AccountId) -> Result<Overview, StoreError>;
+
+    // Changes.
+
+    /// Applies the commit whole, or leaves everything as it was. The only way metadata changes.
+    ///
+    /// Requirements are checked against the state before the first change, under the same lock;
+    /// [`MetadataCommitError::Unmet`] names every one that fails. Each effective change leaves the trace that
+    /// [`Traced::of_change`](crate::control::trace::Traced::of_change) makes of it, in the trail of the account of
+    /// the user who acts; when that is none, of the account that owns the organisation, or of the one that the
+    /// change is about. The event of a `CreateRepository` leaves no trace beside that. If any effective change
+    /// [moves rights](crate::control::change::MetadataChange::moves_rights), the count of rights becomes greater.
+    async fn commit_metadata(&self, commit: MetadataCommit) -> Result<MetadataReceipt, MetadataCommitError>;
+
+    /// Removes temporary keys that expired before `before`, at most `limit`. Says how many. Leaves no traces.
+    async fn trim_temporary_keys(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError>;
+
+    // The trail.
+
+    /// Traces that fit the query, newest first.
+    async fn traces(&self, query: &TraceQuery) -> Result<Vec<Trace>, StoreError>;
+
+    /// Traces of all accounts recorded after the one with this place, in order: for sinks. Never shows one while
+    /// one with a smaller place may still appear.
+    async fn traces_after(&self, seq: u64, limit: NonZeroU32) -> Result<Vec<Trace>, StoreError>;
+
+    /// Records operations that were refused, in one step; those of users that are gone are left out.
+    async fn record_refused(&self, refused: &[RefusedOperation]) -> Result<(), StoreError>;
+
+    /// Removes traces of what happened before `before`, at most `limit`. Says how many.
+    async fn trim_traces(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError>;
+}
+
+/// Whoever looks at lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "whoever asks builds it")]
+pub struct Viewer {
+    /// The user.
+    pub user: UserId,
+    /// The user's account.
+    pub account: AccountId,
+    /// Whether it is a registry administrator of the account.
+    pub administers: bool,
+}
+
+/// A part of a list, and how long the whole list is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "backends build it")]
+pub struct Listing<T> {
+    /// The part.
+    pub entries: Vec<T>,
+    /// How many entries there are in all.
+    pub total: u64,
+}
+
+/// Which repositories are wanted: those that fit everything that is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "whoever asks builds it")]
+pub struct RepositoryQuery {
+    /// For whom.
+    pub viewer: Viewer,
+    /// The present: shares end.
+    pub now: DateTime<Utc>,
+    /// Which list.
+    pub list: RepositoryList,
+    /// A part of the organisation's name.
+    pub organisation: Option<Box<str>>,
+    /// A part of what comes after the organisation in the repository's name.
+    pub name: Option<Box<str>>,
+    /// The name of the account that owns the organisation.
+    pub account: Option<AccountName>,
+    /// What kind of thing they hold.
+    pub category: Option<Category>,
+    /// Who may pull without a grant.
+    pub visibility: Option<Visibility>,
+    /// Only those with an identity greater than this: for pages in the order of identities.
+    pub after_id: Option<i64>,
+    /// In which order. Where it leaves two equal, the name decides.
+    pub order: RepositoryOrder,
+    /// Backwards.
+    pub descending: bool,
+    /// How many to leave out at the beginning.
+    pub offset: u64,
+    /// How many at most.
+    pub limit: NonZeroU32,
+}
+
+/// A list of repositories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "backends answer for every one")]
+pub enum RepositoryList {
+    /// Those of the viewer's account that it may pull from.
+    Own,
+    /// Those of [`Self::Own`] that are shared with any account, expired or not.
+    SharedByUs,
+    /// Those of other accounts that are shared with the viewer's; those whose share still lasts, or has ended,
+    /// where that is given.
+    SharedWithUs {
+        /// Whether the share still lasts.
+        valid: Option<bool>,
+    },
+}
+
+/// In which order repositories are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "backends answer for every one")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum RepositoryOrder {
+    Identity,
+    #[default]
+    Name,
+    Updated,
+    Versions,
+    Organisation,
+    Visibility,
+    Account,
+}
+
+/// Which versions are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "whoever asks builds it")]
+pub struct VersionQuery {
+    /// A part of the tag.
+    pub tag: Option<Box<str>>,
+    /// Exactly this tag.
+    pub exactly: Option<Tag>,
+    /// Only tags after this one, in the order that is asked for: for pages in the order of tags.
+    pub after: Option<Tag>,
+    /// In which order. Of equal times the tag decides.
+    pub order: VersionOrder,
+    /// Backwards.
+    pub descending: bool,
+    /// How many to leave out at the beginning.
+    pub offset: u64,
+    /// How many at most.
+    pub limit: NonZeroU32,
+}
+
+/// In which order versions are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "backends answer for both")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum VersionOrder {
+    #[default]
+    Tag,
+    Updated,
+}
+
+/// What an account has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "backends build it")]
+pub struct Overview {
+    /// Organisations.
+    pub organisations: u64,
+    /// Repositories in them.
+    pub repositories: u64,
+    /// Versions in those.
+    pub versions: u64,
+    /// The bytes of the blobs that the repositories hold; one that several hold counts in each.
+    pub bytes: u64,
+    /// Pulls of manifests that were observed.
+    pub pulls: u64,
+}
