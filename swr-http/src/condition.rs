@@ -25,7 +25,7 @@ struct EntityTag {
 }
 
 /// Whether a client that has what `If-None-Match` says has this content already.
-pub(crate) fn is_known(headers: &HeaderMap, digest: &Digest) -> bool {
+pub fn is_known(headers: &HeaderMap, digest: &Digest) -> bool {
     match headers::list(headers, &IF_NONE_MATCH).map(|text| parse(&text)) {
         None => false,
         Some(Tags::Any) => true,
@@ -36,7 +36,7 @@ pub(crate) fn is_known(headers: &HeaderMap, digest: &Digest) -> bool {
 
 /// Whether `If-Range` lets a range of this content be sent: it is absent, or names the content by a strong tag.
 /// A date never does, since content has none.
-pub(crate) fn range_applies(headers: &HeaderMap, digest: &Digest) -> bool {
+pub fn range_applies(headers: &HeaderMap, digest: &Digest) -> bool {
     match headers::list(headers, &IF_RANGE).map(|text| parse(&text)) {
         None => true,
         Some(Tags::These(tags)) => match tags.as_slice() {
@@ -48,7 +48,7 @@ pub(crate) fn range_applies(headers: &HeaderMap, digest: &Digest) -> bool {
 }
 
 /// What a change has to find. A tag that is no digest, or a weak one, is the tag of nothing that is here.
-pub(crate) fn precondition(headers: &HeaderMap) -> Result<Precondition, ConditionError> {
+pub fn precondition(headers: &HeaderMap) -> Result<Precondition, ConditionError> {
     let expected = headers::list(headers, &IF_MATCH).map(|text| parse(&text));
     let unexpected = headers::list(headers, &IF_NONE_MATCH).map(|text| parse(&text));
     match (expected, unexpected) {
@@ -67,7 +67,8 @@ pub(crate) fn precondition(headers: &HeaderMap) -> Result<Precondition, Conditio
 /// over is worse than none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a change takes `If-Match`, or `If-None-Match: *`, and not both")]
-pub(crate) struct ConditionError;
+#[non_exhaustive]
+pub struct ConditionError;
 
 fn parse(text: &str) -> Tags {
     if text.trim() == "*" {
