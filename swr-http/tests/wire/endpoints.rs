@@ -675,8 +675,13 @@ async fn an_encoded_body_is_refused() {
             assert_eq!(door.get(&location).await.header("range"), "0-0");
         }
     }
-    let taken = door.send(Method::PATCH, &location, &[("content-encoding", "Identity")], LAYER).await;
-    assert_eq!(taken.status, 202);
+    for encoding in ["gzip, chunked", "chunked, chunked"] {
+        let answer = door.send(Method::PATCH, &location, &[("transfer-encoding", encoding)], LAYER).await;
+        assert_eq!((answer.status.as_u16(), &*answer.code()), (415, "UNSUPPORTED"), "{encoding}");
+        assert_eq!(door.get(&location).await.header("range"), "0-0");
+    }
+    let plain = [("content-encoding", "Identity"), ("transfer-encoding", "Chunked")];
+    assert_eq!(door.send(Method::PATCH, &location, &plain, LAYER).await.status, 202);
 }
 
 #[tokio::test]
