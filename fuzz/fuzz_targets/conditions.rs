@@ -5,7 +5,7 @@ use http::header::{HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH, IF_RANGE};
 use libfuzzer_sys::fuzz_target;
 use swr_core::digest::{Algorithm, Digest};
 use swr_core::registry::Precondition;
-use swr_http::condition::{is_known, precondition, range_applies};
+use swr_http::condition::{is_expected, is_known, precondition, range_applies};
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(value) = HeaderValue::from_bytes(bytes) else { return };
@@ -16,6 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
     let empty = Algorithm::Sha256.digest(b"");
 
     assert!(!is_known(&with(IF_NONE_MATCH), &empty) || is_any || names(&empty));
+    assert!(!is_expected(&with(IF_MATCH), &empty) || is_any || names(&empty));
     assert!(!range_applies(&with(IF_RANGE), &empty) || names(&empty) && !is_any);
     match precondition(&with(IF_MATCH)) {
         Ok(Precondition::Exists) => assert!(is_any),

@@ -24,6 +24,14 @@ struct EntityTag {
     text: String,
 }
 
+/// Whether `If-Match` lets this content be sent: it is absent, or names the content by a strong tag, or any.
+pub fn is_expected(headers: &HeaderMap, digest: &Digest) -> bool {
+    match headers::list(headers, &IF_MATCH).map(|text| parse(&text)) {
+        None | Some(Tags::Any) => true,
+        Some(Tags::These(tags)) => tags.iter().any(|tag| !tag.weak && tag.text == digest.to_string()),
+    }
+}
+
 /// Whether a client that has what `If-None-Match` says has this content already.
 pub fn is_known(headers: &HeaderMap, digest: &Digest) -> bool {
     match headers::list(headers, &IF_NONE_MATCH).map(|text| parse(&text)) {
@@ -123,6 +131,23 @@ mod tests {
         ] {
             assert_eq!(precondition(&with(&lines)), expected, "{lines:?}");
         }
+    }
+
+    #[test]
+    fn what_is_sent_is_what_is_expected() {
+        let (one, two) = (Algorithm::Sha256.digest(b"1"), Algorithm::Sha256.digest(b"2"));
+        for (line, expected) in [
+            ("*".to_owned(), true),
+            (format!("\"{one}\""), true),
+            (format!("\"{two}\", \"{one}\""), true),
+            (format!("W/\"{one}\""), false),
+            (format!("\"{two}\""), false),
+            (one.to_string(), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(is_expected(&with(&[(IF_MATCH, line.clone())]), &one), expected, "{line}");
+        }
+        assert!(is_expected(&HeaderMap::new(), &one));
     }
 
     #[test]

@@ -510,6 +510,42 @@ async fn a_change_is_made_on_what_the_client_expects_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn what_the_client_does_not_expect_is_neither_sent_nor_removed() {
+    let door = Door::open();
+    let manifest = door.push_image("a", "v1").await;
+    let layer = Algorithm::Sha256.digest(LAYER);
+    let alone = door.push_blob("a", b"alone").await;
+    for (address, digest) in [
+        ("/v2/a/manifests/v1".to_owned(), manifest.digest()),
+        (format!("/v2/a/manifests/{}", manifest.digest()), manifest.digest()),
+        (format!("/v2/a/blobs/{layer}"), layer),
+        (format!("/v2/a/blobs/{alone}"), alone),
+    ] {
+        for method in [Method::GET, Method::HEAD] {
+            for (expected, status) in
+                [(format!("\"{digest}\""), 200), ("*".to_owned(), 200), ("\"x\"".to_owned(), 412)]
+            {
+                let answer = door.send(method.clone(), &address, &[("if-match", &expected)], "").await;
+                assert_eq!(answer.status, status, "{method} {address} {expected}");
+            }
+        }
+    }
+    let address = format!("/v2/a/blobs/{alone}");
+    for (condition, status) in [
+        (("if-match", "\"x\"".to_owned()), 412),
+        (("if-none-match", "*".to_owned()), 412),
+        (("if-none-match", "\"x\"".to_owned()), 400),
+        (("if-match", format!("\"{alone}\"")), 202),
+    ] {
+        assert_eq!(door.head(&address).await.status, 200);
+        let (name, value) = &condition;
+        let answer = door.send(Method::DELETE, &address, &[(name, value)], "").await;
+        assert_eq!(answer.status, status, "{condition:?}");
+    }
+    assert_eq!(door.head(&address).await.status, 404);
+}
+
+#[tokio::test]
 async fn end_9_removes_a_tag_alone_and_a_manifest_with_its_tags() {
     let door = Door::open();
     let manifest = door.push_image("a", "v1").await;
