@@ -15,7 +15,10 @@ fuzz_target!(|bytes: &[u8]| {
     // Another reader of JSON agrees on what it is.
     let seen: serde_json::Value = serde_json::from_slice(bytes).expect("it was read as JSON before");
     assert_eq!(seen["mediaType"].as_str(), Some(manifest.media_type.as_str()));
-    assert_eq!(seen["subject"]["digest"].as_str().map(str::to_owned), manifest.subject.map(|d| d.to_string()));
+    assert_eq!(
+        seen["subject"]["digest"].as_str().map(str::to_owned),
+        manifest.subject.map(|d| d.to_string())
+    );
     let again = ManifestRecord::parse(whole, Some(&manifest.media_type), Algorithm::Sha256);
     assert_eq!(again.expect("its own type fits"), manifest);
 });

@@ -5,7 +5,7 @@ use swr_core::media_type::MediaType;
 /// The types that a client takes, and how gladly; only whether it takes one at all is of interest, since a
 /// manifest has one type.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Accept(Vec<Taken>);
+pub struct Accept(Vec<Taken>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Taken {
@@ -17,13 +17,13 @@ struct Taken {
 
 impl Accept {
     /// Reads every line of the header, joined by commas. Elements that make no sense are passed over.
-    pub(crate) fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         Self(text.split(',').filter_map(taken).collect())
     }
 
     /// Whether the client takes `media_type`. What speaks of it most exactly decides. A header that says
     /// nothing excludes nothing.
-    pub(crate) fn admits(&self, media_type: &MediaType) -> bool {
+    pub fn admits(&self, media_type: &MediaType) -> bool {
         if self.0.is_empty() {
             return true;
         }

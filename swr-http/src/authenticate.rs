@@ -9,10 +9,10 @@ use swr_auth::{Presented, Secret};
 /// The longest value of `Authorization` that is looked at, in bytes.
 const AUTHORIZATION_MAX: usize = 8 * 1024;
 
-/// Reads the `Authorization` header (RFC 7617, RFC 6750).
+/// Reads the `Authorization` header (RFC 7617, RFC 6750), also for what a host serves beside the registry.
 ///
 /// An empty name with an empty password is nothing: some clients answer a challenge so when they know neither.
-pub(crate) fn presented(headers: &HeaderMap) -> Result<Presented, PresentedError> {
+pub fn presented(headers: &HeaderMap) -> Result<Presented, PresentedError> {
     let mut lines = headers.get_all(AUTHORIZATION).iter();
     let Some(line) = lines.next() else { return Ok(Presented::Nothing) };
     if line.len() > AUTHORIZATION_MAX {
@@ -42,11 +42,14 @@ fn read(line: &[u8]) -> Option<Presented> {
 }
 
 /// Why an `Authorization` header shows nobody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PresentedError {
-    /// It is larger than any that is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PresentedError {
+    /// It is larger than any that is looked at: 8 KiB.
+    #[error("the authorization is larger than {AUTHORIZATION_MAX} bytes")]
     TooLong,
-    /// It is of a scheme that is not known, or breaks its own.
+    /// It is of a scheme that is not known, breaks its own, or comes more than once.
+    #[error("the authorization is neither a name with a password nor a token")]
     Malformed,
 }
 

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use swr_core::digest::Digest;
 use swr_core::ports::{StoreError, StoreErrorKind};
-use swr_core::registry::Content;
+use swr_core::registry::{Content, Precondition};
 use swr_core::stream::ByteStream;
 use swr_core::{ByteRange, Error, RepositoryName};
 
@@ -24,6 +24,10 @@ use crate::headers::{self, DOCKER_CONTENT_DIGEST};
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 pub(crate) async fn pull(exchange: &Exchange<'_>, repository: &RepositoryName, digest: &Digest) -> Answer {
+    // What a blob's address gives never changes, so that nobody has to be asked for it.
+    if !condition::is_expected(exchange.headers, digest) {
+        return Err(Error::PreconditionFailed.into());
+    }
     let conditional = exchange.headers.contains_key(IF_NONE_MATCH);
     if exchange.is_head || conditional {
         let stored = exchange.asked(exchange.access.stat_blob(repository, digest)).await?;
@@ -124,6 +128,11 @@ fn boundary() -> String {
 }
 
 pub(crate) async fn remove(exchange: &Exchange<'_>, repository: &RepositoryName, digest: &Digest) -> Answer {
+    match condition::precondition(exchange.headers)? {
+        Precondition::None | Precondition::Exists => {}
+        Precondition::Is(digests) if digests.contains(digest) => {}
+        Precondition::Is(_) | Precondition::Absent => return Err(Error::PreconditionFailed.into()),
+    }
     exchange.asked(exchange.access.unlink_blob(repository, digest)).await?;
     Ok(response(StatusCode::ACCEPTED, [], ResponseBody::empty()))
 }

@@ -24,8 +24,16 @@ struct EntityTag {
     text: String,
 }
 
+/// Whether `If-Match` lets this content be sent: it is absent, or names the content by a strong tag, or any.
+pub fn is_expected(headers: &HeaderMap, digest: &Digest) -> bool {
+    match headers::list(headers, &IF_MATCH).map(|text| parse(&text)) {
+        None | Some(Tags::Any) => true,
+        Some(Tags::These(tags)) => tags.iter().any(|tag| !tag.weak && tag.text == digest.to_string()),
+    }
+}
+
 /// Whether a client that has what `If-None-Match` says has this content already.
-pub(crate) fn is_known(headers: &HeaderMap, digest: &Digest) -> bool {
+pub fn is_known(headers: &HeaderMap, digest: &Digest) -> bool {
     match headers::list(headers, &IF_NONE_MATCH).map(|text| parse(&text)) {
         None => false,
         Some(Tags::Any) => true,
@@ -36,7 +44,7 @@ pub(crate) fn is_known(headers: &HeaderMap, digest: &Digest) -> bool {
 
 /// Whether `If-Range` lets a range of this content be sent: it is absent, or names the content by a strong tag.
 /// A date never does, since content has none.
-pub(crate) fn range_applies(headers: &HeaderMap, digest: &Digest) -> bool {
+pub fn range_applies(headers: &HeaderMap, digest: &Digest) -> bool {
     match headers::list(headers, &IF_RANGE).map(|text| parse(&text)) {
         None => true,
         Some(Tags::These(tags)) => match tags.as_slice() {
@@ -48,7 +56,7 @@ pub(crate) fn range_applies(headers: &HeaderMap, digest: &Digest) -> bool {
 }
 
 /// What a change has to find. A tag that is no digest, or a weak one, is the tag of nothing that is here.
-pub(crate) fn precondition(headers: &HeaderMap) -> Result<Precondition, ConditionError> {
+pub fn precondition(headers: &HeaderMap) -> Result<Precondition, ConditionError> {
     let expected = headers::list(headers, &IF_MATCH).map(|text| parse(&text));
     let unexpected = headers::list(headers, &IF_NONE_MATCH).map(|text| parse(&text));
     match (expected, unexpected) {
@@ -67,7 +75,8 @@ pub(crate) fn precondition(headers: &HeaderMap) -> Result<Precondition, Conditio
 /// over is worse than none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a change takes `If-Match`, or `If-None-Match: *`, and not both")]
-pub(crate) struct ConditionError;
+#[non_exhaustive]
+pub struct ConditionError;
 
 fn parse(text: &str) -> Tags {
     if text.trim() == "*" {
@@ -122,6 +131,23 @@ mod tests {
         ] {
             assert_eq!(precondition(&with(&lines)), expected, "{lines:?}");
         }
+    }
+
+    #[test]
+    fn what_is_sent_is_what_is_expected() {
+        let (one, two) = (Algorithm::Sha256.digest(b"1"), Algorithm::Sha256.digest(b"2"));
+        for (line, expected) in [
+            ("*".to_owned(), true),
+            (format!("\"{one}\""), true),
+            (format!("\"{two}\", \"{one}\""), true),
+            (format!("W/\"{one}\""), false),
+            (format!("\"{two}\""), false),
+            (one.to_string(), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(is_expected(&with(&[(IF_MATCH, line.clone())]), &one), expected, "{line}");
+        }
+        assert!(is_expected(&HeaderMap::new(), &one));
     }
 
     #[test]

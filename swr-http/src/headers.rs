@@ -1,5 +1,6 @@
 //! The protocol's headers: names, and how their values are written.
 
+use http::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use swr_core::Error;
@@ -44,12 +45,15 @@ pub(crate) fn list(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     headers.contains_key(name).then(|| lines.join(","))
 }
 
-/// Refuses a body that is anything but itself: what has a digest is taken as it is, or not at all.
+/// Refuses a body that is anything but itself: what has a digest is taken as it is, or not at all. That holds for
+/// its way here as well, of which a server undoes HTTP's own chunks and nothing else.
 pub(crate) fn refuse_encoded(headers: &HeaderMap) -> Result<(), Error> {
-    match list(headers, &http::header::CONTENT_ENCODING) {
-        Some(encoding) if !encoding.trim().eq_ignore_ascii_case("identity") => {
-            Err(Error::EncodingUnsupported { encoding: encoding.chars().take(160).collect() })
+    for (name, plain) in [(CONTENT_ENCODING, "identity"), (TRANSFER_ENCODING, "chunked")] {
+        if let Some(encoding) = list(headers, &name)
+            && !encoding.trim().eq_ignore_ascii_case(plain)
+        {
+            return Err(Error::EncodingUnsupported { encoding: encoding.chars().take(160).collect() });
         }
-        _ => Ok(()),
     }
+    Ok(())
 }

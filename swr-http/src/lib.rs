@@ -1,12 +1,12 @@
 #![doc = include_str!("../README.md")]
 
-mod accept;
-mod authenticate;
+pub mod accept;
+pub mod authenticate;
 mod base;
 mod blobs;
 mod body;
 mod catalogue;
-mod condition;
+pub mod condition;
 pub mod content_range;
 pub mod endpoint;
 mod error_response;

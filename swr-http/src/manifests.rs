@@ -1,6 +1,6 @@
 //! `end-3`, `end-7` and `end-9`: manifests out, in and away.
 
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, Response, StatusCode};
 
 use swr_core::manifest::{ManifestDefect, StoredManifest};
@@ -21,10 +21,10 @@ pub(crate) async fn pull(
     repository: &RepositoryName,
     reference: &Reference,
 ) -> Answer {
-    let conditional = exchange.headers.contains_key(http::header::IF_NONE_MATCH);
+    let conditional = exchange.headers.contains_key(IF_NONE_MATCH);
     if exchange.is_head || conditional {
         let found = exchange.asked(exchange.access.stat_manifest(repository, reference)).await?;
-        refuse_unacceptable(exchange.headers, reference, &found)?;
+        refuse_unwanted(exchange.headers, reference, &found)?;
         if conditional && condition::is_known(exchange.headers, &found.digest) {
             return Ok(described(StatusCode::NOT_MODIFIED, &found));
         }
@@ -35,17 +35,17 @@ pub(crate) async fn pull(
         }
     }
     let found = exchange.asked(exchange.access.pull_manifest(repository, reference)).await?;
-    refuse_unacceptable(exchange.headers, reference, &found)?;
+    refuse_unwanted(exchange.headers, reference, &found)?;
     let bytes = found.bytes.clone().unwrap_or_default();
     Ok(described(StatusCode::OK, &found).map(|body| body.bytes(bytes)))
 }
 
-/// Nothing is converted: a client that does not take the type gets nothing.
-fn refuse_unacceptable(
-    headers: &HeaderMap,
-    reference: &Reference,
-    found: &StoredManifest,
-) -> Result<(), Error> {
+/// Nothing is converted: a client that does not take the type gets nothing. Nor does one that wants what the
+/// reference no longer leads to.
+fn refuse_unwanted(headers: &HeaderMap, reference: &Reference, found: &StoredManifest) -> Result<(), Error> {
+    if !condition::is_expected(headers, &found.digest) {
+        return Err(Error::PreconditionFailed);
+    }
     match headers::list(headers, &ACCEPT) {
         Some(accept) if !Accept::parse(&accept).admits(&found.media_type) => {
             Err(Error::ManifestUnacceptable {

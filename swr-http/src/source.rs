@@ -57,7 +57,8 @@ fn address(text: &str) -> Option<IpAddr> {
         .map(|ip| ip.to_canonical())
 }
 
-/// Addresses that begin with the same bits: `10.0.0.0/8`, `fd00::/8`, or a single one.
+/// Addresses that begin with the same bits: `10.0.0.0/8`, `fd00::/8`, or a single one. IPv4 written as IPv6
+/// (`::ffff:10.0.0.0/104`) is IPv4.
 ///
 /// ```
 /// use swr_http::Network;
@@ -105,7 +106,14 @@ impl FromStr for Network {
             None => most,
             Some(bits) => bits.parse().ok().filter(|bits| *bits <= most).ok_or_else(error)?,
         };
-        Ok(Self { first, bits })
+        match first.to_canonical() {
+            IpAddr::V4(mapped) if first.is_ipv6() => {
+                // With fewer bits it would have other addresses in it than those.
+                let bits = u32::checked_sub(bits, 96).ok_or_else(error)?;
+                Ok(Self { first: mapped.into(), bits })
+            }
+            _ => Ok(Self { first, bits }),
+        }
     }
 }
 
@@ -170,13 +178,18 @@ mod tests {
             ("192.168.1.7", "192.168.1.7", true),
             ("192.168.1.7", "192.168.1.6", false),
             ("192.168.1.0/24", "::ffff:192.168.1.9", true),
+            ("::ffff:192.168.1.0/120", "192.168.1.9", true),
+            ("::ffff:192.168.1.0/120", "192.168.2.9", false),
+            ("::ffff:192.168.1.7", "192.168.1.7", true),
             ("2001:db8::/32", "2001:db8:1::1", true),
             ("2001:db8::/32", "2001:db9::1", false),
         ] {
             let parsed: Network = network.parse().unwrap();
             assert_eq!(parsed.contains(address.parse().unwrap()), holds, "{network} {address}");
         }
-        for text in ["", "10", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "::/129", "a/8"] {
+        for text in
+            ["", "10", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "::/129", "::ffff:10.0.0.0/95", "a/8"]
+        {
             assert!(text.parse::<Network>().is_err(), "{text}");
         }
     }

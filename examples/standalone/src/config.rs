@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use swr_http::Network;
 use toml::{Table, Value};
+use tracing::level_filters::LevelFilter;
 
 use crate::units::{Bytes, Span};
 
@@ -17,7 +19,8 @@ pub(crate) struct Config {
     /// Where the registry is served.
     pub(crate) listen: SocketAddr,
     /// Addresses or networks whose `X-Forwarded-For` is believed.
-    pub(crate) trusted_proxies: Vec<String>,
+    #[serde(deserialize_with = "networks")]
+    pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) tls: Option<Tls>,
     pub(crate) admin: Admin,
     pub(crate) log: Log,
@@ -48,6 +51,14 @@ impl Default for Config {
             http: Http::default(),
         }
     }
+}
+
+fn networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Network>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let networks = texts.iter().map(|text| text.parse::<Network>());
+    networks
+        .collect::<Result<_, _>>()
+        .map_err(|error| serde::de::Error::custom(format!("trusted_proxies: {error}")))
 }
 
 /// A certificate and its key; both are read again when they change.
@@ -336,6 +347,24 @@ impl Config {
         if self.data.as_os_str().is_empty() {
             return Err("data: the data directory has no name".into());
         }
+        // A bare word would be taken for a part of the program, and silence every other.
+        let says_nothing = |directive: &str| {
+            !directive.contains('=') && (directive.is_empty() || directive.parse::<LevelFilter>().is_err())
+        };
+        if self.log.level.split(',').map(str::trim).any(says_nothing) {
+            return Err(format!(
+                "log.level: `{}` is neither a level nor a filter such as `info,swr_http=debug`",
+                self.log.level
+            ));
+        }
+        let forgets = (self.storage.bytes == BytesStore::Memory, self.storage.facts == FactsStore::Memory);
+        if forgets.0 != forgets.1 {
+            return Err(
+                "storage.bytes, storage.facts: one would forget at the end what the other remembers; \
+                        both are `memory`, or neither is"
+                    .into(),
+            );
+        }
         if self.collection.link_hold.0 < hour && !self.collection.unsafe_short_hold {
             return Err("collection.link_hold: below 1h a slow push can lose its layers; \
                         set collection.unsafe_short_hold to allow it"
@@ -438,7 +467,7 @@ mod tests {
         assert_eq!(config.http.connections_max, 7);
         assert!(config.manifests.sparse);
         assert_eq!(config.manifests.size_max, Bytes(1000));
-        assert_eq!(config.trusted_proxies, ["10.0.0.0/8"]);
+        assert_eq!(config.trusted_proxies, ["10.0.0.0/8".parse().unwrap()]);
         assert_eq!(config.data, Path::new("2024"));
     }
 
@@ -457,6 +486,12 @@ mod tests {
             ("[tls]\nkey = \"a.pem\"", "certificate"),
             ("[storage]\nbytes = \"tape\"", "tape"),
             ("[storage]\nfacts = \"postgres\"", "postgres"),
+            ("[storage]\nbytes = \"memory\"", "storage.bytes"),
+            ("[storage]\nfacts = \"memory\"", "storage.facts"),
+            ("[log]\nlevel = \"inof\"", "log.level"),
+            ("[log]\nlevel = \"\"", "log.level"),
+            ("[log]\nlevel = \"info,swr_http\"", "log.level"),
+            ("trusted_proxies = [\"10.0.0.0/33\"]", "trusted_proxies"),
             ("[names]\nprofile = \"docker\"", "docker"),
             ("[collection]\nlink_hold = \"10m\"", "collection.unsafe_short_hold"),
             ("[collection]\ninterval = \"0s\"", "collection.interval"),

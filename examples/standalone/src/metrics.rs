@@ -31,6 +31,7 @@ pub(crate) struct Metrics {
     lease_seconds: Family<Lease, Gauge<f64, AtomicU64>>,
     wal_bytes: Gauge,
     writes_waiting: Gauge,
+    sqlite_full: Gauge,
     collected: Family<Collected, Counter>,
     chore_failures: Family<Chore, Counter>,
 }
@@ -84,6 +85,7 @@ impl Metrics {
             lease_seconds: Family::default(),
             wal_bytes: Gauge::default(),
             writes_waiting: Gauge::default(),
+            sqlite_full: Gauge::default(),
             collected: Family::default(),
             chore_failures: Family::default(),
             registry: Registry::default(),
@@ -122,6 +124,11 @@ impl Metrics {
             metrics.writes_waiting.clone(),
         );
         registry.register(
+            "sqlite_full",
+            "Whether there is no room on the disk but for removals",
+            metrics.sqlite_full.clone(),
+        );
+        registry.register(
             "chore_failures",
             "Background work that failed and will be tried again",
             metrics.chore_failures.clone(),
@@ -134,6 +141,9 @@ impl Metrics {
         let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         self.garbage.set(count(backlog.garbage));
         self.newest_event.set(count(backlog.newest_event.0));
+        // Of those that are gone there is nothing to be said any more.
+        self.consumer_lag.clear();
+        self.lease_seconds.clear();
         for (consumer, at) in &backlog.cursors {
             let lag = backlog.newest_event.0.saturating_sub(at.0);
             self.consumer_lag.get_or_create(&Consumer { consumer: consumer.clone() }).set(count(lag));
@@ -147,6 +157,7 @@ impl Metrics {
     pub(crate) fn sqlite(&self, gauges: &SqliteGauges) {
         self.wal_bytes.set(i64::try_from(gauges.wal_bytes).unwrap_or(i64::MAX));
         self.writes_waiting.set(i64::try_from(gauges.writes_waiting).unwrap_or(i64::MAX));
+        self.sqlite_full.set(gauges.is_full.into());
     }
 
     pub(crate) fn collected(&self, kind: &'static str, count: u64) {
@@ -179,5 +190,23 @@ impl RequestObserver for Metrics {
         self.durations.get_or_create(&Handler { handler }).observe(request.duration.as_secs_f64());
         self.received.inc_by(request.bytes_in);
         self.sent.inc_by(request.bytes_out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, TimeDelta};
+
+    use super::*;
+
+    #[test]
+    fn a_lease_that_was_let_go_is_not_shown_any_more() {
+        let metrics = Metrics::new();
+        let now = DateTime::UNIX_EPOCH;
+        let leases = vec![("collection".into(), now + TimeDelta::seconds(90))];
+        metrics.backlog(&Backlog { leases, ..Backlog::default() }, now);
+        assert!(metrics.text().unwrap().contains("swr_lease_held_seconds{lease=\"collection\"} 90.0\n"));
+        metrics.backlog(&Backlog::default(), now);
+        assert!(!metrics.text().unwrap().contains("swr_lease_held_seconds{"));
     }
 }

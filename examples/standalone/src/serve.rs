@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use swr_auth::AnonymousOnly;
-use swr_http::{Network, Patience, RegistryService, ServeOptions, ServiceOptions, serve_until};
+use swr_http::{Patience, RegistryService, ServeOptions, ServiceOptions, serve_until};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -73,16 +73,13 @@ impl Serve {
             }
             None => None,
         };
-        let networks = config.trusted_proxies.iter().map(|text| text.parse::<Network>());
-        let trusted_proxies =
-            networks.collect::<Result<_, _>>().map_err(|error| format!("trusted_proxies: {error}"))?;
         let assembled = Arc::new(assemble(&config).await?);
         let metrics = Arc::new(Metrics::new());
         let service = RegistryService::with_options(
             assembled.registry.clone(),
             Arc::new(AnonymousOnly),
             ServiceOptions {
-                trusted_proxies,
+                trusted_proxies: config.trusted_proxies.clone(),
                 patience: Some(Patience { within: config.http.stall.0, bytes_min: BODY_BYTES_MIN }),
                 answer_within: Some(config.http.deadline.0),
                 observer: Some(Arc::clone(&metrics) as _),

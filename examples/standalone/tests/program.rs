@@ -17,11 +17,16 @@ struct Program {
 
 impl Program {
     fn start(data: &Path) -> Self {
+        Self::start_with(data, Stdio::null(), &[])
+    }
+
+    fn start_with(data: &Path, log: Stdio, environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_swr"))
             .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"])
             .arg(data)
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -71,9 +76,12 @@ impl Program {
         assert!(pushed.starts_with("HTTP/1.1 201"), "{pushed}");
     }
 
+    fn terminate(&self) -> bool {
+        Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success()
+    }
+
     fn end(mut self) -> bool {
-        let asked = Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success();
-        asked && self.child.wait().unwrap().success()
+        self.terminate() && self.child.wait().unwrap().success()
     }
 }
 
@@ -119,10 +127,73 @@ fn operators_see_health_and_metrics_and_the_end_is_clean() {
     let health = |path| Program::ask(&program.health, "GET", path, "", b"");
     assert!(health("/livez").starts_with("HTTP/1.1 200"));
     assert!(health("/readyz").starts_with("HTTP/1.1 200"));
+    for method in ["BREW", "BOIL"] {
+        program.request(method, "/v2/", "", b"");
+    }
     let metrics = health("/metrics");
-    assert!(metrics.contains("swr_http_requests_total{method=\"PUT\""), "{metrics}");
-    assert!(metrics.contains("swr_sqlite_wal_bytes "), "{metrics}");
+    for said in [
+        "swr_http_requests_total{method=\"PUT\",handler=\"manifest\",code=\"201\"} 1\n",
+        // Whoever makes up methods makes up no labels.
+        "swr_http_requests_total{method=\"OTHER\",handler=\"none\",code=\"405\"} 2\n",
+        "swr_http_request_duration_seconds_count{handler=\"upload\"} 1\n",
+        "swr_http_request_body_bytes_total ",
+        "swr_http_response_body_bytes_total ",
+        "swr_http_in_flight_requests 0\n",
+        "swr_garbage_locations 0\n",
+        "swr_events_newest ",
+        "swr_sqlite_wal_bytes ",
+        "swr_sqlite_writes_waiting 0\n",
+        "swr_sqlite_full 0\n",
+    ] {
+        assert!(metrics.contains(said), "{said}: {metrics}");
+    }
     assert!(program.end());
+}
+
+#[test]
+fn at_the_end_what_was_accepted_finishes_and_nothing_new_is() {
+    let data = tempfile::tempdir().unwrap();
+    let log = std::fs::File::create(data.path().join("log")).unwrap();
+    let mut program = Program::start_with(data.path(), log.into(), &[("SWR_LOG__FORMAT", "json")]);
+    let digest = Algorithm::Sha256.digest(b"half of it, and the rest");
+    let mut slow = TcpStream::connect(&program.address).unwrap();
+    let head = format!("POST /v2/org/app/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: test\r\n");
+    let head = format!("{head}Content-Length: 24\r\nExpect: 100-continue\r\n\r\n");
+    slow.write_all(head.as_bytes()).unwrap();
+    // The program waits for the body from here on.
+    let mut answers = BufReader::new(slow.try_clone().unwrap());
+    let mut line = String::new();
+    answers.read_line(&mut line).unwrap();
+    assert_eq!(line, "HTTP/1.1 100 Continue\r\n");
+    answers.read_line(&mut line).unwrap();
+    slow.write_all(b"half of it, ").unwrap();
+
+    assert!(program.terminate());
+    while Program::ask(&program.health, "GET", "/readyz", "", b"").starts_with("HTTP/1.1 200") {}
+    while let Ok(mut late) = TcpStream::connect(&program.address) {
+        // It had come before the end, and has not been asked anything.
+        late.write_all(b"GET /v2/ HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        if late.read_to_string(&mut answer).is_ok() && !answer.is_empty() {
+            assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: "), "{answer}");
+        }
+    }
+    slow.write_all(b"and the rest").unwrap();
+    line.clear();
+    answers.read_line(&mut line).unwrap();
+    assert_eq!(line, "HTTP/1.1 201 Created\r\n");
+    drop((slow, answers));
+    assert!(program.child.wait().unwrap().success());
+
+    let log = std::fs::read_to_string(data.path().join("log")).unwrap();
+    assert!(log.lines().count() >= 2, "{log}");
+    for line in log.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["level"], "INFO", "{line}");
+    }
+    let program = Program::start(data.path());
+    let pulled = program.request("GET", &format!("/v2/org/app/blobs/{digest}"), "", b"");
+    assert!(pulled.ends_with("half of it, and the rest"), "{pulled}");
 }
 
 #[test]

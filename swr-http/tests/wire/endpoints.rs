@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::json;
 use swr_auth::{AnonymousOnly, AnyoneMay};
-use swr_core::digest::Algorithm;
+use swr_core::digest::{Algorithm, Digest};
 use swr_core::media_type::MediaType;
 use swr_core::registry::Limits;
 use swr_http::{MountPoint, ServiceOptions};
@@ -510,6 +510,126 @@ async fn a_change_is_made_on_what_the_client_expects_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn what_the_client_does_not_expect_is_neither_sent_nor_removed() {
+    let door = Door::open();
+    let manifest = door.push_image("a", "v1").await;
+    let layer = Algorithm::Sha256.digest(LAYER);
+    let alone = door.push_blob("a", b"alone").await;
+    for (address, digest) in [
+        ("/v2/a/manifests/v1".to_owned(), manifest.digest()),
+        (format!("/v2/a/manifests/{}", manifest.digest()), manifest.digest()),
+        (format!("/v2/a/blobs/{layer}"), layer),
+        (format!("/v2/a/blobs/{alone}"), alone),
+    ] {
+        for method in [Method::GET, Method::HEAD] {
+            for (expected, status) in
+                [(format!("\"{digest}\""), 200), ("*".to_owned(), 200), ("\"x\"".to_owned(), 412)]
+            {
+                let answer = door.send(method.clone(), &address, &[("if-match", &expected)], "").await;
+                assert_eq!(answer.status, status, "{method} {address} {expected}");
+            }
+        }
+    }
+    let address = format!("/v2/a/blobs/{alone}");
+    for (condition, status) in [
+        (("if-match", "\"x\"".to_owned()), 412),
+        (("if-none-match", "*".to_owned()), 412),
+        (("if-none-match", "\"x\"".to_owned()), 400),
+        (("if-match", format!("\"{alone}\"")), 202),
+    ] {
+        assert_eq!(door.head(&address).await.status, 200);
+        let (name, value) = &condition;
+        let answer = door.send(Method::DELETE, &address, &[(name, value)], "").await;
+        assert_eq!(answer.status, status, "{condition:?}");
+    }
+    assert_eq!(door.head(&address).await.status, 404);
+}
+
+/// Of what is there and of what is not, on every address that can be read.
+#[tokio::test]
+async fn a_head_has_the_headers_of_a_get() {
+    let door = Door::open();
+    let subject = door.push_image("a", "v1").await;
+    let signature = referrer(&subject, "application/vnd.sig", "signature");
+    door.push_manifest("a", "v2", &signature).await;
+    let empty = door.push_blob("a", b"").await;
+    let upload = door.begin("a").await;
+    let digest = subject.digest();
+    let layer = Algorithm::Sha256.digest(LAYER);
+    for address in [
+        "/v2/".to_owned(),
+        "/v2/_catalog?n=0".to_owned(),
+        "/v2/a/tags/list".to_owned(),
+        "/v2/a/tags/list?n=1".to_owned(),
+        "/v2/a/tags/list?n=-1".to_owned(),
+        "/v2/b/tags/list".to_owned(),
+        "/v2/a/manifests/v1".to_owned(),
+        "/v2/a/manifests/v3".to_owned(),
+        format!("/v2/a/manifests/{digest}"),
+        format!("/v2/a/blobs/{layer}"),
+        format!("/v2/a/blobs/{empty}"),
+        format!("/v2/a/blobs/{digest}"),
+        "/v2/a/blobs/sha256:1".to_owned(),
+        format!("/v2/a/referrers/{digest}?artifactType=application/vnd.sig"),
+        upload,
+        "/v2/nothing".to_owned(),
+    ] {
+        let (got, asked) = (door.get(&address).await, door.head(&address).await);
+        assert_eq!((got.status, &got.headers), (asked.status, &asked.headers), "{address}");
+        assert!(asked.body.is_empty(), "{address}");
+    }
+}
+
+#[tokio::test]
+async fn both_algorithms_do_for_everything() {
+    for algorithm in Algorithm::ALL {
+        let door = Door::open();
+        let (config, layer) = (algorithm.digest(CONFIG), algorithm.digest(LAYER));
+        let pushed = door.post(&format!("/v2/a/blobs/uploads/?digest={config}"), CONFIG).await;
+        assert_eq!(
+            (pushed.status.as_u16(), pushed.header("docker-content-digest")),
+            (201, &*config.to_string())
+        );
+        let begun = door.post(&format!("/v2/a/blobs/uploads/?digest-algorithm={algorithm}"), "").await;
+        let location = begun.header("location");
+        assert_eq!(door.patch(location, Some("0-3"), &LAYER[..4]).await.status, 202);
+        let put = door.put(&format!("{location}?digest={layer}"), &LAYER[4..]).await;
+        assert_eq!(put.header("location"), format!("/v2/a/blobs/{layer}"));
+        let part = door.get_with(put.header("location"), "range", "bytes=2-").await;
+        assert_eq!((part.header("etag"), &*part.body), (&*format!("\"{layer}\""), &LAYER[2..]));
+        let mounted = door.post(&format!("/v2/b/blobs/uploads/?mount={layer}&from=a"), "").await;
+        assert_eq!(mounted.status, 201, "{algorithm}");
+        assert_eq!(door.delete(&format!("/v2/b/blobs/{layer}")).await.status, 202, "{algorithm}");
+
+        let described = |digest: &Digest, content: &[u8]| json!({ "mediaType": "application/vnd.x", "digest": digest, "size": content.len() });
+        let image = Manifest::of(
+            MediaType::OCI_MANIFEST,
+            json!({ "config": described(&config, CONFIG), "layers": [described(&layer, LAYER)] }),
+        );
+        let digest = algorithm.digest(&image.bytes);
+        let pushed = door.push_manifest("a", &format!("{digest}?tag=v1"), &image).await;
+        assert_eq!((pushed.status.as_u16(), pushed.header("oci-tag")), (201, "v1"), "{algorithm}");
+        for reference in ["v1".to_owned(), digest.to_string()] {
+            let pulled = door.get(&format!("/v2/a/manifests/{reference}")).await;
+            assert_eq!(pulled.header("docker-content-digest"), digest.to_string());
+            assert_eq!(&*pulled.body, &*image.bytes);
+        }
+        let subject = json!({ "mediaType": image.media_type, "digest": digest, "size": image.bytes.len() });
+        let signature = Manifest::of(
+            MediaType::OCI_MANIFEST,
+            json!({ "config": described(&config, CONFIG), "layers": [], "subject": subject }),
+        );
+        let of_it = algorithm.digest(&signature.bytes);
+        let pushed = door.push_manifest("a", &of_it.to_string(), &signature).await;
+        assert_eq!(pushed.header("oci-subject"), digest.to_string());
+        let listed = door.get(&format!("/v2/a/referrers/{digest}")).await.json();
+        assert_eq!(listed["manifests"][0]["digest"], json!(of_it));
+        assert_eq!(door.delete(&format!("/v2/a/manifests/{digest}")).await.status, 202, "{algorithm}");
+        assert_eq!(door.head("/v2/a/manifests/v1").await.status, 404, "{algorithm}");
+    }
+}
+
+#[tokio::test]
 async fn end_9_removes_a_tag_alone_and_a_manifest_with_its_tags() {
     let door = Door::open();
     let manifest = door.push_image("a", "v1").await;
@@ -675,8 +795,13 @@ async fn an_encoded_body_is_refused() {
             assert_eq!(door.get(&location).await.header("range"), "0-0");
         }
     }
-    let taken = door.send(Method::PATCH, &location, &[("content-encoding", "Identity")], LAYER).await;
-    assert_eq!(taken.status, 202);
+    for encoding in ["gzip, chunked", "chunked, chunked"] {
+        let answer = door.send(Method::PATCH, &location, &[("transfer-encoding", encoding)], LAYER).await;
+        assert_eq!((answer.status.as_u16(), &*answer.code()), (415, "UNSUPPORTED"), "{encoding}");
+        assert_eq!(door.get(&location).await.header("range"), "0-0");
+    }
+    let plain = [("content-encoding", "Identity"), ("transfer-encoding", "Chunked")];
+    assert_eq!(door.send(Method::PATCH, &location, &plain, LAYER).await.status, 202);
 }
 
 #[tokio::test]
