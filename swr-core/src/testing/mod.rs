@@ -29,6 +29,7 @@ pub mod history;
 pub mod manifest_store;
 mod manual_clock;
 mod recording_sink;
+pub mod registry_model;
 pub mod sample_images;
 pub mod upload_store;
 

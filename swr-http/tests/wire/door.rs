@@ -74,8 +74,16 @@ impl Door {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = self.respond(request.body(Full::new(body.into())).unwrap()).await;
-        let (head, body) = response.into_parts();
+        self.finish(request.body(Full::new(body.into())).unwrap()).await
+    }
+
+    /// The response, to its end.
+    pub(crate) async fn finish<B>(&self, request: Request<B>) -> Answer
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (head, body) = self.respond(request).await.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Answer { status: head.status, headers: head.headers, body }
     }

@@ -7,6 +7,7 @@ mod disconnects;
 mod door;
 mod endpoints;
 mod paging;
+mod registry_model;
 #[path = "../../../swr-core/tests/engine/stepping.rs"]
 #[expect(dead_code, reason = "the engine's tests use all of it")]
 mod stepping;

@@ -1,0 +1,33 @@
+//! A registry over these stores and the model of one give the same answers.
+
+use std::sync::Arc;
+
+use swr_core::testing::registry_model::{Direct, agrees_with_the_model};
+use swr_storage::{MemoryBlobs, MemoryManifests};
+
+#[test]
+fn memory_agrees_with_the_model() {
+    agrees_with_the_model(
+        64,
+        || (Arc::new(MemoryBlobs::new()), Arc::new(MemoryManifests::new())),
+        async |(bytes, manifests)| (Arc::clone(bytes), Arc::clone(manifests) as Arc<_>),
+        Direct::new,
+    );
+}
+
+#[cfg(all(feature = "filesystem", feature = "sqlite"))]
+#[test]
+fn files_and_sqlite_agree_with_the_model() {
+    use swr_storage::{FilesystemBlobs, SqliteStore};
+
+    agrees_with_the_model(
+        12,
+        || tempfile::tempdir().unwrap(),
+        async |folder| {
+            let bytes = FilesystemBlobs::open(folder.path().join("blobs")).unwrap();
+            let facts = SqliteStore::open(folder.path().join("registry.db")).await.unwrap();
+            (Arc::new(bytes), Arc::new(facts) as Arc<_>)
+        },
+        Direct::new,
+    );
+}
