@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 #[cfg(feature = "filesystem")]
+mod claims;
+#[cfg(feature = "filesystem")]
 pub mod filesystem;
 pub mod memory;
 mod page_weight;
