@@ -33,8 +33,10 @@ pub(super) struct Record {
     saved_by: UploadId,
     /// What these bytes were written as.
     pub(super) segments: Vec<Segment>,
-    /// What may be in the bucket beside them.
+    /// What may be in the bucket beside them, and may come to count.
     pub(super) reserved: Vec<Reserved>,
+    /// What may be in the bucket, and will never count any more.
+    pub(super) spent: Vec<Reserved>,
     /// What finishing it gave.
     pub(super) stored: Option<StoredBlob>,
     /// Whether it is being removed: it is unknown from then on.
@@ -42,7 +44,7 @@ pub(super) struct Record {
 }
 
 /// An object that has been named, and may or may not be there: under way, left by whoever did not come to an
-/// end, or folded into another.
+/// end, or replaced by another.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Reserved {
     pub(super) object: Object,
@@ -66,7 +68,7 @@ impl From<StoreError> for Halt {
 }
 
 impl Record {
-    /// Whether the upload is open, and holds so many bytes.
+    /// Whether the upload is open, and at this offset.
     pub(super) fn stands_at(&self, offset: u64) -> Result<(), Halt> {
         let open = self.stored.is_none() && !self.abandoned;
         if open && self.upload.offset == offset { Ok(()) } else { Err(Halt::Lost) }
@@ -79,7 +81,7 @@ impl Record {
     }
 
     /// Takes `objects`, which are to count from here on, from what is reserved. One that is not among it any
-    /// more has been removed by somebody.
+    /// more is being removed by somebody.
     pub(super) fn settle(&mut self, objects: &[Object]) -> Result<(), Halt> {
         for object in objects {
             let found = self.reserved.iter().position(|reserved| reserved.object == *object);
@@ -88,10 +90,15 @@ impl Record {
         Ok(())
     }
 
+    /// What may be in the bucket and does not count.
+    pub(super) fn left_over(&self) -> impl Iterator<Item = Reserved> {
+        self.reserved.iter().chain(&self.spent).cloned()
+    }
+
     /// Everything that may be in the bucket because of the upload, as something to be removed.
     pub(super) fn everything(&self) -> Vec<Reserved> {
         let segments = self.segments.iter().map(|segment| Reserved::written(segment.object()));
-        segments.chain(self.reserved.iter().cloned()).collect()
+        segments.chain(self.left_over()).collect()
     }
 }
 
@@ -111,6 +118,7 @@ impl Session {
             saved_by: upload.id.clone(),
             segments: Vec::new(),
             reserved: Vec::new(),
+            spent: Vec::new(),
             stored: None,
             abandoned: false,
         };
@@ -166,15 +174,17 @@ impl Bucket {
         self.sessions.save(&session.encode()?).await
     }
 
-    /// Takes `session` one step further, in one step for whoever looks. Where somebody else came first, `step`
-    /// is asked once more of what the session is then; it answers [`Halt::Lost`] where there is nothing left
-    /// to be done. A session that is gone is lost.
+    /// Takes the session of an open upload one step further, in one step for whoever looks. Where somebody else
+    /// came first, and the upload is open still and at the same offset, `step` is asked once more of what the
+    /// session is then; it answers [`Halt::Lost`] where there is nothing left to be done.
     pub(super) async fn advance(
         &self,
         session: &mut Session,
         step: impl Fn(&mut Session) -> Result<(), Halt> + Send + Sync,
     ) -> Result<(), Halt> {
+        let offset = session.record.upload.offset;
         loop {
+            session.record.stands_at(offset)?;
             let mut next = session.clone();
             next.version += 1;
             next.record.saved_by = self.name.clone();
@@ -185,9 +195,9 @@ impl Bucket {
                     return Ok(());
                 }
                 Ok(false) => {
-                    let found = self.session(session.id()).await?.ok_or(Halt::Lost)?;
-                    let touched = std::mem::replace(session, found).touched;
-                    session.touch(touched);
+                    let mut found = self.session(session.id()).await?.ok_or(Halt::Lost)?;
+                    found.touch(session.touched);
+                    *session = found;
                 }
                 // It may have been kept all the same.
                 Err(error) => match self.session(session.id()).await {
@@ -254,7 +264,8 @@ mod tests {
         session.record.segments = vec![longest; SEGMENTS_MAX];
         let folded = Reserved::written(Object::Segment(1 << 53));
         let cut_off = Reserved { multipart: Some("m".repeat(1000)), ..folded.clone() };
-        session.record.reserved = [vec![cut_off; RESERVED_MAX], vec![folded; SEGMENTS_MAX]].concat();
+        session.record.reserved = vec![cut_off; RESERVED_MAX];
+        session.record.spent = vec![folded; SEGMENTS_MAX];
         let location = BlobLocation::new("l".repeat(40 * SEGMENTS_MAX));
         let digest = Algorithm::Sha512.digest(b"");
         session.record.stored = Some(StoredBlob { digest, size: u64::MAX, location });

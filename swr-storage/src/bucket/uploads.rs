@@ -26,7 +26,7 @@ use crate::claims::{Claim, Work};
 /// How much is hashed before others get their turn on a runtime's thread, in bytes: some 35 µs.
 const SLICE: usize = 64 * 1024;
 
-/// How many objects a session names beside those that count. Before there are more, what they are is removed.
+/// How many objects a session names beside those that count. Before it names another one, they are removed.
 pub(super) const RESERVED_MAX: usize = 16;
 
 const APPEND: &str = "uploads.append";
@@ -267,16 +267,21 @@ impl Bucket {
         session: &mut Session,
         object: fn(u64) -> Object,
     ) -> Result<u64, Halt> {
-        let offset = session.record.upload.offset;
-        let mut spent = Vec::new();
-        if session.record.reserved.len() >= RESERVED_MAX {
-            spent = session.record.reserved.clone();
-            self.remove(operation, session.id(), &spent).await?;
+        let mut removed = Vec::new();
+        if session.record.left_over().count() >= RESERVED_MAX {
+            // Said before, so that nobody counts what is being removed.
+            self.advance(session, |session| {
+                let reserved = std::mem::take(&mut session.record.reserved);
+                session.record.spent.extend(reserved);
+                Ok(())
+            })
+            .await?;
+            removed.clone_from(&session.record.spent);
+            self.remove(operation, session.id(), &removed).await?;
         }
         self.advance(session, |session| {
-            session.record.stands_at(offset)?;
             let number = session.version();
-            session.record.reserved.retain(|reserved| !spent.contains(reserved));
+            session.record.spent.retain(|spent| !removed.contains(spent));
             session.record.reserved.push(Reserved::written(object(number)));
             Ok(())
         })
@@ -286,9 +291,8 @@ impl Bucket {
 
     /// Counts a segment that has been written, and with it the bytes that `hasher` has seen.
     async fn count(&self, session: &mut Session, segment: Segment, hasher: &Hasher) -> Result<(), Halt> {
-        let (offset, hash) = (session.record.upload.offset, hasher.save());
+        let hash = hasher.save();
         self.advance(session, |session| {
-            session.record.stands_at(offset)?;
             session.record.settle(&[segment.object()])?;
             session.record.segments.push(segment);
             session.record.upload.offset += segment.length;
@@ -329,14 +333,12 @@ impl Bucket {
 
     /// Counts `new` in place of `old`, which has the same bytes.
     async fn replace(&self, session: &mut Session, old: &[Segment], new: Segment) -> Result<(), Halt> {
-        let offset = session.record.upload.offset;
         self.advance(session, |session| {
             let record = &mut session.record;
-            record.stands_at(offset)?;
             record.settle(&[new.object()])?;
             let at = record.segments.windows(old.len()).position(|run| run == old).ok_or(Halt::Lost)?;
             record.segments.splice(at..at + old.len(), [new]);
-            record.reserved.extend(old.iter().map(|segment| Reserved::written(segment.object())));
+            record.spent.extend(old.iter().map(|segment| Reserved::written(segment.object())));
             Ok(())
         })
         .await
@@ -417,7 +419,6 @@ impl Bucket {
         let named = self
             .advance(session, |session| {
                 let record = &mut session.record;
-                record.stands_at(size)?;
                 if record.segments != segments {
                     return Err(Halt::Lost);
                 }
@@ -441,7 +442,8 @@ impl Bucket {
             Err(AbandonError::Store(error)) => Err(error),
             Err(AbandonError::Finished(_)) => {
                 if let Some(session) = self.session(id).await? {
-                    self.remove(FORGET, id, &session.record.reserved).await?;
+                    let left_over: Vec<_> = session.record.left_over().collect();
+                    self.remove(FORGET, id, &left_over).await?;
                 }
                 self.sessions.remove(id).await
             }
@@ -454,18 +456,19 @@ impl Bucket {
             if let Some(stored) = session.record.stored {
                 return Err(AbandonError::Finished(stored));
             }
-            let unknown = self.advance(&mut session, |session| {
-                session.record.abandoned = true;
-                session.record.stored.as_ref().map_or(Ok(()), |_| Err(Halt::Lost))
-            });
-            match unknown.await {
-                Ok(()) => {
-                    self.remove(operation, id, &session.record.everything()).await?;
-                    self.sessions.remove(id).await?;
+            if !session.record.abandoned {
+                let unknown = self.advance(&mut session, |session| {
+                    session.record.abandoned = true;
+                    Ok(())
+                });
+                match unknown.await {
+                    Ok(()) => {}
+                    Err(Halt::Lost) => continue,
+                    Err(Halt::Store(error)) => return Err(error.into()),
                 }
-                Err(Halt::Lost) => {}
-                Err(Halt::Store(error)) => return Err(error.into()),
             }
+            self.remove(operation, id, &session.record.everything()).await?;
+            self.sessions.remove(id).await?;
         }
         Ok(())
     }
