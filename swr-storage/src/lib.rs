@@ -1,5 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "bucket")]
+pub mod bucket;
+#[cfg(any(feature = "bucket", feature = "filesystem"))]
+mod claims;
 #[cfg(feature = "filesystem")]
 pub mod filesystem;
 pub mod memory;
@@ -8,6 +12,8 @@ mod page_weight;
 pub mod sqlite;
 pub mod upload_sessions;
 
+#[cfg(feature = "bucket")]
+pub use bucket::BucketBlobs;
 #[cfg(feature = "filesystem")]
 pub use filesystem::FilesystemBlobs;
 pub use memory::{MemoryBlobs, MemoryManifests};

@@ -41,7 +41,6 @@
 
 mod blobs;
 mod buffers;
-mod claims;
 mod layout;
 mod session;
 mod uploads;
@@ -60,8 +59,9 @@ use swr_core::ports::{StoreError, StoreErrorKind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use buffers::Buffers;
-use claims::Claims;
 use layout::Folders;
+
+use crate::claims::Claims;
 
 /// The format that this version reads and writes.
 const FORMAT_VERSION: u32 = 1;

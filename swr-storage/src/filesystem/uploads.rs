@@ -19,11 +19,11 @@ use swr_core::upload::{Upload, UploadId};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::claims::{Claim, Taken, Work};
 use super::layout::{self, Place, UploadFile};
 use super::session::{Found, Session};
 use super::walk::{foreign, walk};
 use super::{FilesystemBlobs, Root, blocking, fault};
+use crate::claims::{Claim, Taken, Work};
 
 /// How much is hashed before others get their turn on a runtime's thread, in bytes: some 35 µs.
 const SLICE: usize = 64 * 1024;

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 /// The uploads that somebody is at work on. As large as the number of calls under way.
 #[derive(Debug, Default)]
-pub(super) struct Claims(Mutex<HashMap<UploadId, Occupant>>);
+pub(crate) struct Claims(Mutex<HashMap<UploadId, Occupant>>);
 
 #[derive(Debug)]
 struct Occupant {
@@ -26,7 +26,7 @@ impl Occupant {
 
 /// What the holder of a claim is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Work {
+pub(crate) enum Work {
     /// Something that ends by itself; whoever else comes waits for it.
     Brief,
     /// Listening to a client, for who knows how long; whoever else comes is sent away.
@@ -37,7 +37,7 @@ pub(super) enum Work {
 
 /// Why an upload cannot be claimed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(crate) enum Taken {
     /// An append is under way.
     Streaming,
     /// The upload has failed for good.
@@ -46,7 +46,7 @@ pub(super) enum Taken {
 
 impl Claims {
     /// Claims an upload, once whatever is about to end has ended.
-    pub(super) async fn claim(self: &Arc<Self>, id: &UploadId) -> Result<Arc<Claim>, Taken> {
+    pub(crate) async fn claim(self: &Arc<Self>, id: &UploadId) -> Result<Arc<Claim>, Taken> {
         loop {
             if let Some(claim) = self.claim_idle(id) {
                 return Ok(claim);
@@ -56,7 +56,7 @@ impl Claims {
     }
 
     /// Claims an upload that nobody is at work on.
-    pub(super) fn claim_idle(self: &Arc<Self>, id: &UploadId) -> Option<Arc<Claim>> {
+    pub(crate) fn claim_idle(self: &Arc<Self>, id: &UploadId) -> Option<Arc<Claim>> {
         match self.lock().entry(id.clone()) {
             Entry::Vacant(free) => {
                 free.insert(Occupant::at(Work::Brief));
@@ -67,7 +67,7 @@ impl Claims {
     }
 
     /// Waits until nothing is about to end. `Err` when an append is under way or the upload has failed.
-    pub(super) async fn at_rest(&self, id: &UploadId) -> Result<(), Taken> {
+    pub(crate) async fn at_rest(&self, id: &UploadId) -> Result<(), Taken> {
         loop {
             let changed = match self.lock().get(id) {
                 None => return Ok(()),
@@ -87,19 +87,19 @@ impl Claims {
 
 /// An upload that is ours alone, until the last share of this is dropped: whatever still writes holds one.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(crate) struct Claim {
     claims: Arc<Claims>,
     id: UploadId,
 }
 
 impl Claim {
     /// The upload.
-    pub(super) fn id(&self) -> &UploadId {
+    pub(crate) fn id(&self) -> &UploadId {
         &self.id
     }
 
     /// Says what the holder does from here on.
-    pub(super) fn turn_to(&self, work: Work) {
+    pub(crate) fn turn_to(&self, work: Work) {
         if let Some(occupant) = self.claims.lock().get_mut(&self.id) {
             std::mem::replace(occupant, Occupant::at(work)).changed.close();
         }
