@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use swr_auth::Secret;
 use swr_http::Network;
 use toml::{Table, Value};
 use tracing::level_filters::LevelFilter;
@@ -89,7 +90,7 @@ impl Default for Admin {
 }
 
 impl<'de> Deserialize<'de> for AdminListen {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         if text == "off" {
             return Ok(Self::Off);
@@ -126,6 +127,8 @@ pub(crate) enum LogFormat {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Storage {
     pub(crate) bytes: BytesStore,
+    /// Where, if the bytes are in a bucket.
+    pub(crate) bucket: Option<Bucket>,
     pub(crate) facts: FactsStore,
     /// Room that uploads leave free on the data directory's file system.
     pub(crate) reserve: Bytes,
@@ -133,15 +136,44 @@ pub(crate) struct Storage {
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { bytes: BytesStore::Filesystem, facts: FactsStore::Sqlite, reserve: Bytes(256 << 20) }
+        Self {
+            bytes: BytesStore::Filesystem,
+            bucket: None,
+            facts: FactsStore::Sqlite,
+            reserve: Bytes(256 << 20),
+        }
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum BytesStore {
+    Bucket,
     Filesystem,
     Memory,
+}
+
+/// A bucket of S3, or of what speaks its protocol. What is not said here is taken from the variables that
+/// programs have in common, such as `AWS_REGION`, and credentials from the machine if there are none.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Bucket {
+    /// `s3://bucket` or `s3://bucket/prefix`.
+    pub(crate) url: String,
+    /// Where the service is, unless it is Amazon's.
+    pub(crate) endpoint: Option<String>,
+    pub(crate) region: Option<String>,
+    pub(crate) access_key_id: Option<String>,
+    #[serde(deserialize_with = "secret")]
+    pub(crate) secret_access_key: Option<Secret>,
+    /// Allows an endpoint without TLS.
+    pub(crate) allow_http: bool,
+    /// Whether clients are sent to the bucket to read blobs there.
+    pub(crate) redirect: bool,
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    String::deserialize(deserializer).map(|text| Some(Secret::new(text)))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -250,7 +282,7 @@ pub(crate) enum UntaggedKeep {
 }
 
 impl<'de> Deserialize<'de> for UntaggedKeep {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         if text == "forever" {
             return Ok(Self::Forever);
@@ -365,6 +397,27 @@ impl Config {
                     .into(),
             );
         }
+        match (self.storage.bytes, &self.storage.bucket) {
+            (BytesStore::Bucket, Some(bucket)) if !bucket.url.is_empty() => {
+                let unencrypted = bucket.endpoint.as_deref().filter(|it| it.starts_with("http:"));
+                if let Some(endpoint) = unencrypted.filter(|_| !bucket.allow_http) {
+                    return Err(format!(
+                        "storage.bucket.endpoint: {endpoint} is reached without TLS; \
+                         set storage.bucket.allow_http to allow it"
+                    ));
+                }
+                if bucket.access_key_id.is_some() != bucket.secret_access_key.is_some() {
+                    return Err("storage.bucket: access_key_id and secret_access_key come together".into());
+                }
+            }
+            (BytesStore::Bucket, _) => {
+                return Err("storage.bucket.url: which bucket has the bytes, such as s3://registry".into());
+            }
+            (_, Some(_)) => {
+                return Err("storage.bucket: is of no use unless storage.bytes is `bucket`".into());
+            }
+            (_, None) => {}
+        }
         if self.collection.link_hold.0 < hour && !self.collection.unsafe_short_hold {
             return Err("collection.link_hold: below 1h a slow push can lose its layers; \
                         set collection.unsafe_short_hold to allow it"
@@ -472,6 +525,24 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_comes_from_the_environment_and_is_shown_to_nobody() {
+        let file = "[storage]\nbytes = \"bucket\"\n";
+        let environment = [
+            ("SWR_STORAGE__BUCKET__SECRET_ACCESS_KEY", "12345"),
+            ("SWR_STORAGE__BUCKET__ACCESS_KEY_ID", "67890"),
+            ("SWR_STORAGE__BUCKET__ENDPOINT", "http://127.0.0.1:1"),
+            ("SWR_STORAGE__BUCKET__ALLOW_HTTP", "true"),
+            ("SWR_STORAGE__BUCKET__URL", "s3://registry/prefix"),
+        ];
+        let config = read(file, &environment, &[]).unwrap();
+        let bucket = config.storage.bucket.as_ref().unwrap();
+        assert_eq!(bucket.secret_access_key.as_ref().unwrap().expose(), "12345");
+        assert_eq!(bucket.access_key_id.as_deref(), Some("67890"));
+        assert!(bucket.allow_http);
+        assert!(!format!("{config:?}").contains("12345"));
+    }
+
+    #[test]
     fn a_broken_configuration_is_refused_in_one_line_that_names_the_key() {
         for (file, said) in [
             ("lisen = \"127.0.0.1:1\"", "lisen"),
@@ -492,6 +563,19 @@ mod tests {
             ("[log]\nlevel = \"\"", "log.level"),
             ("[log]\nlevel = \"info,swr_http\"", "log.level"),
             ("trusted_proxies = [\"10.0.0.0/33\"]", "trusted_proxies"),
+            ("[storage]\nbytes = \"bucket\"", "storage.bucket.url"),
+            ("[storage]\nbytes = \"bucket\"\n[storage.bucket]\nregion = \"x\"", "storage.bucket.url"),
+            ("[storage.bucket]\nurl = \"s3://a\"", "storage.bytes"),
+            ("[storage.bucket]\nuri = \"s3://a\"", "uri"),
+            ("[storage.bucket]\nallow_http = 1", "line 2"),
+            (
+                "[storage]\nbytes = \"bucket\"\n[storage.bucket]\nurl = \"s3://a\"\naccess_key_id = \"b\"",
+                "secret_access_key",
+            ),
+            (
+                "[storage]\nbytes = \"bucket\"\n[storage.bucket]\nurl = \"s3://a\"\nendpoint = \"http://b\"",
+                "storage.bucket.allow_http",
+            ),
             ("[names]\nprofile = \"docker\"", "docker"),
             ("[collection]\nlink_hold = \"10m\"", "collection.unsafe_short_hold"),
             ("[collection]\ninterval = \"0s\"", "collection.interval"),

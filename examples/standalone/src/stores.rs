@@ -4,17 +4,25 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::TimeDelta;
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsCredential};
+use object_store::prefix::PrefixStore;
+use object_store::signer::Url;
+use object_store::{BackoffConfig, ClientOptions, ObjectStoreScheme, RetryConfig, StaticCredentialProvider};
 use swr_auth::AnyoneMay;
-use swr_core::ports::{BlobStore, ManifestStore, UploadStore};
+use swr_core::ports::{BlobStore, ManifestStore, StoreErrorKind, UploadStore};
 use swr_core::registry::{Limits, Registry, RegistryBuilder};
 use swr_policy::{OciNaming, SwrNaming, SwrNestedNaming};
+use swr_storage::bucket::BucketBlobs;
 use swr_storage::filesystem::FilesystemBlobs;
 use swr_storage::memory::{MemoryBlobs, MemoryManifests};
 use swr_storage::sqlite::SqliteStore;
+use swr_storage::upload_sessions::{MemorySessions, UploadSessions};
+use tracing::warn;
 
-use crate::config::{BytesStore, Config, FactsStore, NamingProfile, UntaggedKeep};
+use crate::config::{Bucket, BytesStore, Config, FactsStore, NamingProfile, UntaggedKeep};
 
 /// What is known of a registry beside the registry itself.
 #[derive(Debug)]
@@ -46,6 +54,13 @@ pub(crate) async fn assemble(config: &Config) -> Result<Assembled, String> {
     };
     let registry = match config.storage.bytes {
         BytesStore::Filesystem => build(config, files(config)?, &manifests),
+        BytesStore::Bucket => {
+            let sessions: Arc<dyn UploadSessions> = match &sqlite {
+                Some(sqlite) => Arc::clone(sqlite) as _,
+                None => Arc::new(MemorySessions::default()),
+            };
+            build(config, bucket(config, sessions).await?, &manifests)
+        }
         BytesStore::Memory => build(config, MemoryBlobs::default(), &manifests),
     };
     Ok(Assembled { registry, manifests, sqlite })
@@ -55,6 +70,62 @@ fn files(config: &Config) -> Result<FilesystemBlobs, String> {
     let path = config.data.join("blobs");
     let opened = FilesystemBlobs::options().low_water_bytes(config.storage.reserve.0).open(path);
     opened.map_err(|error| in_one_line("storage.bytes", &error))
+}
+
+/// How long a bucket may take to say that it is there, before the program starts without knowing.
+const BUCKET_WITHIN: Duration = Duration::from_secs(5);
+
+/// Opens the bucket. One that cannot be used as it is configured refuses to start; one that is merely out of
+/// reach does not, and shows in `/readyz`.
+async fn bucket(config: &Config, sessions: Arc<dyn UploadSessions>) -> Result<BucketBlobs, String> {
+    let bucket = config.storage.bucket.clone().unwrap_or_default();
+    let store = Arc::new(s3(&bucket).map_err(|error| one_line(format!("storage.bucket: {error}")))?);
+    let bytes = BucketBlobs::options().signer(Arc::clone(&store) as _).open(store, sessions);
+    match tokio::time::timeout(BUCKET_WITHIN, bytes.probe()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) if error.kind() != StoreErrorKind::Unavailable => {
+            return Err(in_one_line("storage.bucket", &error));
+        }
+        Ok(Err(error)) => warn!(error = in_one_line("probe", &error), "the bucket is out of reach"),
+        Err(_) => warn!("the bucket does not answer"),
+    }
+    Ok(bytes)
+}
+
+/// The bucket's client. An answer that stops coming is given up after a while, and asked for anew for as long
+/// as requests are kept waiting; a transfer may take as long as it moves.
+fn s3(bucket: &Bucket) -> Result<PrefixStore<AmazonS3>, Box<dyn Error>> {
+    let url = Url::parse(&bucket.url).map_err(|error| format!("url: {}: {error}", bucket.url))?;
+    let (ObjectStoreScheme::AmazonS3, prefix) = ObjectStoreScheme::parse(&url)? else {
+        return Err(format!("url: {url} is no address of S3, such as s3://registry").into());
+    };
+    let client = ClientOptions::new()
+        .with_allow_http(bucket.allow_http)
+        .with_connect_timeout(Duration::from_secs(5))
+        .with_read_timeout(Duration::from_secs(20))
+        .with_timeout_disabled();
+    let retry = RetryConfig {
+        backoff: BackoffConfig { max_backoff: Duration::from_secs(2), ..BackoffConfig::default() },
+        max_retries: 8,
+        retry_timeout: Duration::from_secs(25),
+    };
+    let mut builder = AmazonS3Builder::from_env()
+        .with_url(bucket.url.clone())
+        .with_client_options(client)
+        .with_retry(retry);
+    if let Some(endpoint) = &bucket.endpoint {
+        Url::parse(endpoint).map_err(|error| format!("endpoint: {endpoint}: {error}"))?;
+        builder = builder.with_config(AmazonS3ConfigKey::S3Endpoint, endpoint);
+    }
+    if let Some(region) = &bucket.region {
+        builder = builder.with_region(region);
+    }
+    if let (Some(id), Some(key)) = (&bucket.access_key_id, &bucket.secret_access_key) {
+        // Without a token that the environment may have for other keys.
+        let keys = AwsCredential { key_id: id.clone(), secret_key: key.expose().to_owned(), token: None };
+        builder = builder.with_credentials(Arc::new(StaticCredentialProvider::new(keys)));
+    }
+    Ok(PrefixStore::new(builder.build()?, prefix))
 }
 
 fn build(
@@ -85,6 +156,7 @@ fn build(
     };
     builder
         .limits(limits)
+        .redirects(config.storage.bucket.as_ref().is_some_and(|bucket| bucket.redirect))
         .sparse_manifests(config.manifests.sparse)
         .unsafe_short_holds(config.collection.unsafe_short_hold)
         .build()
@@ -95,18 +167,31 @@ pub(crate) fn in_one_line(key: &str, error: &dyn Error) -> String {
     let mut line = format!("{key}: {error}");
     let mut cause = error.source();
     while let Some(error) = cause {
-        line.push_str(&format!(": {error}"));
+        let said = error.to_string();
+        // Some errors tell their cause themselves.
+        if !line.contains(&said) {
+            line.push_str(&format!(": {said}"));
+        }
         cause = error.source();
     }
-    line.replace('\n', " ")
+    one_line(line)
+}
+
+fn one_line(text: String) -> String {
+    text.replace('\n', " ")
 }
 
 /// Where everything is kept, as a person is told.
 pub(crate) fn place(config: &Config) -> String {
     let folder =
         |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
-    match (config.storage.bytes, config.storage.facts) {
-        (BytesStore::Memory, FactsStore::Memory) => "memory, which is gone at the end".into(),
-        _ => folder(&config.data),
+    let facts = match config.storage.facts {
+        FactsStore::Memory => "memory, which is gone at the end".into(),
+        FactsStore::Sqlite => folder(&config.data),
+    };
+    match (config.storage.bytes, &config.storage.bucket) {
+        (BytesStore::Bucket, Some(bucket)) => format!("{}, facts in {facts}", bucket.url),
+        (BytesStore::Filesystem, _) => folder(&config.data),
+        _ => facts,
     }
 }

@@ -196,28 +196,8 @@ impl Bucket {
         object: Object,
         bytes: Vec<u8>,
     ) -> Result<(), StoreError> {
-        let length = bytes.len() as u64;
         let put = self.store.put_opts(&object.key(id), PutPayload::from(bytes), PutOptions::default()).await;
-        match put {
-            Ok(_) => Ok(()),
-            Err(error) => self.written(operation, id, object, length, error).await,
-        }
-    }
-
-    /// What a write has come to that failed with `error`: its answer may have been lost alone. Objects come
-    /// whole or not at all, and nobody else writes this one.
-    async fn written(
-        &self,
-        operation: &'static str,
-        id: &UploadId,
-        object: Object,
-        length: u64,
-        error: object_store::Error,
-    ) -> Result<(), StoreError> {
-        match self.length_of(operation, id, object).await {
-            Ok(Some(found)) if found == length => Ok(()),
-            _ => Err(fault(operation, error)),
-        }
+        put.map(drop).map_err(|error| fault(operation, error))
     }
 
     /// How long an object is; `None` when there is none.
@@ -344,19 +324,28 @@ async fn ended<T, E: From<StoreError>>(
 fn fault(operation: &'static str, error: object_store::Error) -> StoreError {
     use object_store::Error::*;
 
+    let status = status_of(&error);
     let kind = match &error {
-        Generic { .. } | PermissionDenied { .. } if says_full(&error) => StoreErrorKind::Full,
-        // Its own retries have come to nothing: it is out of reach, too slow, or says that it has trouble.
-        AlreadyExists { .. } | Generic { .. } | JoinError { .. } => StoreErrorKind::Unavailable,
+        _ if status == Some(507) || says_full(&error) => StoreErrorKind::Full,
+        AlreadyExists { .. } | JoinError { .. } => StoreErrorKind::Unavailable,
+        // Its own retries have come to nothing: it is out of reach, too slow, or has trouble.
+        Generic { .. } if matches!(status, None | Some(408 | 429 | 500..)) => StoreErrorKind::Unavailable,
         // The bucket is not there, the keys are refused, or the store cannot do what is asked.
         _ => StoreErrorKind::Other,
     };
     StoreError::new(kind, operation, error)
 }
 
-/// Whether a store has no room left. Only the text of its answer tells.
+/// The status that a store answered with, where it answered. Only the text of an error has it.
+fn status_of(error: &dyn Error) -> Option<u16> {
+    let said = error.to_string();
+    let status = said.split_once("status code: ").and_then(|(_, status)| status.get(..3)?.parse().ok());
+    status.or_else(|| error.source().and_then(status_of))
+}
+
+/// Whether a store has no room left, however it says so.
 fn says_full(error: &dyn Error) -> bool {
-    const SAID: [&str; 3] = ["507 Insufficient Storage", "QuotaExceeded", "StorageFull"];
+    const SAID: [&str; 2] = ["QuotaExceeded", "StorageFull"];
     let text = error.to_string();
     SAID.iter().any(|said| text.contains(said)) || error.source().is_some_and(says_full)
 }
@@ -364,4 +353,36 @@ fn says_full(error: &dyn Error) -> bool {
 /// Reports a key that is none of ours. What it names is left alone.
 fn foreign(key: &str) {
     tracing::warn!(key, "there is something in the bucket that the store did not put there");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the clients of S3, Google and Azure put it.
+    #[test]
+    fn a_failure_is_told_by_what_the_store_answered() {
+        use StoreErrorKind::*;
+
+        let generic = |said: &str| object_store::Error::Generic { store: "S3", source: said.into() };
+        let refused =
+            |said: &str| object_store::Error::PermissionDenied { path: "key".into(), source: said.into() };
+        let answered = |status: &str| format!("Server returned non-2xx status code: {status}: <Error/>");
+        for (error, kind) in [
+            (generic("HTTP error: error sending request"), Unavailable),
+            (generic("Server returned error response: <Error><Code>SlowDown</Code></Error>"), Unavailable),
+            (generic(&answered("503 Service Unavailable")), Unavailable),
+            (generic(&answered("500 Internal Server Error")), Unavailable),
+            (generic(&answered("429 Too Many Requests")), Unavailable),
+            (generic(&answered("507 Insufficient Storage")), Full),
+            (generic(&answered("400 Bad Request")), Other),
+            (generic(&answered("404 Not Found")), Other),
+            (refused(&answered("403 Forbidden")), Other),
+            (refused("<Error><Code>QuotaExceeded</Code></Error>"), Full),
+            (object_store::Error::NotFound { path: "key".into(), source: "gone".into() }, Other),
+        ] {
+            let said = error.to_string();
+            assert_eq!(fault("test", error).kind(), kind, "{said}");
+        }
+    }
 }

@@ -87,7 +87,7 @@ impl SegmentWriter {
         Ok(Some(Segment { number, length: self.length }))
     }
 
-    /// Removes what was written in vain, as far as the store lets it: the session goes on to name it.
+    /// Removes what was written in vain.
     pub(super) async fn give_up(self, session: &Session) {
         let Some(number) = self.number else { return };
         let mut multipart = None;
@@ -95,9 +95,8 @@ impl SegmentWriter {
             parts.under_way.shutdown().await;
             multipart = Some(parts.multipart);
         }
-        self.bucket
-            .give_up(self.operation, session, Reserved { object: Object::Segment(number), multipart })
-            .await;
+        let unwanted = Reserved { object: Object::Segment(number), multipart };
+        self.bucket.give_up(self.operation, session, unwanted).await;
     }
 
     /// Gives the segment a number that is its own.
@@ -154,10 +153,15 @@ impl SegmentWriter {
         }
         parts.written.sort_unstable_by_key(|(at, _)| *at);
         let written = parts.written.drain(..).map(|(_, part)| part).collect();
-        let object = Object::Segment(parts.number);
-        let key = object.key(session.id());
-        if let Err(error) = self.bucket.multiparts.complete_multipart(&key, &parts.multipart, written).await {
-            self.bucket.written(self.operation, session.id(), object, self.length, error).await?;
+        let (id, object) = (session.id(), Object::Segment(parts.number));
+        let (key, multiparts) = (object.key(id), &self.bucket.multiparts);
+        if let Err(error) = multiparts.complete_multipart(&key, &parts.multipart, written).await {
+            // Its answer may have been lost alone, and asked once more a store knows of no such upload. Objects
+            // come whole or not at all, and nobody else writes this one.
+            match self.bucket.length_of(self.operation, id, object).await {
+                Ok(Some(found)) if found == self.length => {}
+                _ => return Err(fault(self.operation, error).into()),
+            }
         }
         Ok(parts.number)
     }

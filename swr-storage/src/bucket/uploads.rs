@@ -193,23 +193,14 @@ impl Append {
         let mut goes_on = true;
         while goes_on {
             let mut writer = SegmentWriter::new(&self.bucket, APPEND);
-            let written = async {
+            let counted = async {
                 goes_on = fill(&mut writer, session, &mut hasher, &mut chunk, &mut incoming).await?;
-                writer.end(session).await
-            };
-            let counted = match written.await {
-                Ok(Some(segment)) => self.bucket.count(session, segment, &hasher).await,
-                Ok(None) => Ok(()),
-                Err(halt) => {
-                    writer.give_up(session).await;
-                    return Err(halt);
+                match writer.end(session).await? {
+                    Some(segment) => self.bucket.count(session, segment, &hasher).await,
+                    None => Ok(()),
                 }
             };
-            // When the keeper failed, it may count all the same.
-            if matches!(counted, Err(Halt::Lost)) {
-                writer.give_up(session).await;
-            }
-            counted?;
+            or_give_up(counted.await, writer, session).await?;
         }
         Ok(())
     }
@@ -244,6 +235,15 @@ async fn fill(
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// Removes what `writer` wrote when that certainly does not count. Where a store failed it may count all the
+/// same, and what does not is removed with the upload.
+async fn or_give_up(counted: Result<(), Halt>, writer: SegmentWriter, session: &Session) -> Result<(), Halt> {
+    if let Err(Halt::Lost) = counted {
+        writer.give_up(session).await;
+    }
+    counted
 }
 
 impl Bucket {
@@ -311,24 +311,16 @@ impl Bucket {
             return Ok(());
         }
         let mut chunks = Reading::new(self, session.id(), &old, 0..length).into_chunks(APPEND);
-        let written = async {
+        let folded = async {
             while let Some(chunk) = chunks.try_next().await? {
                 writer.push(session, &chunk).await?;
             }
-            writer.end(session).await
-        };
-        let folded = match written.await {
-            Ok(Some(new)) => self.replace(session, &old, new).await,
-            Ok(None) => Ok(()),
-            Err(halt) => {
-                writer.give_up(session).await;
-                return Err(halt);
+            match writer.end(session).await? {
+                Some(new) => self.replace(session, &old, new).await,
+                None => Ok(()),
             }
         };
-        if matches!(folded, Err(Halt::Lost)) {
-            writer.give_up(session).await;
-        }
-        folded
+        or_give_up(folded.await, writer, session).await
     }
 
     /// Counts `new` in place of `old`, which has the same bytes.
@@ -410,11 +402,8 @@ impl Bucket {
         };
         let written_object = written.as_ref().map(|(object, _)| *object);
         let stored = StoredBlob { digest, size, location: place.location() };
-        if let Some((object, bytes)) = written
-            && let Err(error) = self.put(FINISH, session.id(), object, bytes).await
-        {
-            self.give_up(FINISH, session, Reserved::written(object)).await;
-            return Err(error.into());
+        if let Some((object, bytes)) = written {
+            self.put(FINISH, session.id(), object, bytes).await?;
         }
         let named = self
             .advance(session, |session| {
@@ -428,7 +417,7 @@ impl Bucket {
                 Ok(())
             })
             .await;
-        // When the keeper failed, it may be named all the same.
+        // Only then: where the keeper failed, it may be named all the same.
         if let (Err(Halt::Lost), Some(object)) = (&named, written_object) {
             self.give_up(FINISH, session, Reserved::written(object)).await;
         }
@@ -473,7 +462,8 @@ impl Bucket {
         Ok(())
     }
 
-    /// Removes what was written in vain, as far as the store lets it: the session goes on to name it.
+    /// Removes what was written in vain, as far as the store lets it: the session goes on to name it, if it is
+    /// there still.
     pub(super) async fn give_up(&self, operation: &'static str, session: &Session, unwanted: Reserved) {
         if let Err(error) = self.remove(operation, session.id(), &[unwanted]).await {
             tracing::warn!(
