@@ -91,9 +91,15 @@ const OF_ACCOUNT: &str = "
         ON repositories.name > organisations.name || '/' AND repositories.name < organisations.name || '0'
     WHERE organisations.account = ?1 AND repositories.listed = 1";
 
-/// Those of them, and perhaps some of others, that a user was granted.
-const GRANTED: &str = "
+/// Those of them that are public or that a user was granted, and perhaps some of others.
+const READABLE: &str = "
     SELECT repositories.id AS id
+    FROM organisations
+    CROSS JOIN repositories INDEXED BY repositories_public
+        ON repositories.name > organisations.name || '/' AND repositories.name < organisations.name || '0'
+    WHERE organisations.account = ?1 AND repositories.listed = 1 AND repositories.visibility = 1
+    UNION
+    SELECT repositories.id
     FROM organisation_grants
     CROSS JOIN organisations ON organisations.id = organisation_grants.organisation
     CROSS JOIN repositories INDEXED BY repositories_listed
@@ -111,9 +117,9 @@ const SHARED_WITH: &str = "
 fn wanted(list: RepositoryList, administers: bool) -> String {
     let (ids, owners, shared) = match (list, administers) {
         (RepositoryList::Own, true) => (OF_ACCOUNT, "=", ""),
-        (RepositoryList::Own, false) => (GRANTED, "=", ""),
+        (RepositoryList::Own, false) => (READABLE, "=", ""),
         (RepositoryList::SharedByUs, true) => (OF_ACCOUNT, "=", SHARED),
-        (RepositoryList::SharedByUs, false) => (GRANTED, "=", SHARED),
+        (RepositoryList::SharedByUs, false) => (READABLE, "=", SHARED),
         (RepositoryList::SharedWithUs { .. }, _) => (SHARED_WITH, "<>", ""),
     };
     format!(
