@@ -326,7 +326,7 @@ fn write_ahead(connection: &Connection) -> Result<(), StoreError> {
 
 /// What every connection is told.
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
-    connection.set_prepared_statement_cache_capacity(128);
+    connection.set_prepared_statement_cache_capacity(256);
     // The log keeps the room it has, also when nobody uses it: the last connection does not remove it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.execute_batch(
