@@ -29,6 +29,18 @@ mod manifests_in_memory {
     swr_core::manifest_store_suite!({ swr_storage::SqliteStore::in_memory().await.unwrap() });
 }
 
+#[cfg(feature = "control")]
+mod metadata {
+    swr_core::metadata_store_suite!(folder = { tempfile::tempdir().unwrap() }, {
+        super::open(folder.path()).await
+    });
+}
+
+#[cfg(feature = "control")]
+mod metadata_in_memory {
+    swr_core::metadata_store_suite!({ swr_storage::SqliteStore::in_memory().await.unwrap() });
+}
+
 mod sessions {
     swr_storage::upload_sessions_suite!({ swr_storage::SqliteStore::in_memory().await.unwrap() });
 }

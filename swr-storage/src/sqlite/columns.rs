@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
 
-use swr_core::commit::{BlobLocation, RepositoryId};
+use swr_core::commit::{BlobLocation, RepositoryId, RightsVersion};
 use swr_core::digest::{Algorithm, Digest};
 use swr_core::event::EventSeq;
 use swr_core::manifest::ReferenceKind;
@@ -118,6 +118,15 @@ impl ToSql for Sql<ReferenceKind> {
     }
 }
 
+impl FromSql for Sql<RightsVersion> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let version = value.as_i64()?;
+        u64::try_from(version)
+            .map(|version| Self(RightsVersion(version)))
+            .map_err(|_| FromSqlError::OutOfRange(version))
+    }
+}
+
 /// Lengths keep their bits: a column's integer has a sign, and nothing compares them there.
 impl ToSql for Sql<u64> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -128,6 +137,131 @@ impl ToSql for Sql<u64> {
 impl FromSql for Sql<u64> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         Ok(Self(value.as_i64()?.cast_unsigned()))
+    }
+}
+
+/// The values of the control plane.
+#[cfg(feature = "control")]
+mod control {
+    use swr_core::OrganisationName;
+    use swr_core::control::credential::{KeyId, Sealed};
+    use swr_core::control::grant::GrantLevel;
+    use swr_core::control::identity::{
+        AccountId, AccountName, PasswordHash, ProjectId, Role, UserId, UserName,
+    };
+    use swr_core::control::organisation::OrganisationId;
+    use swr_core::control::repository::{Category, Visibility};
+    use swr_core::control::share::Deadline;
+    use swr_core::control::trace::{Operation, TraceId};
+
+    use super::*;
+
+    stands_as_text! {
+        AccountId => AccountId::parse,
+        AccountName => AccountName::parse,
+        KeyId => KeyId::parse,
+        OrganisationName => OrganisationName::parse,
+        ProjectId => ProjectId::parse,
+        TraceId => |text: &str| Ok::<_, std::convert::Infallible>(TraceId::new(text)),
+        UserId => UserId::parse,
+        UserName => UserName::parse,
+    }
+
+    /// Columns whose value is one of a few: they have its name.
+    macro_rules! stands_as_name {
+        ($($value:ty => $name:ident, $parse:expr),+ $(,)?) => {$(
+            impl ToSql for Sql<$value> {
+                fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+                    Ok(ToSqlOutput::from(self.0.$name()))
+                }
+            }
+
+            impl FromSql for Sql<$value> {
+                fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                    $parse(value.as_str()?).map(Self).ok_or(FromSqlError::InvalidType)
+                }
+            }
+        )+};
+    }
+
+    stands_as_name! {
+        Category => as_str, Category::parse,
+        Operation => trace_name, Operation::parse,
+        Role => as_str, Role::parse,
+    }
+
+    impl ToSql for Sql<Visibility> {
+        fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+            Ok(ToSqlOutput::from(self.0 == Visibility::Public))
+        }
+    }
+
+    impl FromSql for Sql<Visibility> {
+        fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+            let is_public = bool::column_result(value)?;
+            Ok(Self(if is_public { Visibility::Public } else { Visibility::Private }))
+        }
+    }
+
+    impl ToSql for Sql<GrantLevel> {
+        fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+            Ok(ToSqlOutput::from(self.0.value()))
+        }
+    }
+
+    impl FromSql for Sql<GrantLevel> {
+        fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+            let level = u8::column_result(value)?;
+            GrantLevel::from_value(level).map(Self).ok_or(FromSqlError::OutOfRange(level.into()))
+        }
+    }
+
+    impl ToSql for Sql<Deadline> {
+        fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+            Ok(match self.0 {
+                Deadline::Never => ToSqlOutput::from(rusqlite::types::Null),
+                Deadline::At(end) => ToSqlOutput::from(end.timestamp_micros()),
+            })
+        }
+    }
+
+    impl FromSql for Sql<Deadline> {
+        fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+            match value {
+                ValueRef::Null => Ok(Self(Deadline::Never)),
+                end => Sql::column_result(end).map(|Sql(end)| Self(Deadline::At(end))),
+            }
+        }
+    }
+
+    impl FromSql for Sql<OrganisationId> {
+        fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+            Ok(Self(OrganisationId(value.as_i64()?)))
+        }
+    }
+
+    impl ToSql for Sql<&Sealed> {
+        fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+            Ok(ToSqlOutput::from(self.0.as_bytes()))
+        }
+    }
+
+    impl FromSql for Sql<Sealed> {
+        fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+            Ok(Self(Sealed::new(value.as_blob()?)))
+        }
+    }
+
+    impl ToSql for Sql<&PasswordHash> {
+        fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+            Ok(ToSqlOutput::from(self.0.expose()))
+        }
+    }
+
+    impl FromSql for Sql<PasswordHash> {
+        fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+            Ok(Self(PasswordHash::new(value.as_str()?)))
+        }
     }
 }
 

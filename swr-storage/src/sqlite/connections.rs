@@ -14,6 +14,8 @@ use rusqlite::{Connection, ErrorCode, ffi};
 use tokio::sync::{Semaphore, oneshot};
 
 use swr_core::commit::{CommitError, Require};
+#[cfg(feature = "control")]
+use swr_core::control::change::{MetadataCommitError, MetadataRequire};
 use swr_core::digest::Digest;
 use swr_core::ports::{StoreError, StoreErrorKind};
 
@@ -137,6 +139,9 @@ pub(super) async fn on_a_thread<T: Send + 'static>(
 pub(super) enum WriteError {
     /// These requirements do not hold.
     Unmet(Vec<Require>),
+    /// These requirements of metadata do not hold.
+    #[cfg(feature = "control")]
+    UnmetMetadata(Vec<MetadataRequire>),
     /// The content to be linked is gone.
     BytesGone(Digest),
     /// The lease it depends on is not held.
@@ -169,6 +174,8 @@ impl WriteError {
             Self::Crowded => (StoreErrorKind::Unavailable, "too many writes are waiting"),
             Self::Panicked => (StoreErrorKind::Other, "the write panicked"),
             Self::Stopped => (StoreErrorKind::Other, "the writing thread has ended"),
+            #[cfg(feature = "control")]
+            Self::UnmetMetadata(_) => (StoreErrorKind::Other, "the write was refused"),
             Self::Unmet(_) | Self::BytesGone(_) => (StoreErrorKind::Other, "the write was refused"),
         };
         StoreError::new(kind, operation, why)
@@ -180,6 +187,15 @@ impl WriteError {
             Self::Unmet(unmet) => CommitError::Unmet(unmet),
             Self::BytesGone(digest) => CommitError::BytesGone(digest),
             other => CommitError::Store(other.of(operation)),
+        }
+    }
+
+    /// As the error of a commit of metadata.
+    #[cfg(feature = "control")]
+    pub(super) fn of_metadata_commit(self, operation: &'static str) -> MetadataCommitError {
+        match self {
+            Self::UnmetMetadata(unmet) => MetadataCommitError::Unmet(unmet),
+            other => MetadataCommitError::Store(other.of(operation)),
         }
     }
 }

@@ -103,18 +103,26 @@ const OBSERVE_MANIFEST: &str = "
         pulled = max(ifnull(pulled, ?4), ?4)
     WHERE repository = (SELECT id FROM repositories WHERE name = ?1) AND digest = ?2";
 
+/// A repository counts what was there to be pulled.
+const OBSERVE_REPOSITORY: &str = "
+    UPDATE repositories
+    SET pulls = CASE WHEN pulls > 9223372036854775807 - ?2 THEN 9223372036854775807 ELSE pulls + ?2 END
+    WHERE name = ?1";
+
 pub(super) fn observe_pulls(connection: &Connection, counts: &[PullCount]) -> rusqlite::Result<()> {
     let mut of_tag = connection.prepare_cached(OBSERVE_TAG)?;
     let mut of_manifest = connection.prepare_cached(OBSERVE_MANIFEST)?;
+    let mut of_repository = connection.prepare_cached(OBSERVE_REPOSITORY)?;
     for PullCount { repository, reference, count, last } in counts {
         let count = i64::try_from(*count).unwrap_or(i64::MAX);
-        match reference {
-            Reference::Tag(tag) => {
-                of_tag.execute(params![Sql(repository), Sql(tag), count, Sql(*last)])?;
-            }
+        let observed = match reference {
+            Reference::Tag(tag) => of_tag.execute(params![Sql(repository), Sql(tag), count, Sql(*last)])?,
             Reference::Digest(digest) => {
-                of_manifest.execute(params![Sql(repository), Sql(digest), count, Sql(*last)])?;
+                of_manifest.execute(params![Sql(repository), Sql(digest), count, Sql(*last)])?
             }
+        };
+        if observed > 0 {
+            of_repository.execute(params![Sql(repository), count])?;
         }
     }
     Ok(())
@@ -140,4 +148,4 @@ pub(super) fn backlog(connection: &Connection) -> rusqlite::Result<Backlog> {
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[RECORD, EVENTS, CURSOR, ADVANCE, TRIM, OBSERVE_TAG, OBSERVE_MANIFEST];
+    &[RECORD, EVENTS, CURSOR, ADVANCE, TRIM, OBSERVE_TAG, OBSERVE_MANIFEST, OBSERVE_REPOSITORY];

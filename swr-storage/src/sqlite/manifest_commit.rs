@@ -1,10 +1,14 @@
 //! Requirements, changes and events, in one savepoint of the writer's transaction.
 
+use std::cell::OnceCell;
+
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use swr_core::caller::{Actor, Origin};
-use swr_core::commit::{BlobLocation, Change, Commit, Grounds, Receipt, RepositoryId, Require, StoredBlob};
+use swr_core::caller::{Actor, Caller, Origin};
+use swr_core::commit::{
+    BlobLocation, Change, Commit, Grounds, Receipt, RepositoryId, Require, RightsVersion, StoredBlob,
+};
 use swr_core::digest::Digest;
 use swr_core::event::{Before, Event, RecordedEvent};
 use swr_core::manifest::{ManifestRecord, ReferenceKind};
@@ -32,24 +36,79 @@ pub(super) fn commit(writing: &Writing<'_>, commit: &Commit) -> Result<Receipt, 
     for change in changes {
         changing.apply(change)?;
     }
-    changing.end()
+    let receipt = changing.end()?;
+    #[cfg(feature = "control")]
+    super::traces::leave_of_events(writing.connection, &recorded, &receipt.events)?;
+    Ok(receipt)
 }
 
 /// Who and where from, as the log keeps it.
 pub(super) struct Recorded<'a> {
-    actor: &'a Actor,
+    pub(super) actor: &'a Actor,
     origin: &'a Origin,
     actor_json: String,
-    origin_json: String,
+    pub(super) origin_json: String,
+    /// Looked up when it is wanted first.
+    user: OnceCell<Option<ActingUser>>,
 }
+
+/// The user who acts, as it is before anything changes.
+pub(super) struct ActingUser {
+    pub(super) id: String,
+    pub(super) name: String,
+    #[cfg(feature = "control")]
+    pub(super) account: String,
+}
+
+const ACTING_USER: &str = "SELECT id, name, account FROM users WHERE id = ?1";
 
 impl<'a> Recorded<'a> {
     pub(super) fn new(actor: &'a Actor, origin: &'a Origin) -> Result<Self, WriteError> {
-        Ok(Self { actor, origin, actor_json: to_json(actor)?, origin_json: to_json(origin)? })
+        let (actor_json, origin_json) = (to_json(actor)?, to_json(origin)?);
+        Ok(Self { actor, origin, actor_json, origin_json, user: OnceCell::new() })
+    }
+
+    /// The user who acts; `None` for a stranger, for a caller that is no user here, and when nobody does.
+    pub(super) fn user(&self, connection: &Connection) -> rusqlite::Result<Option<&ActingUser>> {
+        if let Some(user) = self.user.get() {
+            return Ok(user.as_ref());
+        }
+        let user = match self.actor {
+            Actor::Caller(Caller::User(identity)) => acting_user(connection, identity.name())?,
+            Actor::Caller(Caller::Anonymous) | Actor::Caretaker(_) => None,
+        };
+        Ok(self.user.get_or_init(|| user).as_ref())
     }
 }
 
-fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+pub(super) fn acting_user(connection: &Connection, id: &str) -> rusqlite::Result<Option<ActingUser>> {
+    let mut user = connection.prepare_cached(ACTING_USER)?;
+    user.query_row([id], |row| {
+        Ok(ActingUser {
+            id: row.get(0)?,
+            name: row.get(1)?,
+            #[cfg(feature = "control")]
+            account: row.get(2)?,
+        })
+    })
+    .optional()
+}
+
+const RIGHTS: &str = "SELECT version FROM rights WHERE one = 1";
+
+/// How often rights have changed.
+pub(super) fn rights(connection: &Connection) -> rusqlite::Result<RightsVersion> {
+    connection.prepare_cached(RIGHTS)?.query_row([], |row| row.get(0)).map(|Sql(version)| version)
+}
+
+const MOVE_RIGHTS: &str = "UPDATE rights SET version = version + 1 WHERE one = 1";
+
+/// What somebody may do can be another thing from here on.
+pub(super) fn move_rights(connection: &Connection) -> rusqlite::Result<()> {
+    connection.prepare_cached(MOVE_RIGHTS)?.execute([]).map(drop)
+}
+
+pub(super) fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
@@ -62,6 +121,8 @@ pub(super) struct Changing<'a> {
     recorded: &'a Recorded<'a>,
     at: DateTime<Utc>,
     events: Vec<RecordedEvent>,
+    /// A tag was set or removed.
+    is_updated: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -119,7 +180,7 @@ impl<'a> Changing<'a> {
         at: DateTime<Utc>,
     ) -> rusqlite::Result<Self> {
         let repository = find_repository(writing.connection, name)?;
-        Ok(Self { writing, name, repository, recorded, at, events: Vec::new() })
+        Ok(Self { writing, name, repository, recorded, at, events: Vec::new(), is_updated: false })
     }
 
     fn holds(&self, require: &Require) -> rusqlite::Result<bool> {
@@ -130,8 +191,12 @@ impl<'a> Changing<'a> {
             connection.prepare_cached(statement)?.exists(params![Sql(id), Sql(digest)])
         };
         Ok(match require {
-            Require::Grounds(Grounds { repository, rights }) => {
-                rights.is_none() && (repository.is_none() || *repository == id)
+            Require::Grounds(Grounds { repository, rights: of_then }) => {
+                (repository.is_none() || *repository == id)
+                    && match of_then {
+                        Some(version) => rights(connection)? == *version,
+                        None => true,
+                    }
             }
             Require::BlobLinked(digest) => there(LINKED, digest)?,
             Require::BlobUnnamed(digest) => !there(NAMED_AS_BLOB, digest)?,
@@ -189,11 +254,21 @@ const SETTLE_VACANCY: &str = "
     WHERE id = ?1";
 
 const MAKE_REPOSITORY: &str = "
-    INSERT INTO repositories (name, made, listed, vacant) VALUES (?1, ?2, 0, 0) RETURNING id";
+    INSERT INTO repositories (name, made, listed, vacant, updated) VALUES (?1, ?2, 0, 0, ?2) RETURNING id";
 
-const LIST_REPOSITORY: &str = "UPDATE repositories SET listed = 1, vacant = 0 WHERE id = ?1";
+/// Of a repository that was hidden, nothing has been said.
+const LIST_REPOSITORY: &str = "
+    UPDATE repositories
+    SET made = ?2, listed = 1, vacant = 0, updated = ?2, creator = ?3, creator_name = ?4
+    WHERE id = ?1";
+
+const UPDATED: &str = "UPDATE repositories SET updated = ?2 WHERE id = ?1 AND updated <> ?2";
 
 const REMOVE_REPOSITORY: &str = "UPDATE repositories SET name = NULL, listed = 0, vacant = 0 WHERE id = ?1";
+
+const REMOVE_GRANTS_ON: &str = "DELETE FROM repository_grants WHERE repository = ?1";
+
+const REMOVE_SHARES_OF: &str = "DELETE FROM shares WHERE repository = ?1";
 
 const RECORD_OF: &str = "SELECT location, quarantined FROM blobs WHERE digest = ?1";
 
@@ -247,6 +322,9 @@ impl Changing<'_> {
 
     /// What was recorded.
     pub(super) fn end(self) -> Result<Receipt, WriteError> {
+        if let (true, Some(Repository { id, .. })) = (self.is_updated, self.repository) {
+            self.run(UPDATED, params![Sql(id), Sql(self.at)])?;
+        }
         if let Some(Repository { id, is_listed: false }) = self.repository {
             self.run(SETTLE_VACANCY, params![Sql(id)])?;
         }
@@ -298,16 +376,25 @@ impl Changing<'_> {
         if is_listed {
             return Ok(Before::Present);
         }
-        self.run(LIST_REPOSITORY, params![Sql(id)])?;
+        let user = self.recorded.user(self.writing.connection)?;
+        let (creator, name) = (user.map(|user| &user.id), user.map(|user| &user.name));
+        self.run(LIST_REPOSITORY, params![Sql(id), Sql(self.at), creator, name])?;
         self.repository = Some(Repository { id, is_listed: true });
         Ok(Before::Absent)
     }
 
-    /// Takes the name away at once; what hangs on the id is emptied later.
+    /// Takes the name away at once, and who may what; the content that hangs on the id is emptied later.
     fn remove_repository(&mut self) -> Result<Before, WriteError> {
         let Some(Repository { id, is_listed }) = self.repository.take() else { return Ok(Before::Absent) };
         self.run(REMOVE_REPOSITORY, params![Sql(id)])?;
-        Ok(if is_listed { Before::Present } else { Before::Absent })
+        // On a hidden repository there are no rights.
+        if !is_listed {
+            return Ok(Before::Absent);
+        }
+        self.run(REMOVE_GRANTS_ON, params![Sql(id)])?;
+        self.run(REMOVE_SHARES_OF, params![Sql(id)])?;
+        move_rights(self.writing.connection)?;
+        Ok(Before::Present)
     }
 
     // Blobs.
@@ -431,7 +518,7 @@ const REMOVE_CONTENT: &str = "DELETE FROM manifest_contents WHERE manifest = ?1"
 const REMOVE_MANIFEST: &str = "DELETE FROM manifests WHERE id = ?1";
 
 const SET_TAG: &str = "
-    INSERT INTO tags (repository, name, manifest, updated) VALUES (?1, ?2, ?3, ?4)
+    INSERT INTO tags (repository, name, manifest, updated, created) VALUES (?1, ?2, ?3, ?4, ?4)
     ON CONFLICT (repository, name) DO UPDATE SET manifest = ?3, updated = ?4";
 
 const REMOVE_TAG: &str = "DELETE FROM tags WHERE repository = ?1 AND name = ?2";
@@ -481,7 +568,7 @@ impl Changing<'_> {
         Ok(Before::Present)
     }
 
-    fn remove_manifest(&self, digest: &Digest) -> Result<Before, WriteError> {
+    fn remove_manifest(&mut self, digest: &Digest) -> Result<Before, WriteError> {
         let Some(Repository { id, .. }) = self.repository else { return Ok(Before::Absent) };
         let Some(manifest) = self.manifest(digest)? else { return Ok(Before::Absent) };
         let tags = self.tags_of(manifest)?;
@@ -500,6 +587,7 @@ impl Changing<'_> {
             }
         }
         self.run(LET_REFERRERS_GO, params![Sql(id), Sql(digest), Sql(self.at)])?;
+        self.is_updated |= !tags.is_empty();
         Ok(Before::TaggedBy(tags))
     }
 
@@ -508,7 +596,7 @@ impl Changing<'_> {
         self.run(LET_GO, params![Sql(id), Sql(digest), Sql(self.at)])
     }
 
-    fn set_tag(&self, tag: &Tag, digest: &Digest) -> Result<Before, WriteError> {
+    fn set_tag(&mut self, tag: &Tag, digest: &Digest) -> Result<Before, WriteError> {
         let (Some(Repository { id, .. }), Some(manifest)) = (self.repository, self.manifest(digest)?) else {
             return Err(WriteError::Unmet(vec![Require::ManifestPresent(*digest)]));
         };
@@ -517,6 +605,7 @@ impl Changing<'_> {
             self.writing.claim_room()?;
         }
         self.run(SET_TAG, params![Sql(id), Sql(tag), manifest, Sql(self.at)])?;
+        self.is_updated = true;
         let Some(before) = before else {
             self.run(USE, params![Sql(id), Sql(digest)])?;
             return Ok(Before::Absent);
@@ -528,11 +617,12 @@ impl Changing<'_> {
         Ok(Before::PointedTo(before.digest))
     }
 
-    fn remove_tag(&self, tag: &Tag) -> Result<Before, WriteError> {
+    fn remove_tag(&mut self, tag: &Tag) -> Result<Before, WriteError> {
         let (Some(Repository { id, .. }), Some(before)) = (self.repository, self.tag(tag)?) else {
             return Ok(Before::Absent);
         };
         self.run(REMOVE_TAG, params![Sql(id), Sql(tag)])?;
+        self.is_updated = true;
         self.let_go(id, &before.digest)?;
         Ok(Before::PointedTo(before.digest))
     }
@@ -548,6 +638,9 @@ pub(super) fn remove_manifest_rows(connection: &Connection, manifest: i64) -> ru
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
+    ACTING_USER,
+    RIGHTS,
+    MOVE_RIGHTS,
     REPOSITORY,
     LINKED,
     LINKED_ELSEWHERE,
@@ -557,7 +650,10 @@ pub(super) const STATEMENTS: &[&str] = &[
     TAG,
     SETTLE_VACANCY,
     LIST_REPOSITORY,
+    UPDATED,
     REMOVE_REPOSITORY,
+    REMOVE_GRANTS_ON,
+    REMOVE_SHARES_OF,
     RECORD_OF,
     IS_DISCARDED,
     PUT_RECORD,

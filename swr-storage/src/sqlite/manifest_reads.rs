@@ -29,7 +29,10 @@ pub(super) fn repository(
 
 const LISTED: &str = "SELECT id FROM repositories WHERE name = ?1 AND listed = 1";
 
-fn listed(connection: &Connection, name: &RepositoryName) -> rusqlite::Result<Option<RepositoryId>> {
+pub(super) fn listed(
+    connection: &Connection,
+    name: &RepositoryName,
+) -> rusqlite::Result<Option<RepositoryId>> {
     let mut id = connection.prepare_cached(LISTED)?;
     id.query_row([Sql(name)], |row| row.get(0)).optional().map(|id| id.map(|Sql(id)| id))
 }

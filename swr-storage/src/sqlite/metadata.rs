@@ -1,0 +1,256 @@
+//! Who there is, what they may do and what they have done: each question to its reader, each change to the writer.
+
+use std::num::NonZeroU32;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use swr_core::control::change::{MetadataCommit, MetadataCommitError, MetadataReceipt};
+use swr_core::control::credential::{AccessKey, KeyHolder, KeyId, TokenKey};
+use swr_core::control::grant::{GrantScope, Granted};
+use swr_core::control::identity::{Account, AccountId, AccountName, User, UserId, UserName};
+use swr_core::control::organisation::{ListedOrganisation, Organisation};
+use swr_core::control::repository::{RepositoryDetails, Version};
+use swr_core::control::share::ListedShare;
+use swr_core::control::standing::Standing;
+use swr_core::control::trace::{RefusedOperation, Trace, TraceQuery};
+use swr_core::ports::{
+    Candidates, Listing, MetadataStore, Overview, Page, RepositoryQuery, StoreError, VersionQuery, Viewer,
+};
+use swr_core::{OrganisationName, RepositoryName};
+
+use super::{SqliteStore, metadata_commit, metadata_reads, repository_lists, traces};
+
+#[async_trait]
+impl MetadataStore for SqliteStore {
+    async fn standing(
+        &self,
+        user: Option<&UserId>,
+        organisation: &OrganisationName,
+        repository: Option<&RepositoryName>,
+    ) -> Result<Standing, StoreError> {
+        self.readers.point("metadata.standing", |connection| {
+            metadata_reads::standing(connection, user, Some(organisation), repository)
+        })
+    }
+
+    async fn readable(
+        &self,
+        user: Option<&UserId>,
+        strangers: bool,
+        of: Candidates<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<RepositoryName>, StoreError> {
+        let (user, of) = (user.cloned(), of.into());
+        self.readers
+            .scan("metadata.readable", move |connection| {
+                repository_lists::readable(connection, user.as_ref(), strangers, &of, now)
+            })
+            .await
+    }
+
+    async fn key_holder(&self, key: &KeyId) -> Result<Option<KeyHolder>, StoreError> {
+        self.readers.point("metadata.key_holder", |connection| metadata_reads::key_holder(connection, key))
+    }
+
+    async fn account(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
+        self.readers.point("metadata.account", |connection| metadata_reads::account(connection, id))
+    }
+
+    async fn account_named(&self, name: &AccountName) -> Result<Option<Account>, StoreError> {
+        self.readers
+            .point("metadata.account_named", |connection| metadata_reads::account_named(connection, name))
+    }
+
+    async fn accounts(&self, page: &Page<AccountName>) -> Result<Vec<Account>, StoreError> {
+        let page = page.clone();
+        self.readers
+            .scan("metadata.accounts", move |connection| metadata_reads::accounts(connection, &page))
+            .await
+    }
+
+    async fn user(&self, id: &UserId) -> Result<Option<User>, StoreError> {
+        self.readers.point("metadata.user", |connection| metadata_reads::user(connection, id))
+    }
+
+    async fn user_named(&self, account: &AccountId, name: &UserName) -> Result<Option<User>, StoreError> {
+        self.readers
+            .point("metadata.user_named", |connection| metadata_reads::user_named(connection, account, name))
+    }
+
+    async fn users(&self, account: &AccountId, page: &Page<UserName>) -> Result<Vec<User>, StoreError> {
+        let (account, page) = (account.clone(), page.clone());
+        self.readers
+            .scan("metadata.users", move |connection| metadata_reads::users(connection, &account, &page))
+            .await
+    }
+
+    async fn access_keys(&self, user: &UserId) -> Result<Vec<AccessKey>, StoreError> {
+        let user = user.clone();
+        self.readers
+            .scan("metadata.access_keys", move |connection| metadata_reads::access_keys(connection, &user))
+            .await
+    }
+
+    async fn all_access_keys(&self, page: &Page<KeyId>) -> Result<Vec<AccessKey>, StoreError> {
+        let page = page.clone();
+        self.readers
+            .scan("metadata.all_access_keys", move |connection| {
+                metadata_reads::all_access_keys(connection, &page)
+            })
+            .await
+    }
+
+    async fn token_keys(&self) -> Result<Vec<TokenKey>, StoreError> {
+        self.readers.scan("metadata.token_keys", metadata_reads::token_keys).await
+    }
+
+    async fn organisation(&self, name: &OrganisationName) -> Result<Option<Organisation>, StoreError> {
+        self.readers
+            .point("metadata.organisation", |connection| metadata_reads::organisation(connection, name))
+    }
+
+    async fn organisations(
+        &self,
+        viewer: &Viewer,
+        partly: bool,
+    ) -> Result<Vec<ListedOrganisation>, StoreError> {
+        let viewer = viewer.clone();
+        self.readers
+            .scan("metadata.organisations", move |connection| {
+                metadata_reads::organisations(connection, &viewer, partly)
+            })
+            .await
+    }
+
+    async fn organisations_by(&self, user: &UserId) -> Result<u64, StoreError> {
+        let user = user.clone();
+        self.readers
+            .scan("metadata.organisations_by", move |connection| {
+                metadata_reads::organisations_by(connection, &user)
+            })
+            .await
+    }
+
+    async fn repositories_in(&self, name: &OrganisationName) -> Result<u64, StoreError> {
+        let name = name.clone();
+        self.readers
+            .scan("metadata.repositories_in", move |connection| {
+                metadata_reads::repositories_in(connection, &name)
+            })
+            .await
+    }
+
+    async fn grants(&self, scope: &GrantScope) -> Result<Option<Vec<Granted>>, StoreError> {
+        let scope = scope.clone();
+        self.readers
+            .scan("metadata.grants", move |connection| metadata_reads::grants(connection, &scope))
+            .await
+    }
+
+    async fn repository_details(
+        &self,
+        name: &RepositoryName,
+    ) -> Result<Option<RepositoryDetails>, StoreError> {
+        let name = name.clone();
+        self.readers
+            .scan("metadata.repository_details", move |connection| {
+                repository_lists::repository_details(connection, &name)
+            })
+            .await
+    }
+
+    async fn repository_list(
+        &self,
+        query: &RepositoryQuery,
+    ) -> Result<Listing<RepositoryDetails>, StoreError> {
+        let query = query.clone();
+        self.readers
+            .scan("metadata.repository_list", move |connection| {
+                repository_lists::repository_list(connection, &query)
+            })
+            .await
+    }
+
+    async fn versions(
+        &self,
+        repository: &RepositoryName,
+        query: &VersionQuery,
+    ) -> Result<Option<Listing<Version>>, StoreError> {
+        let (repository, query) = (repository.clone(), query.clone());
+        self.readers
+            .scan("metadata.versions", move |connection| {
+                repository_lists::versions(connection, &repository, &query)
+            })
+            .await
+    }
+
+    async fn shares(
+        &self,
+        repository: &RepositoryName,
+        page: &Page<AccountName>,
+    ) -> Result<Option<Vec<ListedShare>>, StoreError> {
+        let (repository, page) = (repository.clone(), page.clone());
+        self.readers
+            .scan("metadata.shares", move |connection| metadata_reads::shares(connection, &repository, &page))
+            .await
+    }
+
+    async fn share(
+        &self,
+        repository: &RepositoryName,
+        account: &AccountId,
+    ) -> Result<Option<ListedShare>, StoreError> {
+        self.readers
+            .point("metadata.share", |connection| metadata_reads::share(connection, repository, account))
+    }
+
+    async fn overview(&self, account: &AccountId) -> Result<Overview, StoreError> {
+        let account = account.clone();
+        self.readers
+            .scan("metadata.overview", move |connection| metadata_reads::overview(connection, &account))
+            .await
+    }
+
+    async fn commit_metadata(&self, commit: MetadataCommit) -> Result<MetadataReceipt, MetadataCommitError> {
+        self.writer
+            .write(move |writing| metadata_commit::commit(writing, &commit))
+            .await
+            .map_err(|error| error.of_metadata_commit("metadata.commit"))
+    }
+
+    async fn trim_temporary_keys(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
+        self.writer
+            .write(move |writing| {
+                Ok(metadata_commit::trim_temporary_keys(writing.connection, before, limit)?)
+            })
+            .await
+            .map_err(|error| error.of("metadata.trim_temporary_keys"))
+    }
+
+    async fn traces(&self, query: &TraceQuery) -> Result<Vec<Trace>, StoreError> {
+        let query = query.clone();
+        self.readers.scan("metadata.traces", move |connection| traces::traces(connection, &query)).await
+    }
+
+    async fn traces_after(&self, seq: u64, limit: NonZeroU32) -> Result<Vec<Trace>, StoreError> {
+        self.readers
+            .scan("metadata.traces_after", move |connection| traces::traces_after(connection, seq, limit))
+            .await
+    }
+
+    async fn record_refused(&self, refused: &[RefusedOperation]) -> Result<(), StoreError> {
+        let refused = refused.to_vec();
+        self.writer
+            .write(move |writing| traces::record_refused(writing, &refused))
+            .await
+            .map_err(|error| error.of("metadata.record_refused"))
+    }
+
+    async fn trim_traces(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
+        self.writer
+            .write(move |writing| Ok(traces::trim(writing.connection, before, limit)?))
+            .await
+            .map_err(|error| error.of("metadata.trim_traces"))
+    }
+}

@@ -1,0 +1,264 @@
+//! A database of an earlier format is taken to the present one, with all it holds.
+#![cfg(feature = "sqlite")]
+#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
+
+use std::num::NonZeroU32;
+use std::path::Path;
+
+use futures_util::TryStreamExt;
+
+use swr_core::RepositoryName;
+use swr_core::caller::{Actor, Caller, Channel, Identity, Origin};
+use swr_core::commit::{Change, Commit};
+use swr_core::digest::Algorithm;
+use swr_core::event::EventSeq;
+use swr_core::ports::{Fence, Lease, ManifestStore, Page, PullCount, Unused, WithBytes};
+use swr_core::testing::minute;
+use swr_core::testing::sample_images::{SampleBlob, SampleManifest};
+use swr_core::upload::UploadId;
+use swr_storage::upload_sessions::{UploadSession, UploadSessions};
+use swr_storage::{SqliteOptions, SqliteStore};
+
+/// What [`tell`] left when the format was 1.
+const FORMAT_1: &str = include_str!("sqlite_formats/1.sql");
+
+async fn open(path: &Path) -> SqliteStore {
+    let mut options = SqliteOptions::default();
+    options.wal_bytes = 0;
+    options.reserve_bytes = 0;
+    SqliteStore::open_with(path, options).await.unwrap()
+}
+
+/// As the fixture was made: a store of format 1.
+async fn open_format_1(folder: &Path) -> SqliteStore {
+    let path = folder.join("registry.db");
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database.execute_batch(FORMAT_1).unwrap();
+    drop(database);
+    open(&path).await
+}
+
+// What is in the fixture.
+
+fn shared_layer() -> SampleBlob {
+    SampleBlob::new("a shared layer")
+}
+
+fn image(name: &str) -> SampleManifest {
+    SampleManifest::image(name).with_layer(&shared_layer())
+}
+
+fn fence() -> Fence {
+    Fence { lease: "collection".into(), token: 1 }
+}
+
+/// A little of everything that format 1 knows. It cannot change: the fixture is what it told then.
+async fn tell(store: &SqliteStore) {
+    let identity = Identity::new("ada");
+    let origin = Origin {
+        source: Some([192, 0, 2, 7].into()),
+        request_id: Some("request 1".into()),
+        channel: Channel::Api,
+        ..Origin::default()
+    };
+    let commit = async |at: i64, repository: &str, changes: Vec<Change>| {
+        let commit = Commit {
+            repository: name(repository),
+            actor: Actor::Caller(Caller::User(identity.clone())),
+            origin: origin.clone(),
+            at: minute(at),
+            requires: Vec::new(),
+            changes,
+        };
+        store.commit(commit).await.unwrap();
+    };
+    let push = async |at: i64, repository: &str, manifest: &SampleManifest, tags: &[&str]| {
+        let blobs = manifest.blobs().map(|blob| Change::LinkStored(blob.stored_at(&place(blob))));
+        commit(at, repository, blobs.collect()).await;
+        let record = manifest.record();
+        let set = tags.iter().map(|tag| Change::SetTag { tag: tag.parse().unwrap(), digest: record.digest });
+        let changes = [Change::CreateRepository, Change::PutManifest(record.clone())].into_iter().chain(set);
+        commit(at, repository, changes.collect()).await;
+    };
+    let lease = Lease { name: "collection", holder: "one", now: minute(0), until: minute(1000) };
+    assert_eq!(store.lease(&lease).await.unwrap(), Some(fence()));
+
+    let (a, b) = (image("a"), image("b").under(Algorithm::Sha512));
+    push(1, "math/a", &a, &["1.0", "latest"]).await;
+    push(2, "math/a", &b, &["1.1", "latest"]).await;
+    push(3, "math/a", &SampleManifest::index(&[&a, &b]), &["all"]).await;
+    let artifact = SampleManifest::artifact("application/vnd.example", "of a").referring_to(&a);
+    push(4, "math/a", &artifact.annotated("key", "value"), &[]).await;
+    push(5, "math/b", &a, &["1.0"]).await;
+    commit(6, "math/b", vec![Change::RemoveTag("1.0".parse().unwrap())]).await;
+    push(7, "math/gone", &b, &["1.0"]).await;
+    commit(8, "math/gone", vec![Change::RemoveRepository]).await;
+    push(9, "alone", &b, &[]).await;
+    let waiting = SampleBlob::new("of a push under way");
+    commit(10, "math/hidden", vec![Change::LinkStored(waiting.stored_at(&place(&waiting)))]).await;
+    // Brought again, to another place.
+    commit(11, "math/b", vec![Change::LinkStored(waiting.stored_at("another place"))]).await;
+
+    let pulls = |repository: &str, reference, count| PullCount {
+        repository: name(repository),
+        reference,
+        count,
+        last: minute(20),
+    };
+    let latest: swr_core::Tag = "latest".parse().unwrap();
+    let counts = [pulls("math/a", latest.into(), 5), pulls("math/a", a.digest().into(), 2)];
+    store.observe_pulls(&counts).await.unwrap();
+    store.advance("sink", EventSeq(4), &fence()).await.unwrap();
+    let id = UploadId::parse("11111111111111111111111111111111").unwrap();
+    let session = UploadSession { id, version: 1, touched: minute(21), record: "a record".to_owned() };
+    assert!(store.save(&session).await.unwrap());
+}
+
+fn place(blob: &SampleBlob) -> String {
+    format!("the place of {}", blob.digest)
+}
+
+fn name(text: &str) -> RepositoryName {
+    text.parse().unwrap()
+}
+
+// What a store says of it.
+
+const NAMES: [&str; 5] = ["math/a", "math/b", "math/gone", "math/hidden", "alone"];
+
+fn all<T>() -> Page<T> {
+    Page { after: None, limit: many() }
+}
+
+fn many() -> NonZeroU32 {
+    NonZeroU32::new(1000).unwrap()
+}
+
+/// Every answer that the port gives about what [`tell`] tells.
+async fn answers(store: &SqliteStore) -> Vec<String> {
+    let (a, b) = (image("a"), image("b").under(Algorithm::Sha512));
+    let mut answers = vec![
+        format!("{:?}", store.repositories(&all()).await.unwrap()),
+        format!("{:?}", store.events(EventSeq::START, many()).await.unwrap()),
+        format!("{:?}", store.cursor("sink").await.unwrap()),
+        format!("{:?}", store.backlog().await.unwrap()),
+        format!("{:?}", store.garbage(minute(1000), &all()).await.unwrap()),
+        format!("{:?}", store.holders(&shared_layer().digest, &name("math/x"), many()).await.unwrap()),
+        format!("{:?}", store.idle_since(minute(1000)).try_collect::<Vec<_>>().await.unwrap()),
+    ];
+    for repository in NAMES.map(name) {
+        answers.push(format!("{repository}: {:?}", store.repository(&repository).await.unwrap()));
+        let tags = store.tags(&repository, &all()).await.unwrap();
+        answers.push(format!("{tags:?}"));
+        for tag in tags.into_iter().flatten() {
+            let reference = tag.tag.into();
+            let found = store.resolve(&repository, &reference, WithBytes::Yes).await.unwrap();
+            answers.push(format!("{found:?} {:?}", store.pulls(&repository, &reference).await.unwrap()));
+        }
+        for manifest in [&a, &b] {
+            let reference = manifest.digest().into();
+            let found = store.resolve(&repository, &reference, WithBytes::Yes).await.unwrap();
+            answers.push(format!("{found:?} {:?}", store.pulls(&repository, &reference).await.unwrap()));
+            let referrers = store.referrers(&repository, &manifest.digest(), None, &all()).await.unwrap();
+            answers.push(format!("{referrers:?}"));
+            for blob in manifest.blobs() {
+                answers.push(format!("{:?}", store.blob(&repository, &blob.digest).await.unwrap()));
+                let naming = store.manifests_naming(&repository, &blob.digest, many()).await.unwrap();
+                answers.push(format!("{naming:?}"));
+            }
+        }
+    }
+    answers
+}
+
+#[tokio::test]
+async fn a_database_of_format_1_is_as_if_it_had_always_been_of_this_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let present = SqliteStore::in_memory().await.unwrap();
+    tell(&present).await;
+    let migrated = open_format_1(folder.path()).await;
+    let expected = answers(&present).await;
+    assert_eq!(answers(&migrated).await, expected);
+    assert_eq!(migrated.check().await.unwrap(), Vec::<String>::new());
+
+    // And so it goes on: over a restart, and through a collection.
+    drop(migrated);
+    let migrated = open(&folder.path().join("registry.db")).await;
+    assert_eq!(answers(&migrated).await, expected);
+    let unused = Unused { manifests_before: Some(minute(500)), links_before: minute(500), at: minute(500) };
+    for store in [&present, &migrated] {
+        while !store.release_unused(&unused, &fence(), many()).await.unwrap().is_nothing() {}
+        store.discard_unlinked(minute(500), minute(500), &fence(), many()).await.unwrap();
+    }
+    let expected = answers(&present).await;
+    assert_eq!(answers(&migrated).await, expected);
+    assert!(!expected.iter().any(|answer| answer.starts_with("math/hidden: Some")), "{expected:#?}");
+}
+
+/// What was not known then is what it would be for a repository of which nothing was said, as far as it can be told.
+#[cfg(feature = "control")]
+#[tokio::test]
+async fn what_a_database_of_format_1_did_not_know_is_told_from_what_it_holds() {
+    use swr_core::control::change::{MetadataChange, MetadataCommit};
+    use swr_core::control::identity::{
+        Account, AccountId, AccountName, ProjectId, Role, User, UserId, UserName,
+    };
+    use swr_core::control::repository::Attributes;
+    use swr_core::ports::{MetadataStore, VersionOrder, VersionQuery};
+
+    let folder = tempfile::tempdir().unwrap();
+    let store = open_format_1(folder.path()).await;
+    assert_eq!(store.traces_after(0, many()).await.unwrap(), []);
+    let account = Account {
+        id: AccountId::random(),
+        name: AccountName::parse("north").unwrap(),
+        project: ProjectId::random(),
+        created: minute(30),
+    };
+    let user = User {
+        id: UserId::random(),
+        account: account.id.clone(),
+        name: UserName::parse("ada").unwrap(),
+        role: Role::Administrator,
+        password: None,
+        created: minute(30),
+    };
+    let changes = vec![
+        MetadataChange::PutAccount(account.clone()),
+        MetadataChange::PutUser(user.clone()),
+        MetadataChange::CreateOrganisation {
+            name: "math".parse().unwrap(),
+            account: account.id.clone(),
+            creator: user.id,
+        },
+    ];
+    let actor = Actor::Caretaker(swr_core::caller::Task::Administration);
+    let commit =
+        MetadataCommit { actor, origin: Origin::default(), at: minute(30), requires: Vec::new(), changes };
+    store.commit_metadata(commit).await.unwrap();
+
+    let details = async |repository: &str| store.repository_details(&name(repository)).await.unwrap();
+    let a = details("math/a").await.unwrap();
+    assert_eq!((&a.account, &a.account_name), (&account.id, &account.name));
+    assert_eq!((a.attributes, a.creator), (Attributes::default(), None));
+    assert_eq!((a.created, a.updated, a.versions, a.pulls), (minute(1), minute(3), 4, 7));
+    let b = details("math/b").await.unwrap();
+    assert_eq!((b.created, b.updated, b.versions, b.pulls), (minute(5), minute(5), 0, 0));
+    for absent in ["math/gone", "math/hidden", "alone"] {
+        assert_eq!(details(absent).await, None, "{absent}");
+    }
+
+    let query = VersionQuery {
+        tag: None,
+        exactly: None,
+        after: None,
+        order: VersionOrder::Tag,
+        descending: false,
+        offset: 0,
+        limit: many(),
+    };
+    let versions = store.versions(&name("math/a"), &query).await.unwrap().unwrap().entries;
+    let times = versions.iter().map(|version| (version.tag.as_str(), version.created, version.updated));
+    let expected = [("1.0", 1), ("1.1", 2), ("all", 3), ("latest", 2)];
+    assert!(times.eq(expected.map(|(tag, at)| (tag, minute(at), minute(at)))), "{versions:?}");
+}
