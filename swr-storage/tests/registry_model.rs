@@ -15,6 +15,24 @@ fn memory_agrees_with_the_model() {
     );
 }
 
+#[cfg(feature = "sqlite")]
+#[test]
+fn sqlite_agrees_with_the_model() {
+    use swr_storage::SqliteStore;
+    use tokio::sync::OnceCell;
+
+    // A database in memory ends with its store, so that it is kept where it was made.
+    agrees_with_the_model(
+        64,
+        || (Arc::new(MemoryBlobs::new()), OnceCell::new()),
+        async |(bytes, facts)| {
+            let facts = facts.get_or_init(async || Arc::new(SqliteStore::in_memory().await.unwrap())).await;
+            (Arc::clone(bytes), Arc::clone(facts) as Arc<_>)
+        },
+        Direct::new,
+    );
+}
+
 #[cfg(all(feature = "filesystem", feature = "sqlite"))]
 #[test]
 fn files_and_sqlite_agree_with_the_model() {

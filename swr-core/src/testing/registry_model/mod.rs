@@ -30,7 +30,6 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use chrono::TimeDelta;
 use swr_policy::{RepositoryName, Tag};
 
 use crate::byte_range::ByteRange;
@@ -68,7 +67,10 @@ pub enum Operation {
         page: Page<RepositoryName>,
     },
     /// Time passes.
-    Wait(TimeDelta),
+    Wait {
+        /// So much of it.
+        minutes: i64,
+    },
     /// The uploads that lie idle are swept.
     Sweep,
     /// A round of collection.

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::ops::Range;
 
-use chrono::{DateTime, Utc};
-use proptest::strategy::{BoxedStrategy, Just, Strategy as _};
+use chrono::{DateTime, TimeDelta, Utc};
+use proptest::strategy::{BoxedStrategy, Strategy as _};
 use proptest_state_machine::ReferenceStateMachine;
 use swr_policy::{RepositoryName, Tag};
 
+use super::sequences::Wish;
 use super::world::{self, WORLD};
 use super::{Operation, Outcome, Person, Refused, Request, Sent, sequences};
 use crate::byte_range::ByteRange;
@@ -27,6 +28,8 @@ pub struct RegistryModel {
     repositories: BTreeMap<RepositoryName, Repository>,
     uploads: Vec<Upload>,
     answer: Outcome,
+    /// What its people want to be there and have not had yet, most wanted first. No answer depends on it.
+    pub(super) wishes: Vec<Wish>,
 }
 
 #[derive(Clone, Debug)]
@@ -60,7 +63,7 @@ impl ReferenceStateMachine for RegistryModel {
     type Transition = Operation;
 
     fn init_state() -> BoxedStrategy<Self> {
-        Just(Self::new()).boxed()
+        sequences::wishes().prop_map(Self::new).boxed()
     }
 
     fn transitions(model: &Self) -> BoxedStrategy<Operation> {
@@ -68,21 +71,26 @@ impl ReferenceStateMachine for RegistryModel {
     }
 
     fn apply(mut model: Self, operation: &Operation) -> Self {
-        model.answer = model.play(operation).unwrap_or_else(Outcome::Refused);
+        model.go_on(operation);
         model
-    }
-}
-
-impl Default for RegistryModel {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
 impl RegistryModel {
     /// A registry in which nothing has happened yet.
-    pub fn new() -> Self {
-        Self { now: minute(0), repositories: BTreeMap::new(), uploads: Vec::new(), answer: Outcome::Done }
+    fn new(wishes: Vec<Wish>) -> Self {
+        Self {
+            now: minute(0),
+            repositories: BTreeMap::new(),
+            uploads: Vec::new(),
+            answer: Outcome::Done,
+            wishes,
+        }
+    }
+
+    /// Goes on by an operation, and knows its answer then.
+    pub fn go_on(&mut self, operation: &Operation) {
+        self.answer = self.play(operation).unwrap_or_else(Outcome::Refused);
     }
 
     /// What the last operation was answered.
@@ -119,16 +127,15 @@ impl RegistryModel {
                     .filter(|(name, repository)| repository.listed && !world::is_hidden(*by, name));
                 Ok(names(seen.map(|(name, _)| name), page.after.as_ref(), page.limit))
             }
-            Operation::Wait(time) => {
-                self.now += *time;
+            Operation::Wait { minutes } => {
+                self.now += TimeDelta::minutes(*minutes);
                 Ok(Outcome::Done)
             }
             Operation::Sweep => Ok(self.sweep()),
             Operation::Collect => Ok(self.collect()),
             Operation::CleanUp => {
-                for (wait, then) in sequences::CLEANING {
-                    self.now += wait;
-                    self.play(&then)?;
+                for step in &sequences::CLEANING {
+                    self.play(step)?;
                 }
                 let kept: BTreeSet<_> =
                     self.repositories.values().flat_map(|repository| repository.blobs.keys()).collect();
@@ -356,6 +363,7 @@ impl RegistryModel {
         if !missing.is_empty() {
             return Err(Refused::ManifestBlobUnknown(missing));
         }
+        self.wishes.retain(|(wanted_in, wanted)| *wanted_in != of || wanted.digest != digest);
         let now = self.now;
         self.change(of, |repository| {
             repository.listed = true;

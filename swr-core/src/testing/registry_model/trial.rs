@@ -1,16 +1,16 @@
 //! The model beside a registry, operation by operation.
 
 use std::fmt::Debug;
-use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use proptest_state_machine::ReferenceStateMachine as _;
 use tokio::runtime::Builder;
 
+use super::sequences::{DAY, HOUR};
 use super::world::{self, Rules, WORLD};
 use super::{Door, Operation, Outcome, Refused, RegistryModel, Uploads, sequences};
 use crate::caller::Task;
@@ -44,38 +44,42 @@ pub fn agrees_with_the_model<P, B, D>(
         Config { cases, max_shrink_iters: SHRINKS_MAX, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let tried = runner.run(&RegistryModel::sequential_strategy(1..=OPERATIONS_MAX), |(model, operations, seen)| {
-        let place = make();
-        let clock = Arc::<ManualClock>::default();
-        let start = async || {
-            let (bytes, manifests) = open(&place).await;
-            Running::over(bytes, manifests, &clock, &door)
-        };
-        runtime.block_on(async {
-            let mut running = start().await;
-            let mut uploads = Uploads::default();
-            for (number, (operation, expected)) in told(model, operations).into_iter().enumerate() {
-                if let Some(seen) = &seen {
-                    seen.fetch_add(1, Ordering::SeqCst);
-                }
-                let answer = match &operation {
-                    Operation::Restart => {
-                        drop(running);
-                        running = start().await;
-                        Outcome::Done
+    let tried =
+        runner.run(&RegistryModel::sequential_strategy(1..=OPERATIONS_MAX), |(model, operations, seen)| {
+            let place = make();
+            let clock = Arc::<ManualClock>::default();
+            let start = async || {
+                let (bytes, manifests) = open(&place).await;
+                Running::over(bytes, manifests, &clock, &door)
+            };
+            runtime.block_on(async {
+                let mut running = start().await;
+                let mut uploads = Uploads::default();
+                for (number, (operation, expected)) in told(model, operations).into_iter().enumerate() {
+                    if let Some(seen) = &seen {
+                        seen.fetch_add(1, Ordering::SeqCst);
                     }
-                    other => running.play(other, &mut uploads).await,
-                };
-                if answer != expected {
-                    return Err(TestCaseError::fail(format!(
-                        "operation {}, {operation:?}\n  the model says\n    {expected:?}\n  the registry says\n    {answer:?}",
-                        number + 1,
-                    )));
+                    let answer = match &operation {
+                        Operation::Restart => {
+                            drop(running);
+                            running = start().await;
+                            Outcome::Done
+                        }
+                        other => running.play(other, &mut uploads).await,
+                    };
+                    if answer != expected {
+                        let number = number + 1;
+                        let said = format!(
+                            "  the model says\n    {expected:?}\n  the registry says\n    {answer:?}"
+                        );
+                        return Err(TestCaseError::fail(format!(
+                            "operation {number}, {operation:?}\n{said}"
+                        )));
+                    }
                 }
-            }
-            Ok(())
-        })
-    });
+                Ok(())
+            })
+        });
     match tried {
         Ok(()) => {}
         Err(TestError::Fail(why, (_, operations, _))) => {
@@ -86,22 +90,26 @@ pub fn agrees_with_the_model<P, B, D>(
     }
 }
 
-/// The operations with the model's answers; and after them everything that can be asked, of a registry that goes on
-/// from what was kept, and once more when nothing is left that nothing needs.
-fn told(mut model: RegistryModel, operations: Vec<Operation>) -> Vec<(Operation, Outcome)> {
+/// The operations with the model's answers. After them everything is asked of a registry that goes on from what was
+/// kept; what it told of is still there a little less than half of its time later; and once everything is gone that
+/// nothing needs, all is asked again.
+pub(super) fn told(mut model: RegistryModel, operations: Vec<Operation>) -> Vec<(Operation, Outcome)> {
     let mut told = Vec::new();
     let mut tell = |operations: Vec<Operation>| {
         for operation in operations {
-            model = RegistryModel::apply(mem::take(&mut model), &operation);
+            model.go_on(&operation);
             told.push((operation, model.answer().clone()));
         }
         sequences::everything(&model)
     };
     tell(operations);
-    for last in [Operation::Restart, Operation::CleanUp] {
-        let questions = tell(vec![last]);
-        tell(questions);
+    let questions = tell(vec![Operation::Restart]);
+    tell(questions);
+    for minutes in [12 * HOUR - 1, 3 * DAY] {
+        tell(vec![Operation::Wait { minutes }, Operation::Sweep, Operation::Collect]);
     }
+    let questions = tell(vec![Operation::CleanUp]);
+    tell(questions);
     told
 }
 
@@ -132,8 +140,8 @@ impl<B: BlobStore + UploadStore, D: Door> Running<B, D> {
         match operation {
             Operation::Ask { by, of, request } => self.door.ask(*by, of, request, uploads).await,
             Operation::List { by, page } => self.door.list(*by, page).await,
-            Operation::Wait(time) => {
-                self.clock.advance(*time);
+            Operation::Wait { minutes } => {
+                self.clock.advance(TimeDelta::minutes(*minutes));
                 Outcome::Done
             }
             Operation::Sweep => match self.registry.caretaker(Task::UploadSweep).sweep_uploads().await {
@@ -149,9 +157,8 @@ impl<B: BlobStore + UploadStore, D: Door> Running<B, D> {
                 other => unexpected(other),
             },
             Operation::CleanUp => {
-                for (wait, then) in sequences::CLEANING {
-                    self.clock.advance(wait);
-                    if let refused @ Outcome::Refused(_) = Box::pin(self.play(&then, uploads)).await {
+                for step in &sequences::CLEANING {
+                    if let refused @ Outcome::Refused(_) = Box::pin(self.play(step, uploads)).await {
                         return refused;
                     }
                 }

@@ -22,8 +22,10 @@ pub(super) struct World {
     pub(super) repositories: Vec<RepositoryName>,
     /// One of them is fixed, and one is where clients list what refers to the image `a`.
     pub(super) tags: Vec<Tag>,
-    /// What manifests name, what none names, and what is too large.
+    /// What manifests name, and what none names.
     pub(super) blobs: Vec<SampleBlob>,
+    /// A byte too large for a blob.
+    pub(super) too_large: SampleBlob,
     /// What is read from each manifest.
     pub(super) manifests: Vec<ManifestRecord>,
     /// The same by their sha512.
@@ -45,19 +47,19 @@ pub(super) static WORLD: LazyLock<World> = LazyLock::new(|| {
     let long_a = a.clone().under(Algorithm::Sha512);
     let both = SampleManifest::index(&[&a, &b]);
     let nested = SampleManifest::index(&[&both, &long_a]);
-    let of_a = SampleManifest::artifact(one, "of a").referring_to(&a);
-    let of_both = SampleManifest::artifact(two, "of both").referring_to(&both);
-    let of_of_a = SampleManifest::artifact(one, "of of a").referring_to(&of_a);
-    let index_of_a = SampleManifest::index(&[&long_a]).referring_to(&a).annotated("key", "value");
+    let on_a = SampleManifest::artifact(one, "the note on a").referring_to(&a);
+    let on_both = SampleManifest::artifact(two, "the note on both").referring_to(&both);
+    let on_the_note = SampleManifest::artifact(one, "the note on the note").referring_to(&on_a);
+    let index_on_a = SampleManifest::index(&[&long_a]).referring_to(&a).annotated("key", "value");
     let manifests = [
-        ("a", &a),
-        ("b", &b),
-        ("both", &both),
-        ("nested", &nested),
-        ("of a", &of_a),
-        ("of both", &of_both),
-        ("of of a", &of_of_a),
-        ("index of a", &index_of_a),
+        ("image a", &a),
+        ("image b", &b),
+        ("both images", &both),
+        ("the nested index", &nested),
+        ("the note on a", &on_a),
+        ("the note on both", &on_both),
+        ("the note on the note", &on_the_note),
+        ("the index on a", &index_on_a),
     ];
     let under = |algorithm| {
         manifests.iter().map(move |(word, manifest)| (*word, (*manifest).clone().under(algorithm)))
@@ -67,30 +69,36 @@ pub(super) static WORLD: LazyLock<World> = LazyLock::new(|| {
         SampleBlob::new(""),
         SampleBlob::new("what nothing names"),
         SampleBlob::of(Algorithm::Sha512, Bytes::from_static(b"the layer of a")),
-        SampleBlob::new(&"x".repeat(BLOB_BYTES_MAX as usize + 1)),
     ];
     for blob in manifests.iter().flat_map(|(_, manifest)| manifest.blobs()) {
         if !blobs.contains(blob) {
             blobs.push(blob.clone());
         }
     }
-    let bytes_in_words = manifests
-        .iter()
-        .map(|(word, manifest)| (format!("{:?}", manifest.bytes()), format!("<the bytes of {word}>")));
-    let digests_in_words = Algorithm::ALL.into_iter().flat_map(under).map(|(word, manifest)| {
-        let digest = manifest.digest();
-        (digest.to_string(), format!("<the {} of {word}>", digest.algorithm()))
-    });
-    let blobs_in_words = blobs.iter().map(|SampleBlob { digest, bytes }| {
-        (digest.to_string(), format!("<{} of {:?}>", digest.algorithm(), String::from_utf8_lossy(bytes)))
-    });
+    let repositories = [HIDDEN, "math", "math/a"].map(|name| RepositoryName::parse(name).unwrap());
     let fallback = format!("sha256-{}", a.digest().hex());
+    let tags = ["1.2", "1.20", FIXED, "latest", &fallback].map(|tag| Tag::parse(tag).unwrap());
+
+    let mut words = vec![(fallback, "<the fallback tag of image a>".to_owned())];
+    for (word, manifest) in &manifests {
+        words.push((format!("{:?}", manifest.bytes()), format!("<the bytes of {word}>")));
+    }
+    for (word, manifest) in Algorithm::ALL.into_iter().flat_map(under) {
+        let digest = manifest.digest();
+        words.push((digest.to_string(), format!("<the {} of {word}>", digest.algorithm())));
+    }
+    for SampleBlob { digest, bytes } in &blobs {
+        let word = format!("<the {} of {:?}>", digest.algorithm(), String::from_utf8_lossy(bytes));
+        words.push((digest.to_string(), word));
+    }
+    words.extend(repositories.iter().map(|name| (format!("{name:?}"), name.to_string())));
     World {
-        repositories: [HIDDEN, "math", "math/a"].map(|name| RepositoryName::parse(name).unwrap()).into(),
-        tags: ["1.2", "1.20", FIXED, "latest", &fallback].map(|tag| Tag::parse(tag).unwrap()).into(),
-        words: bytes_in_words.chain(digests_in_words).chain(blobs_in_words).collect(),
+        repositories: repositories.into(),
+        tags: tags.into(),
+        words,
         manifests: under(Algorithm::Sha256).map(|(_, manifest)| manifest.record()).collect(),
         long_manifests: under(Algorithm::Sha512).map(|(_, manifest)| manifest.record()).collect(),
+        too_large: SampleBlob::new(&"x".repeat(BLOB_BYTES_MAX as usize + 1)),
         types: [one, two].map(|of| MediaType::parse(of).unwrap()).into(),
         blobs,
     }
