@@ -394,7 +394,7 @@ pub struct Trace {
     pub outcome: Outcome,
     /// Whose trail it is in.
     pub account: AccountId,
-    /// That account's name.
+    /// That account's name at that time.
     pub account_name: AccountName,
     /// That account's region project.
     pub project: ProjectId,

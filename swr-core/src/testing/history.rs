@@ -378,7 +378,7 @@ pub async fn disagreement(
     Ok(())
 }
 
-fn compare(steps: usize, [model, other]: [Vec<String>; 2]) -> Result<(), Disagreement> {
+pub(super) fn compare(steps: usize, [model, other]: [Vec<String>; 2]) -> Result<(), Disagreement> {
     if model == other {
         return Ok(());
     }
@@ -768,7 +768,7 @@ fn place(copy: Copy) -> String {
 }
 
 /// The events in words, without their places. What was released at one time has no order of its own.
-fn told(events: &[RecordedEvent]) -> String {
+pub(super) fn told(events: &[RecordedEvent]) -> String {
     let mut lines: Vec<(Option<DateTime<Utc>>, String)> = events
         .iter()
         .map(|RecordedEvent { repository, actor, origin, at, event, .. }| {
@@ -804,7 +804,7 @@ fn tag(text: &str) -> Tag {
     Tag::parse(text).unwrap()
 }
 
-fn many() -> NonZeroU32 {
+pub(super) fn many() -> NonZeroU32 {
     NonZeroU32::new(10_000).unwrap()
 }
 

@@ -29,6 +29,8 @@ pub mod history;
 pub mod manifest_store;
 mod manual_clock;
 #[cfg(feature = "control")]
+pub mod metadata_history;
+#[cfg(feature = "control")]
 pub mod metadata_store;
 mod recording_sink;
 pub mod sample_images;

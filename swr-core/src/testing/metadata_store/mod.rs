@@ -376,7 +376,7 @@ fn dan() -> User {
 }
 
 /// The account of this name: the same one every time.
-fn account(name: &str) -> Account {
+pub(super) fn account(name: &str) -> Account {
     Account {
         id: AccountId::parse(&hex(&format!("the account {name}"))).unwrap(),
         name: AccountName::parse(name).unwrap(),
@@ -386,7 +386,7 @@ fn account(name: &str) -> Account {
 }
 
 /// The user of this name in the account of that name: the same one every time.
-fn user(account_name: &str, name: &str, role: Role) -> User {
+pub(super) fn user(account_name: &str, name: &str, role: Role) -> User {
     User {
         id: UserId::parse(&hex(&format!("{name} of {account_name}"))).unwrap(),
         account: account(account_name).id,
@@ -402,17 +402,17 @@ fn hex(text: &str) -> String {
     format!("{:.32}", Algorithm::Sha256.digest(text.as_bytes()).hex())
 }
 
-fn viewer(user: &User) -> Viewer {
+pub(super) fn viewer(user: &User) -> Viewer {
     Viewer { user: user.id.clone(), account: user.account.clone(), administers: user.role.administers() }
 }
 
 // What they have.
 
-fn key_id(text: &str) -> KeyId {
+pub(super) fn key_id(text: &str) -> KeyId {
     KeyId::parse(text).unwrap()
 }
 
-fn access_key(id: &str, user: &User, created: DateTime<Utc>) -> AccessKey {
+pub(super) fn access_key(id: &str, user: &User, created: DateTime<Utc>) -> AccessKey {
     AccessKey {
         id: key_id(id),
         user: user.id.clone(),
@@ -422,7 +422,12 @@ fn access_key(id: &str, user: &User, created: DateTime<Utc>) -> AccessKey {
     }
 }
 
-fn temporary_key(id: &str, user: &User, issued_with: Option<&str>, expires: DateTime<Utc>) -> TemporaryKey {
+pub(super) fn temporary_key(
+    id: &str,
+    user: &User,
+    issued_with: Option<&str>,
+    expires: DateTime<Utc>,
+) -> TemporaryKey {
     let mut secret = [0; 32];
     secret.copy_from_slice(&hex(id).as_bytes()[..32]);
     TemporaryKey {
@@ -434,21 +439,21 @@ fn temporary_key(id: &str, user: &User, issued_with: Option<&str>, expires: Date
     }
 }
 
-fn token_key(id: &str, created: DateTime<Utc>) -> TokenKey {
+pub(super) fn token_key(id: &str, created: DateTime<Utc>) -> TokenKey {
     TokenKey { id: key_id(id), secret: Some(Sealed::new(format!("sealed {id}").into_bytes())), created }
 }
 
 // What there is.
 
-fn organisation_name(text: &str) -> OrganisationName {
+pub(super) fn organisation_name(text: &str) -> OrganisationName {
     OrganisationName::parse(text).unwrap()
 }
 
-fn repository_name(text: &str) -> RepositoryName {
+pub(super) fn repository_name(text: &str) -> RepositoryName {
     RepositoryName::parse(text).unwrap()
 }
 
-fn tag(text: &str) -> Tag {
+pub(super) fn tag(text: &str) -> Tag {
     Tag::parse(text).unwrap()
 }
 
@@ -456,7 +461,7 @@ fn set_tag(text: &str, digest: Digest) -> Change {
     Change::SetTag { tag: tag(text), digest }
 }
 
-fn create_organisation(name: &str, creator: &User) -> MetadataChange {
+pub(super) fn create_organisation(name: &str, creator: &User) -> MetadataChange {
     MetadataChange::CreateOrganisation {
         name: organisation_name(name),
         account: creator.account.clone(),
@@ -483,11 +488,11 @@ fn set_visibility(name: &str, visibility: Visibility) -> MetadataChange {
     set_attributes(name, Attributes { visibility, ..Attributes::default() })
 }
 
-fn in_organisation(name: &str) -> GrantScope {
+pub(super) fn in_organisation(name: &str) -> GrantScope {
     GrantScope::Organisation(organisation_name(name))
 }
 
-fn on_repository(name: &str) -> GrantScope {
+pub(super) fn on_repository(name: &str) -> GrantScope {
     GrantScope::Repository(repository_name(name))
 }
 
@@ -500,7 +505,7 @@ fn remove_grant(scope: GrantScope, user: &User) -> MetadataChange {
 }
 
 /// Shared by Ada, as of the beginning.
-fn share(repository: &str, account: &Account, deadline: Deadline) -> Share {
+pub(super) fn share(repository: &str, account: &Account, deadline: Deadline) -> Share {
     Share {
         repository: repository_name(repository),
         account: account.id.clone(),
@@ -532,7 +537,7 @@ fn page<T>(after: Option<T>, count: u32) -> Page<T> {
 }
 
 /// All that the list has, as of the hundredth minute.
-fn repositories_of(user: &User, list: RepositoryList) -> RepositoryQuery {
+pub(super) fn repositories_of(user: &User, list: RepositoryList) -> RepositoryQuery {
     RepositoryQuery {
         viewer: viewer(user),
         now: minute(100),
@@ -551,7 +556,7 @@ fn repositories_of(user: &User, list: RepositoryList) -> RepositoryQuery {
 }
 
 /// All versions.
-fn all_versions() -> VersionQuery {
+pub(super) fn all_versions() -> VersionQuery {
     VersionQuery {
         tag: None,
         exactly: None,
@@ -563,7 +568,7 @@ fn all_versions() -> VersionQuery {
     }
 }
 
-fn origin() -> Origin {
+pub(super) fn origin() -> Origin {
     Origin {
         source: Some([192, 0, 2, 7].into()),
         request_id: Some("request 1".into()),

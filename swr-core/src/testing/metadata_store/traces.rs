@@ -227,6 +227,12 @@ pub async fn a_trace_keeps_the_name_of_its_time(store: &dyn MetadataStore) {
     by_bob.commit(minute(2), [MetadataChange::PutUser(renamed)]).await;
     by_bob.commit(minute(3), [create_repository("lib/b", Visibility::Private)]).await;
     scene.commit(minute(4), [MetadataChange::RemoveUser(bob().id)]).await;
+    let renamed = Account { name: AccountName::parse("West").unwrap(), ..north() };
+    scene.commit(minute(5), [MetadataChange::PutAccount(renamed.clone())]).await;
+    let traces = scene.traces(&north()).await;
+    let (newest, others) = traces.split_first().unwrap();
+    assert_eq!(newest.account_name, renamed.name);
+    assert!(others.iter().all(|trace| trace.account_name == north().name));
     let names = async |query: TraceQuery| {
         let traces = store.traces(&query).await.unwrap();
         traces.into_iter().map(|trace| trace.user.unwrap().1.to_string()).collect::<Vec<_>>()
