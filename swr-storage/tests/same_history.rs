@@ -91,4 +91,16 @@ mod metadata {
     fn the_trail_of_the_model_replays_to_its_state() {
         trail_replays_to_the_state(async || MemoryManifests::new());
     }
+
+    #[cfg(feature = "sqlite")]
+    #[test]
+    fn sqlite_agrees_with_the_model() {
+        agrees_with_the_model(async || swr_storage::SqliteStore::in_memory().await.unwrap());
+    }
+
+    #[cfg(feature = "sqlite")]
+    #[test]
+    fn the_trail_of_sqlite_replays_to_its_state() {
+        trail_replays_to_the_state(async || swr_storage::SqliteStore::in_memory().await.unwrap());
+    }
 }
