@@ -62,7 +62,7 @@ mod metadata {
 
     /// Plays histories to the model and to stores that `open` opens, new and empty.
     fn agrees_with_the_model<S: MetadataStore>(open: impl AsyncFn() -> S) {
-        for_histories(histories(50), |runtime, history| {
+        for_histories(histories(80), |runtime, history| {
             let played = async { disagreement(&MemoryManifests::new(), &open().await, history).await };
             runtime.block_on(played).map_err(|difference| difference.to_string())
         });
@@ -70,7 +70,7 @@ mod metadata {
 
     /// Plays histories to stores that `open` opens, new and empty, and what their trails tell to others.
     fn trail_replays_to_the_state<S: MetadataStore>(open: impl AsyncFn() -> S) {
-        for_histories(traced_histories(50), |runtime, history| {
+        for_histories(traced_histories(80), |runtime, history| {
             let played = async { lost_in_the_trail(&open().await, &open().await, history).await };
             runtime.block_on(played).map_err(|difference| difference.to_string())
         });
@@ -79,7 +79,7 @@ mod metadata {
     #[test]
     fn the_model_keeps_the_laws() {
         let model = MemoryManifests::new;
-        for_histories(histories(50), |runtime, history| runtime.block_on(broken_law(&model(), history)));
+        for_histories(histories(80), |runtime, history| runtime.block_on(broken_law(&model(), history)));
     }
 
     #[test]

@@ -10,12 +10,13 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::select;
+use swr_policy::RepositoryName;
 
 use super::history::{Disagreement, compare, many, told};
 use super::metadata_store::{
-    access_key, account, all_versions, create_organisation, in_organisation, key_id, on_repository,
-    organisation_name, origin, repositories_of, repository_name, share, tag, temporary_key, token_key, user,
-    viewer,
+    access_key, account, all_versions, create_organisation, create_repository, in_organisation, key_id,
+    on_repository, organisation_name, origin, repositories_of, repository_name, share, tag, temporary_key,
+    token_key, user, viewer,
 };
 use super::minute;
 use super::sample_images::{SampleBlob, SampleManifest};
@@ -24,7 +25,7 @@ use crate::commit::{Change, Commit, CommitError, Grounds, RepositoryId, Require,
 use crate::control::change::{Effect, MetadataChange, MetadataCommit, MetadataCommitError, MetadataRequire};
 use crate::control::credential::{AccessKey, HeldKey, KeyHolder, Sealed, TemporaryKey, TokenKey};
 use crate::control::grant::{Grant, GrantLevel, GrantScope};
-use crate::control::identity::{Account, AccountName, PasswordHash, Role, User, UserName};
+use crate::control::identity::{Account, AccountId, AccountName, PasswordHash, Role, User, UserId, UserName};
 use crate::control::organisation::{ListedOrganisation, Organisation, OrganisationId, organisation_of};
 use crate::control::repository::{Attributes, Category, RepositoryDetails, Visibility};
 use crate::control::share::{Deadline, Share};
@@ -134,7 +135,7 @@ pub fn traced_histories(steps_max: usize) -> impl Strategy<Value = Vec<Step>> {
         changes,
     });
     let named = prop_oneof![Just(Change::CreateRepository), Just(Change::RemoveRepository)];
-    let content = (select(&NAMES[..]), named).prop_map(move |(repository, change)| Step::Content {
+    let content = (some_names(), named).prop_map(move |(repository, change)| Step::Content {
         actor: actor.clone(),
         repository,
         rights: None,
@@ -149,12 +150,13 @@ pub fn traced_histories(steps_max: usize) -> impl Strategy<Value = Vec<Step>> {
         .prop_map(move |steps| [first.clone()].into_iter().chain(beginning()).chain(steps).collect())
 }
 
-/// The first people, and what they have.
+/// The first people, and the first of what they have.
 fn beginning() -> Vec<Step> {
     let [ada, ..] = users();
     let people = accounts().into_iter().take(3).map(MetadataChange::PutAccount);
     let people = people.chain(users().into_iter().take(4).map(MetadataChange::PutUser));
-    let changes = people.chain([create_organisation("math", &ada)]).collect();
+    let things = [create_organisation("math", &ada), create_repository("math/a", Visibility::Private)];
+    let changes = people.chain(things).collect();
     vec![Step::Commit { actor: nobody(), rights: None, requires: vec![], changes }]
 }
 
@@ -172,7 +174,7 @@ fn steps() -> impl Strategy<Value = Step> {
     prop_oneof![
         2 => select(vec![1i64, 7, 40]).prop_map(Step::Wait),
         // Enough of those that nothing stands in the way of.
-        12 => (actors(), vec(changes(), 1..4)).prop_map(|(actor, changes)| Step::Commit {
+        20 => (actors(), vec(changes(), 1..3)).prop_map(|(actor, changes)| Step::Commit {
             actor,
             rights: None,
             requires: vec![],
@@ -182,10 +184,10 @@ fn steps() -> impl Strategy<Value = Step> {
             |(actor, rights, requires, changes)| Step::Commit { actor, rights, requires, changes }
         ),
         5 => pushes(),
-        5 => (actors(), select(&NAMES[..]), rights(), vec(contents(), 1..3)).prop_map(
+        5 => (actors(), some_names(), rights(), vec(contents(), 1..3)).prop_map(
             |(actor, repository, rights, changes)| Step::Content { actor, repository, rights, changes }
         ),
-        1 => (select(&NAMES[..]), select(&TAGS[..]), 1..9u64)
+        1 => (some_names(), select(&TAGS[..]), 1..9u64)
             .prop_map(|(repository, tag, count)| Step::Pulls { repository, tag, count }),
         1 => (0..users().len(), select(vec![403u16, 404, 500])).prop_map(|(user, code)| Step::Refused(user, code)),
         1 => age().prop_map(Step::TrimKeys),
@@ -204,7 +206,7 @@ fn actors() -> impl Strategy<Value = Actor> {
 }
 
 fn pushes() -> impl Strategy<Value = Step> {
-    (actors(), select(&NAMES[..]), 0..images().len(), vec(select(&TAGS[..]), 0..3)).prop_map(
+    (actors(), some_names(), 0..images().len(), vec(select(&TAGS[..]), 0..3)).prop_map(
         |(actor, repository, number, tags)| {
             let image = &images()[number];
             let brought = image.blobs().map(bring);
@@ -239,7 +241,7 @@ fn changes() -> impl Strategy<Value = MetadataChange> {
     prop_oneof![
         1 => select(accounts().to_vec()).prop_map(MetadataChange::PutAccount),
         5 => put_users(),
-        2 => user_ids().prop_map(MetadataChange::RemoveUser),
+        1 => user_ids().prop_map(MetadataChange::RemoveUser),
         3 => (select(&KEYS[..]), select(users().to_vec()), 0..3i64, any::<bool>()).prop_map(
             |(id, user, created, is_sealed_anew)| {
                 let key = access_key(id, &user, minute(created));
@@ -249,7 +251,7 @@ fn changes() -> impl Strategy<Value = MetadataChange> {
             }
         ),
         2 => select(&KEYS[..]).prop_map(|id| MetadataChange::RemoveAccessKey(key_id(id))),
-        3 => (select(&KEYS[..]), select(users().to_vec()), option::of(select(&KEYS[..])), 0..60i64).prop_map(
+        3 => (select(&KEYS[..]), select(users().to_vec()), option::weighted(0.3, select(&KEYS[..])), 0..60i64).prop_map(
             |(id, user, with, expires)| {
                 MetadataChange::PutTemporaryKey(temporary_key(id, &user, with, minute(expires)))
             }
@@ -295,7 +297,7 @@ fn put_users() -> impl Strategy<Value = MetadataChange> {
 fn shares() -> impl Strategy<Value = Share> {
     let deadlines = select(vec![Deadline::Never, Deadline::At(minute(5)), Deadline::At(minute(50))]);
     let parties = (select(accounts().to_vec()), select(users().to_vec()));
-    (select(&NAMES[..]), parties, deadlines, select(vec!["", "words"]), 0..3i64).prop_map(
+    (some_names(), parties, deadlines, select(vec!["", "words"]), 0..3i64).prop_map(
         |(repository, (account, creator), deadline, description, created)| Share {
             description: description.into(),
             creator: creator.id,
@@ -348,22 +350,27 @@ fn requires() -> impl Strategy<Value = MetadataRequire> {
     ]
 }
 
-fn names() -> impl Strategy<Value = swr_policy::RepositoryName> {
-    select(&NAMES[..]).prop_map(repository_name)
+fn names() -> impl Strategy<Value = RepositoryName> {
+    some_names().prop_map(repository_name)
 }
 
-fn account_ids() -> impl Strategy<Value = crate::control::identity::AccountId> {
+/// One of them more often than the others, so that something comes of it.
+fn some_names() -> impl Strategy<Value = &'static str> {
+    prop_oneof![2 => Just("math/a"), 3 => select(&NAMES[..])]
+}
+
+fn account_ids() -> impl Strategy<Value = AccountId> {
     select(accounts().map(|account| account.id).to_vec())
 }
 
-fn user_ids() -> impl Strategy<Value = crate::control::identity::UserId> {
+fn user_ids() -> impl Strategy<Value = UserId> {
     select(users().map(|user| user.id).to_vec())
 }
 
 fn scopes() -> impl Strategy<Value = GrantScope> {
     prop_oneof![
         select(&ORGANISATIONS[..]).prop_map(in_organisation),
-        select(&NAMES[..]).prop_map(on_repository),
+        names().prop_map(GrantScope::Repository),
     ]
 }
 
@@ -633,7 +640,7 @@ impl<'a> Player<'a> {
         for user in [None].into_iter().chain(users().iter().map(Some)) {
             let id = user.map(|user| &user.id);
             for strangers in [false, true] {
-                let may = async |name: &swr_policy::RepositoryName| match organisation_of(name) {
+                let may = async |name: &RepositoryName| match organisation_of(name) {
                     None => None,
                     Some(organisation) => {
                         let standing = store.standing(id, &organisation, Some(name)).await.unwrap();

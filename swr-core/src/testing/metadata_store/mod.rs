@@ -473,7 +473,7 @@ fn remove_organisation(name: &str) -> MetadataChange {
     MetadataChange::RemoveOrganisation(organisation_name(name))
 }
 
-fn create_repository(name: &str, visibility: Visibility) -> MetadataChange {
+pub(super) fn create_repository(name: &str, visibility: Visibility) -> MetadataChange {
     MetadataChange::CreateRepository {
         name: repository_name(name),
         attributes: Attributes { visibility, ..Attributes::default() },
