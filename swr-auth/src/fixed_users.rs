@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use swr_core::caller::{Caller, Identity};
 use swr_core::ports::{StoreError, StoreErrorKind};
 
-use crate::authenticator::{AuthenticationError, Authenticator};
+use crate::authenticator::{Authenticated, AuthenticationError, Authenticator};
 use crate::challenge::Challenge;
 use crate::presented::Presented;
 use crate::secret::Secret;
@@ -156,10 +156,10 @@ impl User {
 
 #[async_trait]
 impl Authenticator for FixedUsers {
-    async fn authenticate(&self, presented: &Presented) -> Result<Caller, AuthenticationError> {
+    async fn authenticate(&self, presented: &Presented) -> Result<Authenticated, AuthenticationError> {
         match presented {
-            Presented::Nothing => Ok(Caller::Anonymous),
-            Presented::Password { user, password } => self.check(user, password).await,
+            Presented::Nothing => Ok(Caller::Anonymous.into()),
+            Presented::Password { user, password } => Ok(self.check(user, password).await?.into()),
             Presented::Bearer(_) => Err(AuthenticationError::Refused),
         }
     }
@@ -215,13 +215,13 @@ mod tests {
         let users = users();
         for round in ["first", "remembered"] {
             let caller = users.authenticate(&shown("ada", "open sesame")).await.unwrap();
-            assert_eq!(caller, Caller::User(Identity::new("ada")), "{round}");
+            assert_eq!(caller, Caller::User(Identity::new("ada")).into(), "{round}");
             for wrong in [shown("ada", "open sesam"), shown("ada", ""), shown("bob", "open sesame")] {
                 let refused = users.authenticate(&wrong).await;
                 assert!(matches!(refused, Err(AuthenticationError::Refused)), "{round} {wrong:?}");
             }
         }
-        assert_eq!(users.authenticate(&Presented::Nothing).await.unwrap(), Caller::Anonymous);
+        assert_eq!(users.authenticate(&Presented::Nothing).await.unwrap(), Caller::Anonymous.into());
         let token = Presented::Bearer(Secret::new("open sesame"));
         assert!(matches!(users.authenticate(&token).await, Err(AuthenticationError::Refused)));
     }

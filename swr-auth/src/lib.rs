@@ -9,7 +9,7 @@ mod presented;
 pub mod scope;
 mod secret;
 
-pub use authenticator::{AnonymousOnly, AuthenticationError, Authenticator};
+pub use authenticator::{AnonymousOnly, Authenticated, AuthenticationError, Authenticator};
 pub use challenge::Challenge;
 pub use fixed_rules::{AnyoneMay, PublicRead, ReadOnly};
 #[cfg(feature = "passwords")]
