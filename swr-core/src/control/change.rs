@@ -48,6 +48,8 @@ pub enum MetadataRequire {
         /// The name.
         name: UserName,
     },
+    /// There is the user.
+    UserExists(UserId),
     /// There is the user, and it belongs to the account.
     UserOf {
         /// The user.
@@ -138,6 +140,10 @@ pub enum MetadataRequire {
 
 /// One change. A change that finds everything as it wants it changes nothing and leaves no trace.
 ///
+/// What it [needs](Self::needs) must be there, and a name or an id that another one has stays that one's: a change
+/// that would take it is refused with [`MetadataRequire::AccountNameFree`], [`MetadataRequire::UserNameFree`],
+/// [`MetadataRequire::KeyFree`] or [`MetadataRequire::OrganisationFree`] of it.
+///
 /// Serialised it is what its trace keeps, secrets apart, so that the traces replay to the state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "change", content = "value", rename_all = "snake_case")]
@@ -160,6 +166,7 @@ pub enum MetadataChange {
     /// Tokens are no longer verified with the key.
     RemoveTokenKey(KeyId),
     /// There is this organisation, made by the user, whose account owns it.
+    /// Its identity, its creator's name and its time are the store's to say.
     CreateOrganisation {
         /// Its name.
         name: OrganisationName,
@@ -168,10 +175,10 @@ pub enum MetadataChange {
         /// Who creates it.
         creator: UserId,
     },
-    /// The organisation is gone, and the grants on it.
+    /// The organisation is gone, and the grants on it. Repositories of its name stay, in no organisation.
     RemoveOrganisation(OrganisationName),
     /// There is this repository, listed. The event is that of
-    /// [`Change::CreateRepository`](crate::commit::Change::CreateRepository).
+    /// [`Change::CreateRepository`](crate::commit::Change::CreateRepository). One that there is stays as it is.
     CreateRepository {
         /// Its name.
         name: RepositoryName,
@@ -185,7 +192,7 @@ pub enum MetadataChange {
         /// What is said of it.
         attributes: Attributes,
     },
-    /// The user has this grant.
+    /// The user has this grant. One of the same level stays as it is.
     PutGrant(Grant),
     /// The user has no grant on it.
     RemoveGrant {
@@ -194,7 +201,8 @@ pub enum MetadataChange {
         /// The user.
         user: UserId,
     },
-    /// The repository is shared so. The creator and the creation time of a share that there is stay.
+    /// The repository is shared so. The creator and the creation time of a share that there is stay, and one with the
+    /// same deadline and description stays as it is.
     PutShare(Share),
     /// The repository is not shared with the account.
     RemoveShare {
@@ -206,6 +214,45 @@ pub enum MetadataChange {
 }
 
 impl MetadataChange {
+    /// What has to be true just before the change, which is about nothing otherwise: a store refuses the whole commit
+    /// with those of them that do not hold.
+    pub fn needs(&self) -> Vec<MetadataRequire> {
+        use MetadataRequire as R;
+        match self {
+            Self::PutUser(user) => vec![R::AccountExists(user.account.clone())],
+            Self::PutAccessKey(key) => vec![R::UserExists(key.user.clone())],
+            Self::PutTemporaryKey(key) => {
+                let user = R::UserExists(key.user.clone());
+                let with = key.issued_with.clone();
+                let with = with.map(|with| R::AccessKeyOf { key: with, user: key.user.clone() });
+                [user].into_iter().chain(with).collect()
+            }
+            Self::CreateOrganisation { account, creator, .. } => {
+                vec![R::UserOf { user: creator.clone(), account: account.clone() }]
+            }
+            Self::SetAttributes { name, .. } => vec![R::RepositoryExists(name.clone())],
+            Self::PutGrant(grant) => {
+                let scope = match &grant.scope {
+                    GrantScope::Organisation(name) => R::OrganisationExists(name.clone()),
+                    GrantScope::Repository(name) => R::RepositoryExists(name.clone()),
+                };
+                vec![scope, R::UserExists(grant.user.clone())]
+            }
+            Self::PutShare(share) => {
+                vec![R::RepositoryExists(share.repository.clone()), R::AccountExists(share.account.clone())]
+            }
+            Self::PutAccount(_)
+            | Self::RemoveUser(_)
+            | Self::RemoveAccessKey(_)
+            | Self::PutTokenKey(_)
+            | Self::RemoveTokenKey(_)
+            | Self::RemoveOrganisation(_)
+            | Self::CreateRepository { .. }
+            | Self::RemoveGrant { .. }
+            | Self::RemoveShare { .. } => Vec::new(),
+        }
+    }
+
     /// Whether what somebody may do can be another thing afterwards: such a change moves the store's
     /// [`RightsVersion`]. New keys add a way in and take nothing away.
     pub fn moves_rights(&self) -> bool {
@@ -258,7 +305,8 @@ pub struct MetadataReceipt {
 #[derive(Debug, thiserror::Error)]
 #[expect(clippy::exhaustive_enums, reason = "the engine must answer for every one")]
 pub enum MetadataCommitError {
-    /// These requirements do not hold: every one that failed, in the order of the commit.
+    /// These requirements do not hold: every one of the commit that failed, in its order; or those that its first
+    /// change that cannot be needs.
     #[error("the state is not what the change requires")]
     Unmet(Vec<MetadataRequire>),
     /// The store failed.

@@ -106,15 +106,15 @@ pub struct RepositoryDetails {
     pub account_name: AccountName,
     /// What its owner says of it.
     pub attributes: Attributes,
-    /// Who made it, by the first push or by hand. It may be gone by now.
+    /// The user who made it, by the first push or by hand, under the name of that time. It may be gone by now.
     pub creator: Option<(UserId, UserName)>,
-    /// When it was made.
+    /// When it was made: since when it is listed.
     pub created: DateTime<Utc>,
     /// When it was made, a tag in it was set or removed, or its attributes were changed last.
     pub updated: DateTime<Utc>,
     /// How many tags it has.
     pub versions: u64,
-    /// How many pulls of manifests were observed.
+    /// How many pulls of manifests were observed, of those included that are gone by now.
     pub pulls: u64,
     /// The bytes of the blobs that it holds, each once.
     pub size: u64,
@@ -132,9 +132,10 @@ pub struct Version {
     pub media_type: MediaType,
     /// The manifest, byte for byte.
     pub manifest: Bytes,
-    /// The sum of the sizes that its manifest declares; for an index, of each distinct descriptor below it once.
+    /// The sum of the sizes that its manifest declares, of each digest once; for an index also of what the manifests
+    /// below it declare that are there.
     pub size: u64,
-    /// When the tag was set first.
+    /// When the tag was set first since it is there.
     pub created: DateTime<Utc>,
     /// When it was set last.
     pub updated: DateTime<Utc>,

@@ -25,8 +25,10 @@ pub enum Operation {
     UpdateUser,
     DeleteUser,
     CreateAccessKey,
+    UpdateAccessKey,
     DeleteAccessKey,
     CreateTokenKey,
+    UpdateTokenKey,
     DeleteTokenKey,
     CreateDockerConfig,
     CreateUserNamespace,
@@ -58,15 +60,17 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::CreateAccount,
         Self::UpdateAccount,
         Self::CreateUser,
         Self::UpdateUser,
         Self::DeleteUser,
         Self::CreateAccessKey,
+        Self::UpdateAccessKey,
         Self::DeleteAccessKey,
         Self::CreateTokenKey,
+        Self::UpdateTokenKey,
         Self::DeleteTokenKey,
         Self::CreateDockerConfig,
         Self::CreateUserNamespace,
@@ -105,8 +109,10 @@ impl Operation {
             Self::UpdateUser => "updateUser",
             Self::DeleteUser => "deleteUser",
             Self::CreateAccessKey => "createAccessKey",
+            Self::UpdateAccessKey => "updateAccessKey",
             Self::DeleteAccessKey => "deleteAccessKey",
             Self::CreateTokenKey => "createTokenKey",
+            Self::UpdateTokenKey => "updateTokenKey",
             Self::DeleteTokenKey => "deleteTokenKey",
             Self::CreateDockerConfig => "createDockerConfig",
             Self::CreateUserNamespace => "createUserNamespace",
@@ -150,8 +156,8 @@ impl Operation {
         match self {
             Self::CreateAccount | Self::UpdateAccount => "account",
             Self::CreateUser | Self::UpdateUser | Self::DeleteUser => "user",
-            Self::CreateAccessKey | Self::DeleteAccessKey => "accesskey",
-            Self::CreateTokenKey | Self::DeleteTokenKey => "tokenkey",
+            Self::CreateAccessKey | Self::UpdateAccessKey | Self::DeleteAccessKey => "accesskey",
+            Self::CreateTokenKey | Self::UpdateTokenKey | Self::DeleteTokenKey => "tokenkey",
             Self::CreateDockerConfig => "dockerlogincmd",
             Self::CreateUserNamespace | Self::DeleteUserNamespace => "usernamespace",
             Self::CreateUserNamespaceAuth | Self::UpdateUserNamespaceAuth | Self::DeleteUserNamespaceAuth => {
@@ -240,18 +246,24 @@ impl Traced {
                 None,
             ),
             C::RemoveUser(user) => (only(Operation::DeleteUser)?, user.to_string(), user.to_string(), None),
-            C::PutAccessKey(key) => {
-                (only(Operation::CreateAccessKey)?, key.id.to_string(), key.id.to_string(), None)
-            }
+            C::PutAccessKey(key) => (
+                either(Operation::CreateAccessKey, Operation::UpdateAccessKey)?,
+                key.id.to_string(),
+                key.id.to_string(),
+                None,
+            ),
             C::RemoveAccessKey(key) => {
                 (only(Operation::DeleteAccessKey)?, key.to_string(), key.to_string(), None)
             }
             C::PutTemporaryKey(key) => {
                 (only(Operation::CreateDockerConfig)?, key.id.to_string(), key.id.to_string(), None)
             }
-            C::PutTokenKey(key) => {
-                (only(Operation::CreateTokenKey)?, key.id.to_string(), key.id.to_string(), None)
-            }
+            C::PutTokenKey(key) => (
+                either(Operation::CreateTokenKey, Operation::UpdateTokenKey)?,
+                key.id.to_string(),
+                key.id.to_string(),
+                None,
+            ),
             C::RemoveTokenKey(key) => {
                 (only(Operation::DeleteTokenKey)?, key.to_string(), key.to_string(), None)
             }
@@ -386,7 +398,7 @@ pub struct Trace {
     pub account_name: AccountName,
     /// That account's region project.
     pub project: ProjectId,
-    /// Who acted; `None` when the registry did itself.
+    /// Who acted, under the name of that time; `None` when it was no user.
     pub user: Option<(UserId, UserName)>,
     /// Where it came from.
     pub origin: Origin,
@@ -498,7 +510,7 @@ pub struct RefusedOperation {
 pub struct TraceQuery {
     /// Whose trail.
     pub account: AccountId,
-    /// Only this one, whatever else is given.
+    /// Only this one.
     pub id: Option<TraceId>,
     /// Only what this user did.
     pub user: Option<UserId>,

@@ -17,7 +17,7 @@ pub trait Authorizer: Debug + Send + Sync + 'static {
     /// Whether `caller` may do what it asks.
     async fn decide(&self, caller: &Caller, ask: Ask<'_>) -> Result<Verdict, StoreError>;
 
-    /// Which of the candidates the caller may pull, in the order of their names. `None`: the engine looks
+    /// Which of the candidates the caller may pull, in the candidates' order. `None`: the engine looks
     /// the candidates up itself and asks [`Self::decide`] for each, within a bound.
     async fn readable(
         &self,
@@ -56,9 +56,10 @@ pub enum Action {
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_enums, reason = "an authorizer that lists must answer for both")]
 pub enum Candidates<'a> {
-    /// All of them, page by page: the catalogue.
+    /// All of them, page by page: the catalogue. The page is one of those that the caller may pull.
     All(&'a Page<RepositoryName>),
-    /// Those that hold the blob, at most `limit`, those of the same first component as `near` first.
+    /// Those that hold the blob, at most `limit`, those of the same first component as `near` first: what
+    /// [`ManifestStore::holders`](crate::ports::ManifestStore::holders) answers.
     HoldersOf {
         /// The blob.
         digest: &'a Digest,

@@ -21,11 +21,16 @@ use crate::ports::{Candidates, ManifestStore, Page, StoreError};
 /// `control`). The same object and the same database as the manifests, so that one commit can span both.
 ///
 /// Everything that hangs on a repository hangs on its identity: a name that is deleted and made again inherits
-/// nothing. A store that keeps metadata leaves the traces of [`ManifestStore::commit`] too, of each event that
+/// nothing. A repository is in the organisation that its name
+/// [begins with](crate::control::organisation::organisation_of), if there is one; one in no organisation has no
+/// details, and is in no list.
+///
+/// A store that keeps metadata leaves the traces of [`ManifestStore::commit`] too, of each event that
 /// [`Traced::of_event`](crate::control::trace::Traced::of_event) makes one of, in the same step: for a caller that
 /// is a user here, in the trail of the user's account; for [`Task::Aging`](crate::caller::Task::Aging), in that of
-/// the account that owns the organisation; for any other actor none. It checks
-/// [`Grounds::rights`](crate::commit::Grounds), and gives a repository that a push makes its creator.
+/// the account that owns the organisation; for any other actor, and where there is none, no trace. It checks
+/// [`Grounds::rights`](crate::commit::Grounds), and gives a repository that a push makes its creator. Removing a
+/// listed repository takes the grants on it, and its shares, and moves the count of rights.
 #[async_trait]
 pub trait MetadataStore: ManifestStore {
     // Decisions.
@@ -39,9 +44,11 @@ pub trait MetadataStore: ManifestStore {
         repository: Option<&RepositoryName>,
     ) -> Result<Standing, StoreError>;
 
-    /// Which of the candidates the user may pull at `now`, in the order of their names: what is public, what
+    /// Which of the candidates the user may pull at `now`, in the candidates' order: what is public, what
     /// [`Standing::level_in_repository`] has a level for, and what is shared with the user's account.
-    /// `strangers` says whether a stranger may pull what is public.
+    /// `strangers` says whether a stranger may pull what is public; a user that is gone is one.
+    /// [`Candidates::All`] is a page of what the user may pull; the others of [`Candidates::HoldersOf`] are left out
+    /// of those that [`ManifestStore::holders`] answers.
     async fn readable(
         &self,
         user: Option<&UserId>,
@@ -74,13 +81,13 @@ pub trait MetadataStore: ManifestStore {
     /// Users of the account in the order of their names.
     async fn users(&self, account: &AccountId, page: &Page<UserName>) -> Result<Vec<User>, StoreError>;
 
-    /// The user's access keys, oldest first.
+    /// The user's access keys, oldest first; of one time in the order of their ids.
     async fn access_keys(&self, user: &UserId) -> Result<Vec<AccessKey>, StoreError>;
 
     /// Every access key with its sealed secret, in the order of their ids: for whoever seals them anew.
     async fn all_access_keys(&self, page: &Page<KeyId>) -> Result<Vec<AccessKey>, StoreError>;
 
-    /// The keys of tokens, oldest first.
+    /// The keys of tokens, oldest first; of one time in the order of their ids.
     async fn token_keys(&self) -> Result<Vec<TokenKey>, StoreError>;
 
     // What there is.
@@ -99,7 +106,7 @@ pub trait MetadataStore: ManifestStore {
     /// How many organisations the user created, of those that there are.
     async fn organisations_by(&self, user: &UserId) -> Result<u64, StoreError>;
 
-    /// How many repositories are listed in the organisation.
+    /// How many repositories are listed in the organisation, or would be if there were one of the name.
     async fn repositories_in(&self, name: &OrganisationName) -> Result<u64, StoreError>;
 
     /// The grants on the organisation or the repository, in the order of their users' names. `None` when there
@@ -148,10 +155,15 @@ pub trait MetadataStore: ManifestStore {
     /// Applies the commit whole, or leaves everything as it was. The only way metadata changes.
     ///
     /// Requirements are checked against the state before the first change, under the same lock;
-    /// [`MetadataCommitError::Unmet`] names every one that fails. Each effective change leaves the trace that
+    /// [`MetadataCommitError::Unmet`] names every one that fails. What a change
+    /// [needs](crate::control::change::MetadataChange::needs) is checked after those before it.
+    ///
+    /// Each effective change leaves the trace that
     /// [`Traced::of_change`](crate::control::trace::Traced::of_change) makes of it, in the trail of the account of
-    /// the user who acts; when that is none, of the account that owns the organisation, or of the one that the
-    /// change is about. The event of a `CreateRepository` leaves no trace beside that. If any effective change
+    /// the user who acts, as it was before the first change. When that is none, it is the account that owns the
+    /// organisation, or that the account, the user or the key belongs to which the change is about; where there is
+    /// none of these either, as for the keys of tokens, there is no trace. The event of a `CreateRepository` leaves
+    /// no trace beside that of the change. If any effective change
     /// [moves rights](crate::control::change::MetadataChange::moves_rights), the count of rights becomes greater.
     async fn commit_metadata(&self, commit: MetadataCommit) -> Result<MetadataReceipt, MetadataCommitError>;
 
@@ -160,7 +172,7 @@ pub trait MetadataStore: ManifestStore {
 
     // The trail.
 
-    /// Traces that fit the query, newest first.
+    /// Traces that fit the query, newest first: by their places, whatever their times.
     async fn traces(&self, query: &TraceQuery) -> Result<Vec<Trace>, StoreError>;
 
     /// Traces of all accounts recorded after the one with this place, in order: for sinks. Never shows one while
@@ -170,7 +182,7 @@ pub trait MetadataStore: ManifestStore {
     /// Records operations that were refused, in one step; those of users that are gone are left out.
     async fn record_refused(&self, refused: &[RefusedOperation]) -> Result<(), StoreError>;
 
-    /// Removes traces of what happened before `before`, at most `limit`. Says how many.
+    /// Removes traces of what happened before `before`, at most `limit`, the oldest first. Says how many.
     async fn trim_traces(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError>;
 }
 
@@ -192,7 +204,7 @@ pub struct Viewer {
 pub struct Listing<T> {
     /// The part.
     pub entries: Vec<T>,
-    /// How many entries there are in all.
+    /// How many entries fit in all, whatever the offset and the limit.
     pub total: u64,
 }
 
@@ -206,9 +218,9 @@ pub struct RepositoryQuery {
     pub now: DateTime<Utc>,
     /// Which list.
     pub list: RepositoryList,
-    /// A part of the organisation's name.
+    /// A part of the organisation's name, case and all.
     pub organisation: Option<Box<str>>,
-    /// A part of what comes after the organisation in the repository's name.
+    /// A part of what comes after the organisation in the repository's name, case and all.
     pub name: Option<Box<str>>,
     /// The name of the account that owns the organisation.
     pub account: Option<AccountName>,
@@ -220,7 +232,7 @@ pub struct RepositoryQuery {
     pub after_id: Option<i64>,
     /// In which order. Where it leaves two equal, the name decides.
     pub order: RepositoryOrder,
-    /// Backwards.
+    /// Backwards, equal ones as well.
     pub descending: bool,
     /// How many to leave out at the beginning.
     pub offset: u64,
@@ -247,15 +259,21 @@ pub enum RepositoryList {
 /// In which order repositories are listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "backends answer for every one")]
-#[expect(missing_docs, reason = "the names say it")]
 pub enum RepositoryOrder {
+    /// In the order in which they came to be.
     Identity,
+    /// In byte order, as in the catalogue.
     #[default]
     Name,
+    /// The one whose last change is longest ago first.
     Updated,
+    /// The one with the fewest versions first.
     Versions,
+    /// By the names of the organisations.
     Organisation,
+    /// Private ones first.
     Visibility,
+    /// By the names of the accounts that own the organisations.
     Account,
 }
 
@@ -263,15 +281,16 @@ pub enum RepositoryOrder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "whoever asks builds it")]
 pub struct VersionQuery {
-    /// A part of the tag.
+    /// A part of the tag, case and all.
     pub tag: Option<Box<str>>,
     /// Exactly this tag.
     pub exactly: Option<Tag>,
-    /// Only tags after this one, in the order that is asked for: for pages in the order of tags.
+    /// Only tags that come after this one in the order of tags, backwards where the order is: for pages in that
+    /// order.
     pub after: Option<Tag>,
     /// In which order. Of equal times the tag decides.
     pub order: VersionOrder,
-    /// Backwards.
+    /// Backwards, equal ones as well.
     pub descending: bool,
     /// How many to leave out at the beginning.
     pub offset: u64,
