@@ -11,3 +11,8 @@ mod uploads {
 mod manifests {
     swr_core::manifest_store_suite!({ swr_storage::MemoryManifests::new() });
 }
+
+#[cfg(feature = "control")]
+mod metadata {
+    swr_core::metadata_store_suite!({ swr_storage::MemoryManifests::new() });
+}

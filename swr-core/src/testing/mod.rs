@@ -28,6 +28,8 @@ pub mod blob_store;
 pub mod history;
 pub mod manifest_store;
 mod manual_clock;
+#[cfg(feature = "control")]
+pub mod metadata_store;
 mod recording_sink;
 pub mod sample_images;
 pub mod upload_store;
@@ -61,6 +63,14 @@ macro_rules! upload_store_suite {
 #[macro_export]
 macro_rules! manifest_store_suite {
     ($($opening:tt)*) => { $crate::manifest_store_clauses!($crate::stamp_suite, $($opening)*); };
+}
+
+/// Stamps a test for every clause of the [`MetadataStore`](crate::ports::MetadataStore) contract (feature
+/// `control`).
+#[cfg(feature = "control")]
+#[macro_export]
+macro_rules! metadata_store_suite {
+    ($($opening:tt)*) => { $crate::metadata_store_clauses!($crate::stamp_suite, $($opening)*); };
 }
 
 #[doc(hidden)]
@@ -128,5 +138,20 @@ mod tests {
             include_str!("manifest_store/requirements.rs"),
         ];
         assert_all_stamped(&manifests, include_str!("manifest_store/mod.rs"));
+        let metadata = [
+            include_str!("metadata_store/credentials.rs"),
+            include_str!("metadata_store/grants.rs"),
+            include_str!("metadata_store/identity.rs"),
+            include_str!("metadata_store/lists.rs"),
+            include_str!("metadata_store/organisations.rs"),
+            include_str!("metadata_store/races.rs"),
+            include_str!("metadata_store/repositories.rs"),
+            include_str!("metadata_store/requirements.rs"),
+            include_str!("metadata_store/shares.rs"),
+            include_str!("metadata_store/standing.rs"),
+            include_str!("metadata_store/traces.rs"),
+            include_str!("metadata_store/versions.rs"),
+        ];
+        assert_all_stamped(&metadata, include_str!("metadata_store/mod.rs"));
     }
 }

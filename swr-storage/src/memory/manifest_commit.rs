@@ -29,6 +29,8 @@ impl Tables {
                 return Err(refusal);
             }
         }
+        #[cfg(feature = "control")]
+        changing.leave_traces_of_events();
         Ok(Receipt { events: changing.events })
     }
 
@@ -39,7 +41,7 @@ impl Tables {
             |digest: &Digest| repository.is_some_and(|found| found.manifests.contains_key(digest));
         match require {
             Require::Grounds(Grounds { repository: was, rights }) => {
-                rights.is_none() && was.is_none_or(|was| self.names.get(name) == Some(&was))
+                self.rights_are(*rights) && was.is_none_or(|was| self.names.get(name) == Some(&was))
             }
             Require::BlobLinked(digest) => self.blob(name, digest).is_some(),
             Require::BlobUnnamed(digest) => repository.is_none_or(|found| !found.names_blob(digest)),
@@ -59,26 +61,48 @@ impl Tables {
     }
 }
 
+#[cfg(not(feature = "control"))]
+impl Tables {
+    /// Whether a decision that rests on rights still stands: there are none.
+    fn rights_are(&self, rights: Option<swr_core::commit::RightsVersion>) -> bool {
+        rights.is_none()
+    }
+}
+
 /// Takes one write back.
 type Undo = Box<dyn FnOnce(&mut Tables)>;
 
 /// A change under way: what was done, what it amounts to, and how to take it back.
 pub(super) struct Changing<'a> {
     pub(super) tables: &'a mut Tables,
-    actor: Actor,
-    origin: Origin,
-    at: DateTime<Utc>,
-    events: Vec<RecordedEvent>,
+    pub(super) actor: Actor,
+    pub(super) origin: Origin,
+    pub(super) at: DateTime<Utc>,
+    /// The user who acts, as it was before the first change.
+    #[cfg(feature = "control")]
+    pub(super) user: Option<swr_core::control::identity::User>,
+    pub(super) events: Vec<RecordedEvent>,
     undo: Vec<Undo>,
 }
 
 impl<'a> Changing<'a> {
     pub(super) fn new(tables: &'a mut Tables, actor: Actor, origin: Origin, at: DateTime<Utc>) -> Self {
-        Self { tables, actor, origin, at, events: Vec::new(), undo: Vec::new() }
+        #[cfg(feature = "control")]
+        let user = tables.metadata.user_of(&actor).cloned();
+        Self {
+            tables,
+            actor,
+            origin,
+            at,
+            #[cfg(feature = "control")]
+            user,
+            events: Vec::new(),
+            undo: Vec::new(),
+        }
     }
 
     /// Leaves everything as it was.
-    fn take_back(self) {
+    pub(super) fn take_back(self) {
         for undo in self.undo.into_iter().rev() {
             undo(self.tables);
         }
@@ -117,7 +141,7 @@ impl<'a> Changing<'a> {
         Ok(())
     }
 
-    fn record(&mut self, name: &RepositoryName, event: Event) {
+    pub(super) fn record(&mut self, name: &RepositoryName, event: Event) {
         let last = self.tables.last_event;
         let seq = EventSeq(last.0 + 1);
         let recorded = RecordedEvent {
@@ -150,9 +174,14 @@ impl<'a> Changing<'a> {
         id
     }
 
-    fn list_repository(&mut self, name: &RepositoryName) -> Before {
+    pub(super) fn list_repository(&mut self, name: &RepositoryName) -> Before {
         let id = self.repository(name);
-        if self.set_listed(id, true) { Before::Present } else { Before::Absent }
+        if self.set_listed(id, true) {
+            return Before::Present;
+        }
+        #[cfg(feature = "control")]
+        self.describe_new(id);
+        Before::Absent
     }
 
     /// Says whether it was listed.
@@ -260,6 +289,10 @@ impl<'a> Changing<'a> {
             self.put_in(id, |repository| &mut repository.tags, tag.clone(), None);
             self.put_in(id, |repository| &mut repository.tags_of, (*digest, Some(tag.clone())), None);
         }
+        #[cfg(feature = "control")]
+        if !tags.is_empty() {
+            self.describe_updated(id);
+        }
         let held = self.held_by(id, &record);
         self.put_in(id, |repository| &mut repository.manifests, *digest, None);
         if let Some(subject) = record.subject {
@@ -311,8 +344,16 @@ impl<'a> Changing<'a> {
         repository.manifests.get(digest)?;
         let before = repository.tags.get(tag).cloned();
         let pulls = before.as_ref().and_then(|before| before.pulls);
-        let state = TagState { digest: *digest, updated: self.at, pulls };
+        let state = TagState {
+            digest: *digest,
+            #[cfg(feature = "control")]
+            created: before.as_ref().map_or(self.at, |before| before.created),
+            updated: self.at,
+            pulls,
+        };
         self.put_in(id, |repository| &mut repository.tags, tag.clone(), Some(state));
+        #[cfg(feature = "control")]
+        self.describe_updated(id);
         let Some(before) = before else {
             self.point(id, tag, digest);
             return Some(Before::Absent);
@@ -330,6 +371,8 @@ impl<'a> Changing<'a> {
             return Before::Absent;
         };
         self.put_in(id, |repository| &mut repository.tags, tag.clone(), None);
+        #[cfg(feature = "control")]
+        self.describe_updated(id);
         self.point_away(id, tag, &digest);
         Before::PointedTo(digest)
     }
@@ -344,9 +387,15 @@ impl<'a> Changing<'a> {
         self.let_go(id, digest);
     }
 
-    // Every write to a table goes through these two, so that it can be taken back.
+    // Every write goes through these, so that it can be taken back.
 
-    fn put_in<K, V>(
+    /// As one of the two, for a write that is no row of a table.
+    #[cfg(feature = "control")]
+    pub(super) fn if_taken_back(&mut self, undo: impl FnOnce(&mut Tables) + 'static) {
+        self.undo.push(Box::new(undo));
+    }
+
+    pub(super) fn put_in<K, V>(
         &mut self,
         id: RepositoryId,
         table: fn(&mut Repository) -> &mut BTreeMap<K, V>,
@@ -359,7 +408,7 @@ impl<'a> Changing<'a> {
         self.put(move |tables| tables.repositories.get_mut(&id).map(table), key, value);
     }
 
-    fn put<K, V>(
+    pub(super) fn put<K, V>(
         &mut self,
         table: impl Fn(&mut Tables) -> Option<&mut BTreeMap<K, V>> + 'static,
         key: K,

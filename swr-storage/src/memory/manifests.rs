@@ -22,10 +22,13 @@ use swr_core::ports::{
 use swr_core::reference::Reference;
 use swr_core::{RepositoryName, Tag};
 
+#[cfg(feature = "control")]
+use super::metadata::{Described, Metadata};
 use crate::page_weight::PageWeight;
 
 /// Names, manifests and events in memory: what every other
-/// [`ManifestStore`] is compared with.
+/// [`ManifestStore`] is compared with. With the feature `control` accounts, rights and the audit trail as well: the
+/// model of a [`MetadataStore`](swr_core::ports::metadata_store).
 #[derive(Default)]
 pub struct MemoryManifests {
     /// Never held across an await.
@@ -48,6 +51,8 @@ pub(super) struct Tables {
     pub(super) last_event: EventSeq,
     pub(super) cursors: BTreeMap<String, EventSeq>,
     pub(super) leases: BTreeMap<Box<str>, LeaseState>,
+    #[cfg(feature = "control")]
+    pub(super) metadata: Metadata,
 }
 
 /// What belongs to something, in order: a set of pairs whose first halves come in runs.
@@ -82,6 +87,8 @@ pub(super) struct Repository {
     pub(super) users: Pairs<Digest>,
     /// Blob → when its link was made or renewed last.
     pub(super) links: BTreeMap<Digest, DateTime<Utc>>,
+    #[cfg(feature = "control")]
+    pub(super) described: Described,
 }
 
 impl Repository {
@@ -97,6 +104,8 @@ impl Repository {
             parents: Pairs::new(),
             users: Pairs::new(),
             links: BTreeMap::new(),
+            #[cfg(feature = "control")]
+            described: Described::default(),
         }
     }
 
@@ -137,13 +146,15 @@ pub(super) struct Manifest {
 #[derive(Clone)]
 pub(super) struct TagState {
     pub(super) digest: Digest,
+    #[cfg(feature = "control")]
+    pub(super) created: DateTime<Utc>,
     pub(super) updated: DateTime<Utc>,
     pub(super) pulls: Option<Pulls>,
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct Pulls {
-    count: u64,
+    pub(super) count: u64,
     last: DateTime<Utc>,
 }
 
@@ -186,7 +197,7 @@ impl Tables {
         self.repositories.get(self.names.get(name)?)
     }
 
-    fn listed(&self, name: &RepositoryName) -> Option<&Repository> {
+    pub(super) fn listed(&self, name: &RepositoryName) -> Option<&Repository> {
         self.named(name).filter(|repository| repository.listed)
     }
 
@@ -201,6 +212,25 @@ impl Tables {
         let record = self.live(digest)?;
         let stored = StoredBlob { digest: *digest, size: record.size, location: record.location.clone() };
         Some(LinkedBlob { stored, renewed })
+    }
+
+    /// The repositories that hold the blob, near ones first.
+    pub(super) fn holders(
+        &self,
+        digest: &Digest,
+        near: &RepositoryName,
+        limit: usize,
+    ) -> Vec<RepositoryName> {
+        if self.live(digest).is_none() {
+            return Vec::new();
+        }
+        let mut holders: Vec<_> = under(&self.holders, digest)
+            .filter_map(|id| Some((id, &self.repositories.get(id)?.name)))
+            .filter(|(id, name)| self.names.get(*name) == Some(id))
+            .map(|(_, name)| (name.components().next() != near.components().next(), name))
+            .collect();
+        holders.sort_unstable();
+        holders.into_iter().take(limit).map(|(_, name)| name.clone()).collect()
     }
 
     /// Refuses whoever does not hold the lease of its fence.
@@ -223,13 +253,13 @@ impl MemoryManifests {
         Self::default()
     }
 
-    fn tables(&self) -> MutexGuard<'_, Tables> {
+    pub(super) fn tables(&self) -> MutexGuard<'_, Tables> {
         // Nothing that holds the lock panics: what it does is arithmetic on maps.
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn start<T>(page: &Page<T>) -> (Bound<&T>, Bound<&T>) {
+pub(super) fn start<T>(page: &Page<T>) -> (Bound<&T>, Bound<&T>) {
     (page.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded)
 }
 
@@ -349,17 +379,7 @@ impl ManifestStore for MemoryManifests {
         near: &RepositoryName,
         limit: NonZeroU32,
     ) -> Result<Vec<RepositoryName>, StoreError> {
-        let tables = self.tables();
-        if tables.live(digest).is_none() {
-            return Ok(Vec::new());
-        }
-        let mut holders: Vec<_> = under(&tables.holders, digest)
-            .filter_map(|id| Some((id, &tables.repositories.get(id)?.name)))
-            .filter(|(id, name)| tables.names.get(*name) == Some(id))
-            .map(|(_, name)| (name.components().next() != near.components().next(), name))
-            .collect();
-        holders.sort_unstable();
-        Ok(holders.into_iter().take(most(limit)).map(|(_, name)| name.clone()).collect())
+        Ok(self.tables().holders(digest, near, most(limit)))
     }
 
     async fn commit(&self, commit: Commit) -> Result<Receipt, CommitError> {
@@ -505,6 +525,8 @@ impl ManifestStore for MemoryManifests {
             };
             if let Some(pulls) = pulls {
                 Pulls::add(pulls, more);
+                #[cfg(feature = "control")]
+                repository.described.count_pulls(more.count);
             }
         }
         Ok(())

@@ -5,6 +5,12 @@ mod blobs;
 mod collection;
 mod manifest_commit;
 mod manifests;
+#[cfg(feature = "control")]
+mod metadata;
+#[cfg(feature = "control")]
+mod metadata_commit;
+#[cfg(feature = "control")]
+mod metadata_trail;
 mod uploads;
 
 pub use blobs::MemoryBlobs;

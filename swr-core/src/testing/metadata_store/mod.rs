@@ -1,0 +1,582 @@
+//! The [`MetadataStore`] contract, one clause a function.
+
+use std::num::NonZeroU32;
+
+use chrono::{DateTime, Utc};
+use swr_policy::{OrganisationName, RepositoryName, Tag};
+
+use super::minute;
+use super::sample_images::SampleManifest;
+use crate::caller::{Actor, Caller, Channel, Identity, Origin, Task};
+use crate::commit::{Change, Commit, CommitError, Receipt, Require, RightsVersion};
+use crate::control::change::{
+    Effect, MetadataChange, MetadataCommit, MetadataCommitError, MetadataReceipt, MetadataRequire,
+};
+use crate::control::credential::{AccessKey, KeyId, Sealed, TemporaryKey, TokenKey};
+use crate::control::grant::{Grant, GrantLevel, GrantScope};
+use crate::control::identity::{
+    Account, AccountId, AccountName, PasswordHash, ProjectId, Role, User, UserId, UserName,
+};
+use crate::control::repository::{Attributes, Category, RepositoryDetails, Visibility};
+use crate::control::share::{Deadline, Share};
+use crate::control::standing::Standing;
+use crate::control::trace::{Trace, TraceQuery};
+use crate::digest::{Algorithm, Digest};
+use crate::event::{EventSeq, RecordedEvent};
+use crate::ports::{
+    MetadataStore, Page, RepositoryList, RepositoryOrder, RepositoryQuery, VersionOrder, VersionQuery, Viewer,
+};
+
+mod credentials;
+mod grants;
+mod identity;
+mod lists;
+mod organisations;
+mod races;
+mod repositories;
+mod requirements;
+mod shares;
+mod standing;
+mod traces;
+mod versions;
+
+pub use credentials::*;
+pub use grants::*;
+pub use identity::*;
+pub use lists::*;
+pub use organisations::*;
+pub use races::*;
+pub use repositories::*;
+pub use requirements::*;
+pub use shares::*;
+pub use standing::*;
+pub use traces::*;
+pub use versions::*;
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! metadata_store_clauses {
+    ($stamp:path, $($opening:tt)*) => {
+        $stamp! {
+            $crate::testing::metadata_store,
+            [
+                // Identity.
+                a_new_store_has_nobody
+                an_account_is_found_by_its_id_and_its_name
+                accounts_come_page_by_page_in_the_order_of_their_names
+                a_name_belongs_to_one_account
+                a_user_is_found_by_its_id_and_its_name
+                users_come_page_by_page_in_the_order_of_their_names
+                a_name_belongs_to_one_user_of_an_account
+                a_user_needs_its_account
+                removing_a_user_takes_its_keys_and_its_grants
+                what_a_user_created_stays
+                // Credentials.
+                access_keys_come_oldest_first
+                all_access_keys_come_page_by_page_in_the_order_of_their_ids
+                a_key_leads_to_its_holder
+                a_key_sealed_anew_is_the_same_key
+                an_id_belongs_to_one_key_of_either_kind
+                a_key_needs_its_user
+                a_temporary_key_needs_the_key_it_was_issued_with
+                removing_an_access_key_takes_the_temporary_keys_issued_with_it
+                expired_temporary_keys_are_trimmed
+                token_keys_come_oldest_first
+                // Organisations.
+                an_organisation_says_who_made_it_and_when
+                a_name_belongs_to_one_organisation
+                an_organisation_needs_its_creator_in_its_account
+                an_organisation_made_again_inherits_nothing
+                organisations_are_listed_for_whoever_has_a_level_in_them
+                organisations_are_listed_for_whoever_has_a_part_of_them
+                an_organisation_counts_the_repositories_listed_in_it
+                organisations_count_for_their_creator_while_they_are_there
+                repositories_of_a_removed_organisation_are_in_none
+                // Repositories.
+                a_repository_made_by_hand_is_as_it_was_said
+                a_repository_that_a_push_makes_is_private
+                a_hidden_repository_has_no_details
+                a_repository_made_by_nobody_has_no_creator
+                attributes_are_said_anew
+                details_follow_what_the_repository_holds
+                a_repository_is_updated_by_its_tags
+                pulls_stay_counted_when_what_was_pulled_is_gone
+                a_repository_made_again_inherits_nothing
+                // Lists of repositories, and what an account has.
+                own_repositories_are_those_that_the_viewer_may_pull
+                shared_repositories_are_those_of_other_accounts
+                own_repositories_that_are_shared_are_listed
+                repositories_are_filtered_by_parts_of_their_names
+                repositories_are_filtered_by_what_is_said_of_them
+                repositories_come_in_each_order_and_backwards
+                lists_of_repositories_come_in_parts_of_a_whole
+                lists_of_repositories_come_page_by_page_in_the_order_of_their_ids
+                an_overview_counts_what_an_account_has
+                // Versions.
+                a_version_is_what_its_tag_points_to
+                an_image_is_as_large_as_it_declares
+                an_index_is_as_large_as_all_below_it
+                a_version_is_as_old_as_its_tag
+                versions_come_in_each_order_and_backwards
+                versions_are_filtered_by_their_tags
+                lists_of_versions_come_in_parts_of_a_whole
+                versions_of_what_is_not_listed_are_unknown
+                // Grants.
+                grants_come_in_the_order_of_their_users_names
+                a_grant_is_changed_and_removed
+                grants_on_an_organisation_and_on_its_repositories_are_told_apart
+                grants_on_what_is_not_there_are_unknown
+                a_grant_needs_what_it_is_on_and_its_user
+                // Shares.
+                shares_come_page_by_page_in_the_order_of_their_accounts_names
+                a_share_is_changed_and_ended
+                a_share_needs_its_repository_and_its_account
+                shares_of_what_is_not_listed_are_unknown
+                a_share_lasts_until_its_deadline
+                // Standing, and what can be read.
+                a_standing_is_all_that_a_decision_weighs
+                nobody_in_particular_has_no_standing
+                what_is_not_there_has_no_standing
+                what_can_be_read_agrees_with_the_standing
+                what_can_be_read_comes_page_by_page
+                readable_holders_come_near_ones_first
+                // Rights.
+                rights_move_with_whatever_can_change_a_decision
+                rights_stay_with_whatever_cannot
+                removing_a_repository_moves_rights
+                an_old_count_of_rights_refuses_the_commit
+                // Requirements.
+                names_are_free_until_they_are_taken
+                accounts_and_users_exist_or_they_do_not
+                an_operator_beside_another_is_found_anywhere
+                keys_are_free_and_whose_they_are
+                access_keys_are_fewer_than_a_limit
+                organisations_exist_and_are_empty
+                organisations_are_fewer_than_a_limit
+                repositories_exist_and_are_private
+                grants_exist_or_they_do_not
+                shares_exist_and_are_fewer_than_a_limit
+                every_unmet_requirement_of_metadata_is_named_in_order
+                an_unmet_requirement_changes_no_metadata
+                requirements_look_at_metadata_before_the_first_change
+                a_change_finds_what_those_before_it_left
+                nothing_of_a_metadata_commit_refused_on_its_way_is_left
+                // Traces.
+                every_effective_change_leaves_one_trace
+                a_change_that_changes_nothing_leaves_no_trace
+                a_trace_says_who_where_and_when
+                a_trace_is_in_the_trail_of_whoever_acts
+                a_trace_of_nobody_is_in_the_trail_of_whom_it_is_about
+                a_trace_of_what_is_nobodys_is_left_out
+                a_trace_keeps_the_name_of_its_time
+                no_trace_has_a_secret
+                traces_are_found_by_each_of_their_fields
+                traces_come_page_by_page_newest_first
+                traces_of_all_accounts_come_in_order_after_a_place
+                traces_are_trimmed_by_age
+                refused_operations_are_recorded
+                pushes_leave_traces
+                removals_leave_traces
+                strangers_and_collection_leave_no_traces
+                aging_leaves_traces_with_the_owner
+                a_commit_and_its_traces_are_one
+                a_trace_tells_its_change_back
+                // Races.
+                creators_at_once_never_exceed_a_limit
+                one_of_many_creators_of_a_name_wins
+                keys_and_shares_at_once_never_exceed_a_limit
+                a_right_and_its_loss_never_both_win
+                the_trail_shows_no_gap_that_fills_later
+            ],
+            [
+                metadata_is_there_after_reopening
+                metadata_ids_and_counts_go_on_after_reopening
+            ],
+            $($opening)*
+        }
+    };
+}
+
+/// A store as the clauses see it: through whoever acts, with short words for what it does.
+#[derive(Clone)]
+struct Scene<'a> {
+    store: &'a dyn MetadataStore,
+    actor: Actor,
+}
+
+impl<'a> Scene<'a> {
+    /// A store in which whoever runs it acts.
+    fn new(store: &'a dyn MetadataStore) -> Self {
+        Self { store, actor: Actor::Caretaker(Task::Administration) }
+    }
+
+    /// As [`Self::new`], with two accounts and their people: Ada, who administers the north, Bob and Cyd; Eve, who
+    /// administers the south, and Dan.
+    async fn peopled(store: &'a dyn MetadataStore) -> Self {
+        let scene = Self::new(store);
+        let accounts = [north(), south()].map(MetadataChange::PutAccount);
+        let users = [ada(), bob(), cyd(), eve(), dan()].map(MetadataChange::PutUser);
+        scene.commit(minute(0), accounts.into_iter().chain(users).collect::<Vec<_>>()).await;
+        scene
+    }
+
+    /// As [`Self::peopled`], with the organisation `lib` of the north, and `pub` of the south.
+    async fn settled(store: &'a dyn MetadataStore) -> Self {
+        let scene = Self::peopled(store).await;
+        let organisations = [create_organisation("lib", &ada()), create_organisation("pub", &eve())];
+        scene.commit(minute(0), organisations).await;
+        scene
+    }
+
+    /// The same store, in which this user acts.
+    fn by(&self, user: &User) -> Self {
+        self.by_actor(Actor::Caller(Caller::User(Identity::new(user.id.as_str()))))
+    }
+
+    fn by_actor(&self, actor: Actor) -> Self {
+        Self { store: self.store, actor }
+    }
+
+    /// Commits, which must not be refused, and says what the changes came to.
+    async fn commit(&self, at: DateTime<Utc>, changes: impl Into<Vec<MetadataChange>>) -> Vec<Effect> {
+        self.attempt(at, [], changes).await.unwrap().effects
+    }
+
+    async fn attempt(
+        &self,
+        at: DateTime<Utc>,
+        requires: impl Into<Vec<MetadataRequire>>,
+        changes: impl Into<Vec<MetadataChange>>,
+    ) -> Result<MetadataReceipt, MetadataCommitError> {
+        let commit = MetadataCommit {
+            actor: self.actor.clone(),
+            origin: origin(),
+            at,
+            requires: requires.into(),
+            changes: changes.into(),
+        };
+        self.store.commit_metadata(commit).await
+    }
+
+    /// Changes content, which must not be refused.
+    async fn change(&self, at: DateTime<Utc>, repository: &str, changes: impl Into<Vec<Change>>) -> Receipt {
+        self.attempt_change(at, repository, [], changes).await.unwrap()
+    }
+
+    async fn attempt_change(
+        &self,
+        at: DateTime<Utc>,
+        repository: &str,
+        requires: impl Into<Vec<Require>>,
+        changes: impl Into<Vec<Change>>,
+    ) -> Result<Receipt, CommitError> {
+        let commit = Commit {
+            repository: repository_name(repository),
+            actor: self.actor.clone(),
+            origin: origin(),
+            at,
+            requires: requires.into(),
+            changes: changes.into(),
+        };
+        self.store.commit(commit).await
+    }
+
+    /// Pushes as a client does: the blobs first, then the manifest and its tags in a commit.
+    async fn push(
+        &self,
+        at: DateTime<Utc>,
+        repository: &str,
+        manifest: &SampleManifest,
+        tags: &[&str],
+    ) -> Digest {
+        for blob in manifest.blobs() {
+            let location = format!("place of {}", blob.digest);
+            self.change(at, repository, [Change::LinkStored(blob.stored_at(&location))]).await;
+        }
+        let record = manifest.record();
+        let digest = record.digest;
+        let mut changes = vec![Change::CreateRepository, Change::PutManifest(record)];
+        changes.extend(tags.iter().map(|tag| set_tag(tag, digest)));
+        self.change(at, repository, changes).await;
+        digest
+    }
+
+    /// The count of changes of rights.
+    async fn rights(&self) -> RightsVersion {
+        self.store.standing(None, &organisation_name("lib"), None).await.unwrap().rights
+    }
+
+    /// What the user is to the repository.
+    async fn standing(&self, user: Option<&User>, repository: &str) -> Standing {
+        let name = repository_name(repository);
+        let organisation = crate::control::organisation::organisation_of(&name).unwrap();
+        self.store.standing(user.map(|user| &user.id), &organisation, Some(&name)).await.unwrap()
+    }
+
+    async fn details(&self, repository: &str) -> Option<RepositoryDetails> {
+        self.store.repository_details(&repository_name(repository)).await.unwrap()
+    }
+
+    /// The names of the repositories that fit the query, and how many there are in all.
+    async fn listed(&self, query: &RepositoryQuery) -> (Vec<String>, u64) {
+        let listing = self.store.repository_list(query).await.unwrap();
+        (listing.entries.iter().map(|details| details.name.to_string()).collect(), listing.total)
+    }
+
+    /// The users that have a grant, and how much, in their order.
+    async fn granted(&self, scope: &GrantScope) -> Option<Vec<(String, GrantLevel)>> {
+        let grants = self.store.grants(scope).await.unwrap()?;
+        Some(grants.into_iter().map(|granted| (granted.user_name.to_string(), granted.level)).collect())
+    }
+
+    /// The newest traces of an account, newest first.
+    async fn traces(&self, account: &Account) -> Vec<Trace> {
+        self.store.traces(&TraceQuery::of(account.id.clone(), limit(1000))).await.unwrap()
+    }
+
+    /// All traces of all accounts, in order.
+    async fn trail(&self) -> Vec<Trace> {
+        self.store.traces_after(0, limit(100_000)).await.unwrap()
+    }
+
+    /// Everything in the log of events.
+    async fn log(&self) -> Vec<RecordedEvent> {
+        self.store.events(EventSeq::START, limit(100_000)).await.unwrap()
+    }
+}
+
+// Who there is.
+
+fn north() -> Account {
+    account("north")
+}
+
+fn south() -> Account {
+    account("south")
+}
+
+fn ada() -> User {
+    user("north", "ada", Role::Administrator)
+}
+
+fn bob() -> User {
+    user("north", "bob", Role::Member)
+}
+
+fn cyd() -> User {
+    user("north", "cyd", Role::Member)
+}
+
+fn eve() -> User {
+    user("south", "eve", Role::Administrator)
+}
+
+fn dan() -> User {
+    user("south", "dan", Role::Member)
+}
+
+/// The account of this name: the same one every time.
+fn account(name: &str) -> Account {
+    Account {
+        id: AccountId::parse(&hex(&format!("the account {name}"))).unwrap(),
+        name: AccountName::parse(name).unwrap(),
+        project: ProjectId::parse(&hex(&format!("the project of {name}"))).unwrap(),
+        created: minute(0),
+    }
+}
+
+/// The user of this name in the account of that name: the same one every time.
+fn user(account_name: &str, name: &str, role: Role) -> User {
+    User {
+        id: UserId::parse(&hex(&format!("{name} of {account_name}"))).unwrap(),
+        account: account(account_name).id,
+        name: UserName::parse(name).unwrap(),
+        role,
+        password: Some(PasswordHash::new(format!("$argon2id$v=19$of-{name}"))),
+        created: minute(0),
+    }
+}
+
+/// 32 hexadecimal digits that no other text has.
+fn hex(text: &str) -> String {
+    format!("{:.32}", Algorithm::Sha256.digest(text.as_bytes()).hex())
+}
+
+fn viewer(user: &User) -> Viewer {
+    Viewer { user: user.id.clone(), account: user.account.clone(), administers: user.role.administers() }
+}
+
+// What they have.
+
+fn key_id(text: &str) -> KeyId {
+    KeyId::parse(text).unwrap()
+}
+
+fn access_key(id: &str, user: &User, created: DateTime<Utc>) -> AccessKey {
+    AccessKey {
+        id: key_id(id),
+        user: user.id.clone(),
+        description: format!("the key {id}").into(),
+        secret: Some(Sealed::new(format!("sealed {id}").into_bytes())),
+        created,
+    }
+}
+
+fn temporary_key(id: &str, user: &User, issued_with: Option<&str>, expires: DateTime<Utc>) -> TemporaryKey {
+    let mut secret = [0; 32];
+    secret.copy_from_slice(&hex(id).as_bytes()[..32]);
+    TemporaryKey {
+        id: key_id(id),
+        user: user.id.clone(),
+        issued_with: issued_with.map(key_id),
+        secret,
+        expires,
+    }
+}
+
+fn token_key(id: &str, created: DateTime<Utc>) -> TokenKey {
+    TokenKey { id: key_id(id), secret: Some(Sealed::new(format!("sealed {id}").into_bytes())), created }
+}
+
+// What there is.
+
+fn organisation_name(text: &str) -> OrganisationName {
+    OrganisationName::parse(text).unwrap()
+}
+
+fn repository_name(text: &str) -> RepositoryName {
+    RepositoryName::parse(text).unwrap()
+}
+
+fn tag(text: &str) -> Tag {
+    Tag::parse(text).unwrap()
+}
+
+fn set_tag(text: &str, digest: Digest) -> Change {
+    Change::SetTag { tag: tag(text), digest }
+}
+
+fn create_organisation(name: &str, creator: &User) -> MetadataChange {
+    MetadataChange::CreateOrganisation {
+        name: organisation_name(name),
+        account: creator.account.clone(),
+        creator: creator.id.clone(),
+    }
+}
+
+fn remove_organisation(name: &str) -> MetadataChange {
+    MetadataChange::RemoveOrganisation(organisation_name(name))
+}
+
+fn create_repository(name: &str, visibility: Visibility) -> MetadataChange {
+    MetadataChange::CreateRepository {
+        name: repository_name(name),
+        attributes: Attributes { visibility, ..Attributes::default() },
+    }
+}
+
+fn set_attributes(name: &str, attributes: Attributes) -> MetadataChange {
+    MetadataChange::SetAttributes { name: repository_name(name), attributes }
+}
+
+fn set_visibility(name: &str, visibility: Visibility) -> MetadataChange {
+    set_attributes(name, Attributes { visibility, ..Attributes::default() })
+}
+
+fn in_organisation(name: &str) -> GrantScope {
+    GrantScope::Organisation(organisation_name(name))
+}
+
+fn on_repository(name: &str) -> GrantScope {
+    GrantScope::Repository(repository_name(name))
+}
+
+fn grant(scope: GrantScope, user: &User, level: GrantLevel) -> MetadataChange {
+    MetadataChange::PutGrant(Grant { scope, user: user.id.clone(), level, created: minute(0) })
+}
+
+fn remove_grant(scope: GrantScope, user: &User) -> MetadataChange {
+    MetadataChange::RemoveGrant { scope, user: user.id.clone() }
+}
+
+/// Shared by Ada, as of the beginning.
+fn share(repository: &str, account: &Account, deadline: Deadline) -> Share {
+    Share {
+        repository: repository_name(repository),
+        account: account.id.clone(),
+        deadline,
+        description: "".into(),
+        creator: ada().id,
+        creator_name: ada().name,
+        created: minute(0),
+        updated: minute(0),
+    }
+}
+
+fn put_share(repository: &str, account: &Account, deadline: Deadline) -> MetadataChange {
+    MetadataChange::PutShare(share(repository, account, deadline))
+}
+
+fn remove_share(repository: &str, account: &Account) -> MetadataChange {
+    MetadataChange::RemoveShare { repository: repository_name(repository), account: account.id.clone() }
+}
+
+// What is asked.
+
+fn limit(count: u32) -> NonZeroU32 {
+    NonZeroU32::new(count).unwrap()
+}
+
+fn page<T>(after: Option<T>, count: u32) -> Page<T> {
+    Page { after, limit: limit(count) }
+}
+
+/// All that the list has, as of the hundredth minute.
+fn repositories_of(user: &User, list: RepositoryList) -> RepositoryQuery {
+    RepositoryQuery {
+        viewer: viewer(user),
+        now: minute(100),
+        list,
+        organisation: None,
+        name: None,
+        account: None,
+        category: None,
+        visibility: None,
+        after_id: None,
+        order: RepositoryOrder::Name,
+        descending: false,
+        offset: 0,
+        limit: limit(1000),
+    }
+}
+
+/// All versions.
+fn all_versions() -> VersionQuery {
+    VersionQuery {
+        tag: None,
+        exactly: None,
+        after: None,
+        order: VersionOrder::Tag,
+        descending: false,
+        offset: 0,
+        limit: limit(1000),
+    }
+}
+
+fn origin() -> Origin {
+    Origin {
+        source: Some([192, 0, 2, 7].into()),
+        request_id: Some("request 1".into()),
+        channel: Channel::Console,
+        call: Some("POST /v2/manage/namespaces".into()),
+    }
+}
+
+/// What the commit was refused for.
+#[track_caller]
+fn unmet(outcome: Result<MetadataReceipt, MetadataCommitError>) -> Vec<MetadataRequire> {
+    match outcome {
+        Err(MetadataCommitError::Unmet(requires)) => requires,
+        other => panic!("the commit should have met unmet requirements: {other:?}"),
+    }
+}
