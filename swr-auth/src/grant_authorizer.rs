@@ -46,14 +46,12 @@ impl GrantAuthorizer {
     ) -> Result<Standing, StoreError> {
         match organisation_of(repository) {
             Some(organisation) => self.metadata.standing(user, &organisation, Some(repository)).await,
-            // In no organisation there is nothing to have a right in.
-            None => Ok(Standing { organisation: None, repository: None, ..self.at_large(user).await? }),
+            None => in_no_organisation(&*self.metadata, user, Some(repository)).await,
         }
     }
 
-    /// What the caller is wherever it is.
-    async fn at_large(&self, user: Option<&UserId>) -> Result<Standing, StoreError> {
-        at_large(&*self.metadata, user).await
+    async fn at_large(&self, user: &UserId) -> Result<Standing, StoreError> {
+        in_no_organisation(&*self.metadata, Some(user), None).await
     }
 
     async fn owner(&self, caller: &UserId, owner: &UserId) -> Result<Option<UserStanding>, StoreError> {
@@ -66,13 +64,14 @@ impl GrantAuthorizer {
 }
 
 /// What a user is without regard to any organisation, and the count of rights.
-pub(crate) async fn at_large(
+pub(crate) async fn in_no_organisation(
     metadata: &dyn MetadataStore,
     user: Option<&UserId>,
+    repository: Option<&RepositoryName>,
 ) -> Result<Standing, StoreError> {
     #[expect(clippy::expect_used, reason = "the text is fixed")]
     let anywhere = OrganisationName::parse("manage").expect("`manage` is a name");
-    let standing = metadata.standing(user, &anywhere, None).await?;
+    let standing = metadata.standing(user, &anywhere, repository).await?;
     Ok(Standing { organisation: None, ..standing })
 }
 
@@ -108,13 +107,11 @@ impl ControlAuthorizer for GrantAuthorizer {
         let Some(user) = user_of(caller) else { return Ok(Verdict::Deny(Refusal::default())) };
         let now = self.clock.now();
         Ok(match ask {
-            ControlAsk::Operate => grants::weigh_operation(&self.at_large(Some(&user)).await?),
+            ControlAsk::Operate => grants::weigh_operation(&self.at_large(&user).await?),
             ControlAsk::Administer(account) => {
-                grants::weigh_administration(&self.at_large(Some(&user)).await?, account)
+                grants::weigh_administration(&self.at_large(&user).await?, account)
             }
-            ControlAsk::CreateOrganisation => {
-                grants::weigh_new_organisation(&self.at_large(Some(&user)).await?)
-            }
+            ControlAsk::CreateOrganisation => grants::weigh_new_organisation(&self.at_large(&user).await?),
             ControlAsk::Organisation(name, needed) => {
                 grants::weigh_organisation(&self.metadata.standing(Some(&user), name, None).await?, needed)
             }
@@ -126,7 +123,7 @@ impl ControlAuthorizer for GrantAuthorizer {
             }
             ControlAsk::Oneself(owner) => {
                 // Before the other user: one that has become an operator since has moved the count of rights.
-                let standing = self.at_large(Some(&user)).await?;
+                let standing = self.at_large(&user).await?;
                 let other = self.owner(&user, owner).await?;
                 let owner = match &other {
                     Some(other) => Owner::Other(other),

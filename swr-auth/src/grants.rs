@@ -57,7 +57,7 @@ fn may_pull(standing: &Standing, strangers: Strangers, now: DateTime<Utc>) -> bo
     if standing.level_in_repository() >= Some(GrantLevel::Read) {
         return true;
     }
-    let (Some(_), Some(repository)) = (&standing.organisation, &standing.repository) else { return false };
+    let Some(repository) = &standing.repository else { return false };
     let is_user = standing.user.is_some();
     match repository.visibility {
         Visibility::Public => is_user || strangers == Strangers::PullPublic,

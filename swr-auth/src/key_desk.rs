@@ -15,7 +15,7 @@ use swr_core::control::{ControlAccess, ControlError};
 use swr_core::ports::{Clock, MetadataStore, Page, StoreError, StoreErrorKind};
 
 use crate::desk_settings::DeskSettings;
-use crate::grant_authorizer::at_large;
+use crate::grant_authorizer::in_no_organisation;
 use crate::login::Login;
 use crate::random;
 use crate::secret::Secret;
@@ -129,7 +129,7 @@ impl KeyDesk {
     async fn reseal_token_keys(&self, metadata: &dyn MetadataStore) -> Result<u64, StoreError> {
         let mut resealed = 0;
         for _ in 0..ROUNDS_MAX {
-            let rights = at_large(metadata, None).await?.rights;
+            let rights = in_no_organisation(metadata, None, None).await?.rights;
             let mut moved = false;
             for key in metadata.token_keys().await? {
                 let sealed = key.secret.as_ref().ok_or(VaultError::Damaged)?;

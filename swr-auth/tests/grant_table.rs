@@ -1,4 +1,5 @@
 //! What everybody may do: every combination of what a decision weighs stands in exactly one line of a table.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use chrono::{DateTime, TimeDelta, Utc};
 use swr_auth::Strangers;
@@ -43,8 +44,8 @@ fn level(text: &str) -> Option<GrantLevel> {
 /// A way a thing can be, under the word that the tables have for it.
 type Named<T> = (&'static str, T);
 
-/// `stranger`, `member` and `administrator` of the owning account, `foreign` of another one. An operator is an
-/// administrator of its account.
+/// `stranger`, `member` and `administrator` of the owning account, `foreign` of another one; all but the first are
+/// `signed-in`. An operator is an administrator of its account.
 fn users() -> Vec<Named<Option<UserStanding>>> {
     vec![
         ("stranger", None),
@@ -97,7 +98,11 @@ fn look_up<'t>(table: &'t str, keys: &[&str]) -> Vec<&'t str> {
     let fits = |line: &&str| {
         let cells = line.split('|').next().unwrap().split_whitespace();
         assert_eq!(cells.clone().count(), keys.len(), "{line}");
-        cells.zip(keys).all(|(cell, key)| cell == "*" || cell.split('/').any(|word| word == *key))
+        cells.zip(keys).all(|(cell, key)| match cell {
+            "*" => true,
+            "signed-in" => *key != "stranger",
+            cell => cell.split('/').any(|word| word == *key),
+        })
     };
     let lines: Vec<&str> = table.lines().filter(|line| line.contains('|')).skip(1).filter(fits).collect();
     assert_eq!(lines.len(), 1, "{keys:?} stands in these lines: {lines:#?}");
@@ -123,7 +128,13 @@ fn written(verdict: &Verdict, standing: &Standing) -> &'static str {
 
 const REPOSITORIES: &str = "
     user           organisation  repository      grant  share    strangers | pull push   delete  view r1   r3   r7
-    *              no            *               *      *        *         | no   create no      hide hide hide hide
+    *              no            no              *      *        *         | no   create no      hide hide hide hide
+    stranger       no            private         *      *        *         | no   create no      hide hide hide hide
+    stranger       no            public          *      *        pull      | yes  create no      hide hide hide hide
+    stranger       no            public          *      *        nothing   | no   create no      hide hide hide hide
+    signed-in      no            private         *      -/ended  *         | no   create no      hide hide hide hide
+    signed-in      no            private         *      lasts    *         | yes  create no      yes  no   no   no
+    signed-in      no            public          *      *        *         | yes  create no      yes  no   no   no
     stranger       -/1/3/7       no/private      *      *        *         | no   no     no      hide hide hide hide
     stranger       -/1/3/7       public          *      *        pull      | yes  no     no      hide hide hide hide
     stranger       -/1/3/7       public          *      *        nothing   | no   no     no      hide hide hide hide

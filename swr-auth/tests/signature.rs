@@ -1,4 +1,5 @@
 //! Signed requests: those of the contract, and everything that may not be changed in one.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
