@@ -248,3 +248,21 @@ impl fmt::Debug for ControlAuthenticator {
         f.debug_struct("ControlAuthenticator").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use argon2::password_hash::phc;
+
+    use super::*;
+
+    #[test]
+    fn the_password_of_nobody_costs_what_that_of_somebody_does() {
+        let somebodys = NewPassword::new(Secret::new("open sesame")).unwrap().hash().unwrap();
+        let read = |hash: &str| {
+            let hash = phc::PasswordHash::new(hash).unwrap();
+            let (salt, output) = (hash.salt.unwrap().len(), hash.hash.unwrap().len());
+            (hash.algorithm, hash.version, hash.params, salt, output)
+        };
+        assert_eq!(read(NOBODYS_HASH), read(somebodys.expose()));
+    }
+}

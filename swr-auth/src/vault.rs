@@ -46,7 +46,10 @@ impl Vault {
     /// The vault of a master key as a host has it, in a file or a setting: its 32 bytes, or 64 hexadecimal digits
     /// with white space around them.
     pub fn read(master: &[u8]) -> Result<Self, MasterKeyError> {
-        if let Ok(bytes) = master.try_into() {
+        if let Ok(bytes) = master.try_into()
+            // Half of a key in digits is not taken for a whole one in bytes.
+            && !master.iter().all(u8::is_ascii_hexdigit)
+        {
             return Ok(Self::new(bytes));
         }
         let digits = HEXLOWER_PERMISSIVE.decode(master.trim_ascii()).map_err(|_| MasterKeyError(()))?;
@@ -246,7 +249,14 @@ mod tests {
             assert_eq!(Vault::read(master).unwrap().open(&sealed, "a"), Ok(secret()));
         }
         assert!(Vault::read(upper.as_bytes()).is_ok());
-        for wrong in [&b""[..], &[1; 31], &[1; 33], "01".repeat(31).as_bytes(), "0x".repeat(32).as_bytes()] {
+        for wrong in [
+            &b""[..],
+            &[1; 31],
+            &[1; 33],
+            "01".repeat(31).as_bytes(),
+            "0x".repeat(32).as_bytes(),
+            "01".repeat(16).as_bytes(),
+        ] {
             assert!(Vault::read(wrong).is_err(), "{wrong:?}");
         }
         let (vault, master) = Vault::generate();

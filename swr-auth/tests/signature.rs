@@ -363,7 +363,7 @@ fn change(text: &mut String, place: prop::sample::Index, byte: u8) -> bool {
 }
 
 /// What a path or a query says to whoever reads it: an order and a way of writing say nothing.
-fn meaning(sent: &Sent) -> (Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>) {
+fn meaning(sent: &Sent) -> (Vec<u8>, Vec<[Vec<u8>; 2]>) {
     fn decoded(text: &str) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut rest = text.as_bytes();
@@ -387,7 +387,7 @@ fn meaning(sent: &Sent) -> (Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>) {
     let pairs = sent.query.split('&').filter(|pair| !pair.is_empty());
     let mut pairs: Vec<_> = pairs
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(name, value)| (decoded(name), decoded(value)))
+        .map(|(name, value)| [name, value].map(decoded))
         .collect();
     pairs.sort();
     (path, pairs)
