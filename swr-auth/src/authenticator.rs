@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use swr_core::caller::Caller;
+use swr_core::caller::{Caller, Reach};
 use swr_core::ports::StoreError;
 
 use crate::challenge::Challenge;
@@ -16,10 +16,27 @@ pub trait Authenticator: Debug + Send + Sync + 'static {
     /// The caller that `presented` proves: for [`Presented::Nothing`] it is [`Caller::Anonymous`]. Whoever knows
     /// users refuses what is wrong, unknown or expired, so that its owner learns of it, rather than taking them
     /// for anonymous.
-    async fn authenticate(&self, presented: &Presented) -> Result<Caller, AuthenticationError>;
+    async fn authenticate(&self, presented: &Presented) -> Result<Authenticated, AuthenticationError>;
 
     /// How a client is asked to show who it is; `None` when nobody can.
     fn challenge(&self) -> Option<&Challenge>;
+}
+
+/// Who is calling, and how far what was presented goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "authenticators build it, and doors take it apart")]
+pub struct Authenticated {
+    /// The caller.
+    pub caller: Caller,
+    /// What the token lists that was presented; `None` where nothing stands between the caller and its rights.
+    pub reach: Option<Reach>,
+}
+
+impl From<Caller> for Authenticated {
+    /// The caller with all its rights.
+    fn from(caller: Caller) -> Self {
+        Self { caller, reach: None }
+    }
 }
 
 /// Why nobody was recognised.
@@ -47,8 +64,8 @@ pub struct AnonymousOnly;
 
 #[async_trait]
 impl Authenticator for AnonymousOnly {
-    async fn authenticate(&self, _: &Presented) -> Result<Caller, AuthenticationError> {
-        Ok(Caller::Anonymous)
+    async fn authenticate(&self, _: &Presented) -> Result<Authenticated, AuthenticationError> {
+        Ok(Caller::Anonymous.into())
     }
 
     fn challenge(&self) -> Option<&Challenge> {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, WARNING, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, request};
 use http_body::Body;
-use swr_auth::{AuthenticationError, Authenticator, Presented};
+use swr_auth::{Authenticated, AuthenticationError, Authenticator, Presented};
 use tower_service::Service;
 use tracing::{Instrument as _, Span, debug_span, field};
 
@@ -239,13 +239,17 @@ impl Parts {
                 }
                 let answer = match self.caller(&head.headers, &endpoint).await {
                     Err(failure) => Err(failure),
-                    Ok(caller) => {
+                    Ok(Authenticated { caller, reach }) => {
                         warnings = self.warnings(&endpoint, &caller);
+                        let mut access = self.registry.access(
+                            caller,
+                            origin(&head.extensions, &head.headers, &self.options.trusted_proxies),
+                        );
+                        if let Some(reach) = reach {
+                            access = access.within(reach);
+                        }
                         let exchange = Exchange {
-                            access: self.registry.access(
-                                caller,
-                                origin(&head.extensions, &head.headers, &self.options.trusted_proxies),
-                            ),
+                            access,
                             limits: self.registry.limits(),
                             options: &self.options,
                             base: &outside,
@@ -295,7 +299,7 @@ impl Parts {
 
     /// Who is calling. What proves nothing is answered as the same request by a stranger would be where it needs
     /// a right that strangers do not have.
-    async fn caller(&self, headers: &HeaderMap, endpoint: &Endpoint) -> Result<Caller, Failure> {
+    async fn caller(&self, headers: &HeaderMap, endpoint: &Endpoint) -> Result<Authenticated, Failure> {
         let presented = match presented(headers) {
             Ok(presented) => presented,
             Err(PresentedError::TooLong) => return Err(Failure::HeadersTooLarge),
@@ -304,7 +308,7 @@ impl Parts {
             Err(PresentedError::Malformed) => return Err(unauthorized(endpoint)),
         };
         match in_time(self.options.answer_within, self.authenticator.authenticate(&presented)).await? {
-            Ok(caller) => Ok(caller),
+            Ok(authenticated) => Ok(authenticated),
             Err(AuthenticationError::Busy { retry_after }) => {
                 Err(Error::TooManyRequests { retry_after: Some(retry_after) }.into())
             }

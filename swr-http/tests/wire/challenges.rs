@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use data_encoding::BASE64;
 use http::Method;
 use swr_auth::{
-    AnonymousOnly, AuthenticationError, Authenticator, Challenge, FixedUsers, Presented, PublicRead,
-    ReadOnly, Secret,
+    AnonymousOnly, Authenticated, AuthenticationError, Authenticator, Challenge, FixedUsers, Presented,
+    PublicRead, ReadOnly, Secret,
 };
+use swr_core::RepositoryName;
 use swr_core::caller::{Caller, Identity};
 use swr_core::commit::Grounds;
 use swr_core::digest::Algorithm;
@@ -38,17 +39,24 @@ struct Tokens(Challenge);
 
 #[async_trait]
 impl Authenticator for Tokens {
-    async fn authenticate(&self, presented: &Presented) -> Result<Caller, AuthenticationError> {
+    async fn authenticate(&self, presented: &Presented) -> Result<Authenticated, AuthenticationError> {
         match presented {
-            Presented::Nothing => Ok(Caller::Anonymous),
+            Presented::Nothing => Ok(Caller::Anonymous.into()),
             Presented::Bearer(token) if token.expose() == "busy" => {
                 Err(AuthenticationError::Busy { retry_after: std::time::Duration::from_secs(7) })
             }
             Presented::Bearer(token) if token.expose() == "down" => Err(AuthenticationError::Store(
                 StoreError::new(StoreErrorKind::Unavailable, "tokens", "the secret name of the server"),
             )),
+            Presented::Bearer(token) if token.expose() == "ada reads x" => {
+                let listed = [(RepositoryName::parse("ada/x").unwrap(), [Action::Pull].into())];
+                Ok(Authenticated {
+                    caller: Caller::User(Identity::new("ada")),
+                    reach: Some(listed.into_iter().collect()),
+                })
+            }
             Presented::Bearer(token) if token.expose() != "expired" => {
-                Ok(Caller::User(Identity::new(token.expose())))
+                Ok(Caller::User(Identity::new(token.expose())).into())
             }
             _ => Err(AuthenticationError::Refused),
         }
@@ -257,4 +265,20 @@ async fn faults_of_the_authenticator_are_not_the_callers() {
     assert!(!String::from_utf8_lossy(&down.body).contains("secret"), "{down:?}");
     let long = format!("Bearer {}", "a".repeat(9000));
     assert_eq!(as_(&door, &long, Method::GET, "/v2/").await.status, 431);
+}
+
+#[tokio::test]
+async fn a_token_goes_no_further_than_what_it_lists() {
+    let door = tokens();
+    for (method, address, status, challenged) in [
+        (Method::GET, "/v2/", 200, ""),
+        (Method::GET, "/v2/ada/x/manifests/v1", 404, ""),
+        (Method::POST, "/v2/ada/x/blobs/uploads/", 403, ""),
+        (Method::GET, "/v2/ada/y/manifests/v1", 401, "repository:ada/y:pull"),
+    ] {
+        let answer = as_(&door, "Bearer ada reads x", method, address).await;
+        assert_eq!(answer.status, status, "{address}");
+        assert!(answer.header("www-authenticate").contains(challenged), "{answer:?}");
+    }
+    assert_eq!(as_(&door, "Bearer ada", Method::GET, "/v2/ada/y/manifests/v1").await.status, 404);
 }

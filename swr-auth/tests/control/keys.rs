@@ -1,0 +1,86 @@
+//! Keys: how they look, and how they come under another master key.
+
+use std::sync::Arc;
+
+use swr_auth::{Authenticator as _, ControlAuthenticator, KeyDesk, Presented, TokenAsk, TokenDesk, Vault};
+use swr_core::control::ControlError;
+use swr_core::ports::MetadataStore;
+
+use crate::scene::{Scene, caller, shown};
+
+#[tokio::test]
+async fn an_access_key_is_20_capitals_and_digits_and_its_secret_40_letters_and_digits() {
+    let scene = Scene::new().await;
+    let bob = scene.control_as(&scene.bob);
+    let mut ids = Vec::new();
+    for number in 0..10 {
+        let made = scene.keys.access_key(&bob, &scene.bob.id, &format!("key {number}")).await.unwrap();
+        let (id, secret) = (made.key.id.as_str(), made.secret.expose());
+        assert!(id.len() == 20 && id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()), "{id}");
+        assert!(secret.len() == 40 && secret.bytes().all(|b| b.is_ascii_alphanumeric()), "{secret}");
+        assert_eq!(made.key.secret, None);
+        ids.push(made.key.id);
+    }
+    let listed = bob.access_keys(&scene.bob.id).await.unwrap();
+    assert_eq!(listed.iter().find(|key| key.id == ids[3]).unwrap().description.as_ref(), "key 3");
+    let refused = scene.keys.access_key(&bob, &scene.bob.id, "").await;
+    assert!(matches!(refused, Err(ControlError::KeyQuota { limit: 10 })), "{refused:?}");
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 10);
+}
+
+#[tokio::test]
+async fn keys_are_made_for_oneself_and_by_administrators() {
+    let scene = Scene::new().await;
+    for (by, owner, is_made) in [
+        (&scene.bob, &scene.bob, true),
+        (&scene.ada, &scene.bob, true),
+        (&scene.olga, &scene.bob, true),
+        (&scene.olga, &scene.sam, true),
+        (&scene.sam, &scene.bob, false),
+        (&scene.sue, &scene.bob, false),
+        (&scene.bob, &scene.ada, false),
+        // Who could take an operator's key could take the deployment.
+        (&scene.ada, &scene.olga, false),
+    ] {
+        let made = scene.keys.access_key(&scene.control_as(by), &owner.id, "").await;
+        assert_eq!(made.is_ok(), is_made, "{} {}: {made:?}", by.name, owner.name);
+        let set = scene.control_as(by).set_password(&owner.id, None).await;
+        assert_eq!(set.is_ok(), is_made, "{} {}: {set:?}", by.name, owner.name);
+    }
+}
+
+#[tokio::test]
+async fn everything_comes_under_another_master_key_and_works_on() {
+    let scene = Scene::new().await;
+    let mut logins = Vec::new();
+    for user in [&scene.ada, &scene.bob, &scene.sam] {
+        logins.push((user, scene.login(user).await.1));
+    }
+    let token = scene.tokens.issue(&shown(&logins[0].1), &TokenAsk::default()).await.unwrap().token;
+    let store = Arc::clone(&scene.metadata) as Arc<dyn MetadataStore>;
+    let with = |vault: Vault| {
+        let (clock, settings) = (Arc::clone(&scene.clock) as Arc<_>, scene.settings.clone());
+        ControlAuthenticator::new(Arc::clone(&store), Arc::new(vault), settings, clock)
+    };
+
+    let new = || Vault::new(&[2; 32]);
+    assert!(with(new()).authenticate(&shown(&logins[0].1)).await.is_err());
+    let both = Arc::new(new().with_previous(Vault::new(&[1; 32])));
+    let desk = KeyDesk::new(both, scene.settings.clone(), Arc::clone(&scene.clock) as _);
+    assert_eq!(desk.reseal(&*store).await.unwrap(), 4);
+    assert_eq!(desk.reseal(&*store).await.unwrap(), 0);
+
+    let after = Arc::new(with(new()));
+    for (user, login) in &logins {
+        assert_eq!(after.authenticate(&shown(login)).await.unwrap(), caller(user).into());
+    }
+    assert!(after.authenticate(&Presented::Bearer(token)).await.is_ok());
+    let desk = TokenDesk::new(after, Arc::clone(&scene.authorizer) as _);
+    assert!(desk.issue(&shown(&logins[0].1), &TokenAsk::default()).await.is_ok());
+    assert!(
+        scene.authenticate(&shown(&logins[0].1)).await.is_err(),
+        "the old key alone opens nothing any more"
+    );
+}
