@@ -31,4 +31,4 @@ pub mod testing;
 pub use byte_range::ByteRange;
 pub use error::{Error, ErrorCode};
 pub use registry::{Access, Registry};
-pub use swr_policy::{NameError, OrganisationName, RepositoryName, Tag};
+pub use swr_policy::{NameError, NameKind, OrganisationName, RepositoryName, Tag, TriggerName};

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, Stream, StreamExt as _};
-use http::HeaderMap;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, EXPECT};
+use http::{HeaderMap, Version, request};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -127,9 +127,22 @@ impl Progress {
     }
 }
 
+/// Whether the body of a request has been read to its end, so that the connection can carry another one: a client
+/// that is not told otherwise takes it for granted. Where there is little left of it, that is read now.
+pub(crate) async fn is_read(head: &request::Parts, progress: &Progress, patience: Option<Patience>) -> bool {
+    let Some(left) = progress.left() else { return true };
+    if head.version == Version::HTTP_2 {
+        // A stream ends alone.
+        return true;
+    }
+    // Whoever waits for a word before it sends the body is not given it.
+    let is_awaited = head.headers.contains_key(EXPECT) && progress.bytes() == 0;
+    !is_awaited && patience.is_some() && discard(left).await
+}
+
 /// Reads what nobody wants, so that the connection can carry another request. Says whether that was all of it:
 /// it is given up where it is large, or slow to come.
-pub(crate) async fn discard(mut frames: Frames) -> bool {
+async fn discard(mut frames: Frames) -> bool {
     if frames.size_hint().lower() > DISCARD_BYTES_MAX {
         return false;
     }

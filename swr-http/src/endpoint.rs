@@ -371,7 +371,8 @@ fn digest_in(text: &str) -> Result<Digest, EndpointError> {
     Ok(Digest::parse(text).map_err(Error::from)?)
 }
 
-fn segments(path: &str) -> Result<Vec<Cow<'_, str>>, EndpointError> {
+/// What stands between the slashes of a path, its percent-encoding undone; nothing for an empty path.
+pub(crate) fn segments(path: &str) -> Result<Vec<Cow<'_, str>>, EndpointError> {
     if path.is_empty() {
         return Ok(Vec::new());
     }
@@ -380,10 +381,10 @@ fn segments(path: &str) -> Result<Vec<Cow<'_, str>>, EndpointError> {
 }
 
 /// The parameters of a query, in their order.
-struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+pub(crate) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl<'a> Query<'a> {
-    fn parse(text: &'a str) -> Result<Self, EndpointError> {
+    pub(crate) fn parse(text: &'a str) -> Result<Self, EndpointError> {
         let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             Some((decoded(key)?, decoded(value)?))
@@ -391,11 +392,11 @@ impl<'a> Query<'a> {
         pairs.collect::<Option<_>>().map(Self).ok_or(EndpointError::Encoding)
     }
 
-    fn all(&self, key: &str) -> impl Iterator<Item = &str> {
+    pub(crate) fn all(&self, key: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(found, _)| found == key).map(|(_, value)| &**value)
     }
 
-    fn one(&self, key: &'static str) -> Result<Option<&str>, EndpointError> {
+    pub(crate) fn one(&self, key: &'static str) -> Result<Option<&str>, EndpointError> {
         let mut values = self.all(key);
         match (values.next(), values.next()) {
             (value, None) => Ok(value),
@@ -424,7 +425,7 @@ impl<'a> Query<'a> {
 }
 
 /// Undoes percent-encoding. `None` where it is broken, or hides what is no UTF-8.
-fn decoded(text: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn decoded(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
         return Some(Cow::Borrowed(text));
     }

@@ -33,6 +33,12 @@ pub(crate) enum Failure {
     Condition(ConditionError),
     /// Its headers are larger than any that are looked at.
     HeadersTooLarge,
+    /// Its body is larger than any that is read here.
+    #[cfg(feature = "control")]
+    BodyTooLarge {
+        /// The bytes that are read.
+        limit: usize,
+    },
     /// The engine, or a store below it, has not answered in time.
     TooSlow,
     /// The server takes no new requests, because it is about to end.
@@ -138,13 +144,16 @@ fn status(failure: &Failure) -> StatusCode {
         },
         Failure::Condition(_) => StatusCode::BAD_REQUEST,
         Failure::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        #[cfg(feature = "control")]
+        Failure::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Failure::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
         #[cfg(feature = "serve")]
         Failure::Draining => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
-fn status_of(error: &Error) -> StatusCode {
+/// The status of what the engine says no to.
+pub(crate) fn status_of(error: &Error) -> StatusCode {
     match error {
         Error::BlobUnknown { .. }
         | Error::UploadUnknown
@@ -245,6 +254,10 @@ fn entries(failure: &Failure, status: StatusCode) -> Vec<Entry> {
         Failure::Endpoint(error) => entry(error.to_string(), Value::Null),
         Failure::Condition(error) => entry(error.to_string(), Value::Null),
         Failure::HeadersTooLarge => entry("the headers are too large".to_owned(), Value::Null),
+        #[cfg(feature = "control")]
+        Failure::BodyTooLarge { limit } => {
+            entry(format!("the body has more than {limit} bytes"), Value::Null)
+        }
         Failure::TooSlow => entry("the registry did not answer in time".to_owned(), Value::Null),
         #[cfg(feature = "serve")]
         Failure::Draining => entry("the registry is about to end".to_owned(), Value::Null),

@@ -27,6 +27,14 @@ pub(crate) fn value(text: impl Into<String>) -> HeaderValue {
     HeaderValue::try_from(text.into()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
+/// As [`value`], of text that is not to be printed, nor kept by whoever packs headers.
+#[cfg(feature = "control")]
+pub(crate) fn secret(text: impl Into<String>) -> HeaderValue {
+    let mut value = value(text);
+    value.set_sensitive(true);
+    value
+}
+
 /// The entity tag of content with this digest: a strong one, since the bytes are always the same.
 pub(crate) fn entity_tag(digest: &Digest) -> HeaderValue {
     value(format!("\"{digest}\""))

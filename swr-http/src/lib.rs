@@ -8,6 +8,8 @@ mod body;
 mod catalogue;
 pub mod condition;
 pub mod content_range;
+#[cfg(feature = "control")]
+pub mod control;
 pub mod endpoint;
 mod error_response;
 mod exchange;
@@ -23,7 +25,10 @@ pub mod serve;
 mod service;
 mod source;
 mod tags;
+#[cfg(feature = "control")]
+pub mod token;
 mod uploads;
+mod visit;
 
 pub use body::{Patience, ResponseBody};
 pub use endpoint::Endpoint;

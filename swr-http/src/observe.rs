@@ -8,7 +8,6 @@ use http::{Method, StatusCode};
 use tokio::time::Instant;
 
 use crate::body::Progress;
-use crate::endpoint::Endpoint;
 
 /// Is told of requests: for metrics and access logs. It is called inline, and must not block.
 pub trait RequestObserver: Debug + Send + Sync + 'static {
@@ -25,7 +24,8 @@ pub trait RequestObserver: Debug + Send + Sync + 'static {
 pub struct RequestReport {
     /// The method in capitals; `OTHER` for one that HTTP does not define.
     pub method: &'static str,
-    /// The kind of endpoint ([`Endpoint::kind`]); `none` for an address that is none.
+    /// The kind of endpoint ([`Endpoint::kind`](crate::Endpoint::kind)), or the name of the management
+    /// operation; `none` for an address that is none.
     pub endpoint: &'static str,
     /// The status; `None` when the client went away before there was one.
     pub status: Option<StatusCode>,
@@ -66,8 +66,8 @@ impl Observation {
         Self { observer, began: Instant::now(), progress, report }
     }
 
-    pub(crate) fn asks(&mut self, endpoint: &Endpoint) {
-        self.report.endpoint = endpoint.kind();
+    pub(crate) fn asks(&mut self, endpoint: &'static str) {
+        self.report.endpoint = endpoint;
     }
 
     pub(crate) fn answered(&mut self, status: StatusCode) {

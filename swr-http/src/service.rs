@@ -9,24 +9,31 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, WARNING, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, request};
+use http::header::{CONTENT_LENGTH, WARNING, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, request};
 use http_body::Body;
 use swr_auth::{Authenticated, AuthenticationError, Authenticator, Presented};
 use tower_service::Service;
 use tracing::{Instrument as _, Span, debug_span, field};
 
 use swr_core::caller::Caller;
+#[cfg(feature = "control")]
+use swr_core::caller::Origin;
 use swr_core::{Error, Registry};
 
 use crate::authenticate::{PresentedError, presented};
-use crate::body::{Patience, Progress, RequestBody, ResponseBody, discard};
+use crate::body::{Patience, Progress, RequestBody, ResponseBody};
+#[cfg(feature = "control")]
+use crate::control::refusals::{Attempt, Refusals, traced_of_content};
 use crate::endpoint::{Endpoint, EndpointError};
+#[cfg(feature = "control")]
+use crate::error_response::status_of;
 use crate::error_response::{Asked, Failure, error_response};
 use crate::exchange::{Answer, Exchange, in_time};
 use crate::headers::{self, DOCKER_DISTRIBUTION_API_VERSION};
-use crate::observe::{Observation, RequestObserver};
+use crate::observe::RequestObserver;
 use crate::source::{Network, origin};
+use crate::visit::Visit;
 use crate::{base, blobs, catalogue, manifests, referrers, tags, uploads};
 
 /// A registry's protocol as a `tower` service. Cheap to clone; all clones are the same service.
@@ -64,6 +71,9 @@ pub struct ServiceOptions {
     pub warnings: Option<Arc<dyn WarningSource>>,
     /// Who is told of requests. Nobody.
     pub observer: Option<Arc<dyn RequestObserver>>,
+    /// Where operations that were refused are left for the audit trail. Nowhere.
+    #[cfg(feature = "control")]
+    pub refusals: Option<Refusals>,
 }
 
 impl Default for ServiceOptions {
@@ -76,6 +86,8 @@ impl Default for ServiceOptions {
             store_within: Some(Duration::from_secs(300)),
             warnings: None,
             observer: None,
+            #[cfg(feature = "control")]
+            refusals: None,
         }
     }
 }
@@ -122,19 +134,25 @@ impl MountPoint {
         }
     }
 
+    /// The beginning of a host's paths.
+    #[cfg(feature = "control")]
+    pub(crate) fn root() -> Self {
+        Self { outside: "".into(), inside: "".into() }
+    }
+
     /// Where the service sees the protocol: empty where the host has cut off all of it.
     pub fn inside(&self) -> &str {
         &self.inside
     }
 
     /// What of a path is the protocol's; `None` when it is none of it.
-    fn below<'a>(&self, path: &'a str) -> Option<&'a str> {
+    pub(crate) fn below<'a>(&self, path: &'a str) -> Option<&'a str> {
         path.strip_prefix(&*self.inside).filter(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// Where clients find the protocol.
     #[cfg_attr(not(feature = "axum"), expect(unused_variables, reason = "only axum says what it cut off"))]
-    fn outside_of(&self, head: &request::Parts) -> Box<str> {
+    pub(crate) fn outside_of(&self, head: &request::Parts) -> Box<str> {
         #[cfg(feature = "axum")]
         if let Some(axum::extract::OriginalUri(original)) = head.extensions.get()
             && let Some(cut_off) = original.path().strip_suffix(head.uri.path())
@@ -220,10 +238,9 @@ impl Parts {
         body: RequestBody,
         progress: Arc<Progress>,
     ) -> Response<ResponseBody> {
-        let mut observation =
-            self.options.observer.as_ref().map(|observer| {
-                Observation::begin(Arc::clone(observer), &head.method, Arc::clone(&progress))
-            });
+        let Self { options, .. } = self;
+        let mut visit =
+            Visit::begin(&head, Arc::clone(&progress), options.patience, options.observer.as_ref());
         let outside = self.options.mount.outside_of(&head);
         let challenge = self.authenticator.challenge();
 
@@ -234,17 +251,17 @@ impl Parts {
                 let span = Span::current();
                 span.record("endpoint", endpoint.kind());
                 endpoint.repository().map(|repository| span.record("repository", field::display(repository)));
-                if let Some(observation) = &mut observation {
-                    observation.asks(&endpoint);
-                }
+                visit.asks(endpoint.kind());
                 let answer = match self.caller(&head.headers, &endpoint).await {
                     Err(failure) => Err(failure),
                     Ok(Authenticated { caller, reach }) => {
                         warnings = self.warnings(&endpoint, &caller);
-                        let mut access = self.registry.access(
-                            caller,
-                            origin(&head.extensions, &head.headers, &self.options.trusted_proxies),
-                        );
+                        let below = self.options.mount.below(head.uri.path()).unwrap_or_default();
+                        let origin =
+                            origin(&head, &format!("{outside}{below}"), &self.options.trusted_proxies);
+                        #[cfg(feature = "control")]
+                        let attempt = self.attempt(&endpoint, &caller, &origin);
+                        let mut access = self.registry.access(caller, origin);
                         if let Some(reach) = reach {
                             access = access.within(reach);
                         }
@@ -257,7 +274,12 @@ impl Parts {
                             is_head: head.method == Method::HEAD,
                             progress: Arc::clone(&progress),
                         };
-                        dispatch(&exchange, &endpoint, body, challenge.is_some()).await
+                        let answer = dispatch(&exchange, &endpoint, body, challenge.is_some()).await;
+                        #[cfg(feature = "control")]
+                        if let (Some(attempt), Err(Failure::Registry(error))) = (attempt, &answer) {
+                            attempt.refused(status_of(error), error);
+                        }
+                        answer
                     }
                 };
                 (Some(endpoint), answer)
@@ -267,29 +289,7 @@ impl Parts {
         let asked = Asked { endpoint: endpoint.as_ref(), base: &outside, challenge };
         let mut response = answer.unwrap_or_else(|failure| error_response(failure, asked));
         finish(&mut response, head.method == Method::HEAD, warnings);
-        if !self.is_read(&head, &progress).await {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        Span::current().record("status", response.status().as_u16());
-        if let Some(mut observation) = observation {
-            observation.answered(response.status());
-            response = response.map(|body| body.observed(observation));
-        }
-        response
-    }
-
-    /// Whether the body of the request has been read to its end, so that the connection can carry another one: a
-    /// client that is not told otherwise takes it for granted. Where there is little left of it, that is read
-    /// now.
-    async fn is_read(&self, head: &request::Parts, progress: &Progress) -> bool {
-        let Some(left) = progress.left() else { return true };
-        if head.version == Version::HTTP_2 {
-            // A stream ends alone.
-            return true;
-        }
-        // Whoever waits for a word before it sends the body is not given it.
-        let is_awaited = head.headers.contains_key(EXPECT) && progress.bytes() == 0;
-        !is_awaited && self.options.patience.is_some() && discard(left).await
+        visit.answered(&head, response).await
     }
 
     fn endpoint(&self, head: &request::Parts) -> Result<Endpoint, EndpointError> {
@@ -315,6 +315,13 @@ impl Parts {
             Err(AuthenticationError::Store(error)) => Err(Error::from(error).into()),
             Err(_) => Err(unauthorized(endpoint)),
         }
+    }
+
+    /// What goes into the trail if it is refused.
+    #[cfg(feature = "control")]
+    fn attempt(&self, endpoint: &Endpoint, caller: &Caller, origin: &Origin) -> Option<Attempt> {
+        let refusals = self.options.refusals.as_ref()?;
+        refusals.attempt(caller, origin, traced_of_content(endpoint)?)
     }
 
     fn warnings(&self, endpoint: &Endpoint, caller: &Caller) -> Vec<HeaderValue> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use http::{Extensions, HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, request};
 
 use swr_core::caller::{Channel, Origin};
 
@@ -21,17 +21,21 @@ pub struct PeerAddress(pub SocketAddr);
 #[expect(clippy::exhaustive_structs, reason = "hosts set it")]
 pub struct RequestId(pub Box<str>);
 
-/// Where a request comes from. What it says of that itself, in `X-Forwarded-For`, is believed as far as proxies
-/// that the host trusts have said it.
-pub(crate) fn origin(extensions: &Extensions, headers: &HeaderMap, trusted: &[Network]) -> Origin {
-    let peer = extensions.get::<PeerAddress>().map(|peer| peer.0.ip().to_canonical());
+/// Where a request comes from, for `path` as its client sees it. What it says of that itself, in `X-Forwarded-For`,
+/// is believed as far as proxies that the host trusts have said it.
+pub(crate) fn origin(head: &request::Parts, path: &str, trusted: &[Network]) -> Origin {
+    let peer = head.extensions.get::<PeerAddress>().map(|peer| peer.0.ip().to_canonical());
+    let path = path.split_at(path.floor_char_boundary(CALLED_BYTES_MAX)).0;
     Origin {
-        source: peer.map(|peer| forwarded(peer, headers, trusted)),
-        request_id: extensions.get::<RequestId>().map(|id| id.0.clone()),
+        source: peer.map(|peer| forwarded(peer, &head.headers, trusted)),
+        request_id: head.extensions.get::<RequestId>().map(|id| id.0.clone()),
         channel: Channel::Api,
-        call: None,
+        call: Some(format!("{} {path}", head.method).into()),
     }
 }
+
+/// No more of a path than this is recorded, in bytes.
+const CALLED_BYTES_MAX: usize = 512;
 
 fn forwarded(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
@@ -136,15 +140,26 @@ mod tests {
 
     use super::*;
 
+    fn head(path: &str) -> request::Parts {
+        http::Request::put(path).body(()).unwrap().into_parts().0
+    }
+
     fn source(peer: &str, lines: &[&str], trusted: &[&str]) -> String {
-        let mut extensions = Extensions::new();
-        extensions.insert(PeerAddress(peer.parse().unwrap()));
-        let mut headers = HeaderMap::new();
+        let mut head = head("/");
+        head.extensions.insert(PeerAddress(peer.parse().unwrap()));
         for line in lines {
-            headers.append(X_FORWARDED_FOR, HeaderValue::from_str(line).unwrap());
+            head.headers.append(X_FORWARDED_FOR, HeaderValue::from_str(line).unwrap());
         }
         let trusted: Vec<Network> = trusted.iter().map(|network| network.parse().unwrap()).collect();
-        origin(&extensions, &headers, &trusted).source.unwrap().to_string()
+        origin(&head, "/", &trusted).source.unwrap().to_string()
+    }
+
+    #[test]
+    fn what_is_recorded_of_a_request_has_an_end_and_no_query() {
+        let called = |path: &str| origin(&head(&format!("{path}?a=b")), path, &[]).call.unwrap();
+        assert_eq!(&*called("/v2/a/manifests/latest"), "PUT /v2/a/manifests/latest");
+        let long = format!("/{}", "a".repeat(600));
+        assert_eq!(&*called(&long), format!("PUT /{}", "a".repeat(511)));
     }
 
     #[test]

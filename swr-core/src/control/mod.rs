@@ -28,6 +28,7 @@ mod trail;
 use std::fmt;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use swr_policy::OrganisationName;
 
 use crate::caller::{Actor, Caller, Origin, Task};
@@ -121,6 +122,11 @@ impl ControlPlane {
     /// Where everything is kept.
     pub fn metadata(&self) -> &Arc<dyn MetadataStore> {
         &self.0.metadata
+    }
+
+    /// The present, by the clock that every operation goes by.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.0.clock.now()
     }
 
     /// How many of everything.

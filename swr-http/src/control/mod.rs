@@ -1,0 +1,34 @@
+//! The management protocol: organisations, repositories, grants, shares, logins and the audit trail over HTTP
+//! (feature `control`).
+//!
+//! [`ManagementService`] is the counterpart of [`RegistryService`](crate::RegistryService): address and body become
+//! values ([`ManagementEndpoint`]), one operation of a [`ControlPlane`](swr_core::control::ControlPlane) is called,
+//! values become a document. Its own description is at `/v2/manage/openapi.json`.
+
+mod account;
+mod body;
+pub mod endpoint;
+mod error;
+mod exchange;
+pub mod filter;
+mod grants;
+mod logins;
+mod namespaces;
+mod openapi;
+pub mod paging;
+mod parameters;
+pub(crate) mod refusals;
+mod repositories;
+#[cfg(feature = "axum")]
+mod router;
+mod service;
+mod sharing;
+mod sync;
+mod tags;
+mod traces;
+
+pub use endpoint::ManagementEndpoint;
+pub use refusals::Refusals;
+#[cfg(feature = "axum")]
+pub use router::router;
+pub use service::{ManagementOptions, ManagementService};

@@ -1,0 +1,268 @@
+//! Operations that were refused, on their way into the trail.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::StatusCode;
+use serde::Deserialize;
+
+use swr_core::caller::{Caller, Origin};
+use swr_core::control::ControlPlane;
+use swr_core::control::identity::UserId;
+use swr_core::control::organisation::organisation_of;
+use swr_core::control::trace::{Operation, Outcome, RefusedOperation, Traced};
+use swr_core::ports::StoreError;
+use swr_core::reference::Reference;
+use swr_core::{OrganisationName, RepositoryName};
+
+use super::endpoint::ManagementEndpoint;
+use super::namespaces::NewNamespace;
+use super::repositories::NewRepository;
+use super::tags::NewTag;
+use crate::endpoint::Endpoint;
+
+/// How many refused operations wait at most.
+const WAITING_MAX: usize = 4096;
+/// How many are written at once.
+const GROUP_MAX: usize = 256;
+/// No more of a body than this is kept, in bytes.
+const REQUEST_BYTES_MAX: usize = 4096;
+
+/// Refused operations of signed-in callers that are not in the trail yet. Cheap to clone; all clones are the same.
+///
+/// A door adds them without waiting, and a host writes them in its own loop, in groups. What would go beyond 4096
+/// waiting ones is counted and left out.
+#[derive(Clone)]
+pub struct Refusals(Arc<Queue>);
+
+struct Queue {
+    plane: ControlPlane,
+    waiting: Mutex<VecDeque<RefusedOperation>>,
+    lost: AtomicU64,
+}
+
+impl Refusals {
+    /// Those of a control plane and of its registry: none yet.
+    pub fn new(plane: ControlPlane) -> Self {
+        Self(Arc::new(Queue { plane, waiting: Mutex::default(), lost: AtomicU64::new(0) }))
+    }
+
+    /// Writes a group of them into the trail, and says how many; 0 when none is left. What a store fails to write
+    /// waits on, and so does the group of a future that is dropped.
+    pub async fn record(&self) -> Result<usize, StoreError> {
+        let mut group = Group { queue: &self.0, operations: self.0.take() };
+        if !group.operations.is_empty() {
+            self.0.plane.metadata().record_refused(&group.operations).await?;
+        }
+        Ok(std::mem::take(&mut group.operations).len())
+    }
+
+    /// How many were left out since the start.
+    pub fn lost(&self) -> u64 {
+        self.0.lost.load(Ordering::Relaxed)
+    }
+
+    /// What a caller attempts, for the case that it is refused; `None` where no user does.
+    pub(crate) fn attempt(&self, caller: &Caller, origin: &Origin, traced: Traced) -> Option<Attempt> {
+        let Caller::User(identity) = caller else { return None };
+        let user = UserId::parse(identity.name()).ok()?;
+        Some(Attempt { refusals: self.clone(), traced, user, origin: origin.clone() })
+    }
+
+    fn add(&self, refused: RefusedOperation) {
+        let mut waiting = self.0.lock();
+        if waiting.len() < WAITING_MAX {
+            waiting.push_back(refused);
+        } else {
+            self.0.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// An operation of a signed-in caller that has not been answered yet.
+pub(crate) struct Attempt {
+    refusals: Refusals,
+    traced: Traced,
+    user: UserId,
+    origin: Origin,
+}
+
+impl Attempt {
+    /// It was answered with this status, for this reason.
+    pub(crate) fn refused(self, status: StatusCode, reason: &impl fmt::Display) {
+        let outcome = Outcome { code: status.as_u16(), reason: reason.to_string().into() };
+        let Self { refusals, traced, user, origin } = self;
+        let at = refusals.0.plane.now();
+        refusals.add(RefusedOperation { traced, outcome, user, origin, at });
+    }
+}
+
+impl fmt::Debug for Refusals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refusals").field("waiting", &self.0.lock().len()).field("lost", &self.lost()).finish()
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<RefusedOperation>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Vec<RefusedOperation> {
+        let mut waiting = self.lock();
+        let size = waiting.len().min(GROUP_MAX);
+        waiting.drain(..size).collect()
+    }
+}
+
+/// Those that are being written. What is still here when it is dropped was not.
+struct Group<'q> {
+    queue: &'q Queue,
+    operations: Vec<RefusedOperation>,
+}
+
+impl Drop for Group<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.queue.lock();
+        while waiting.len() < WAITING_MAX
+            && let Some(last) = self.operations.pop()
+        {
+            waiting.push_front(last);
+        }
+        self.queue.lost.fetch_add(self.operations.len() as u64, Ordering::Relaxed);
+    }
+}
+
+/// What the trace of a refused operation is about; `None` for what only asks. What an operation is to make has its
+/// name in the body, where that can be read.
+pub(super) fn traced(endpoint: &ManagementEndpoint, body: &[u8]) -> Option<Traced> {
+    use ManagementEndpoint as E;
+    let (operation, resource, organisation) = match endpoint {
+        E::CreateNamespace {} => {
+            let name = named(body, |new: NewNamespace| new.namespace);
+            let name = name.and_then(|name| OrganisationName::parse(&name).ok());
+            let text = name.as_ref().map(ToString::to_string).unwrap_or_default();
+            (Operation::CreateUserNamespace, text, name)
+        }
+        E::DeleteNamespaces { organisation } => of_organisation(Operation::DeleteUserNamespace, organisation),
+        E::CreateNamespaceAuth { organisation } => {
+            of_organisation(Operation::CreateUserNamespaceAuth, organisation)
+        }
+        E::UpdateNamespaceAuth { organisation } => {
+            of_organisation(Operation::UpdateUserNamespaceAuth, organisation)
+        }
+        E::DeleteNamespaceAuth { organisation } => {
+            of_organisation(Operation::DeleteUserNamespaceAuth, organisation)
+        }
+        E::CreateRepo { organisation } => {
+            let (operation, within, organisation) =
+                of_organisation(Operation::CreateImageRepository, organisation);
+            let name = named(body, |new: NewRepository| new.repository);
+            (operation, name.map_or_else(|| within.clone(), |name| format!("{within}/{name}")), organisation)
+        }
+        E::UpdateRepo { repository } => of_repository(Operation::UpdateImageRepository, repository),
+        E::DeleteRepo { repository } => of_repository(Operation::DeleteImageRepository, repository),
+        E::CreateUserRepositoryAuth { repository } => {
+            of_repository(Operation::CreateUserRepositoryAuth, repository)
+        }
+        E::UpdateUserRepositoryAuth { repository } => {
+            of_repository(Operation::UpdateUserRepositoryAuth, repository)
+        }
+        E::DeleteUserRepositoryAuth { repository } => {
+            of_repository(Operation::DeleteUserRepositoryAuth, repository)
+        }
+        E::CreateRepoTag { repository } => {
+            let (operation, within, organisation) = of_repository(Operation::CreateVersion, repository);
+            let tag = named(body, |new: NewTag| new.destination_tag);
+            (operation, tag.map_or_else(|| within.clone(), |tag| format!("{within}:{tag}")), organisation)
+        }
+        E::DeleteRepoTag { repository, tag } => {
+            let (operation, within, organisation) = of_repository(Operation::DeleteImageTag, repository);
+            (operation, format!("{within}:{tag}"), organisation)
+        }
+        E::CreateRepoDomains { repository } => {
+            of_repository(Operation::CreateImageRepositoryAccessDomain, repository)
+        }
+        E::UpdateRepoDomains { repository, .. } => {
+            of_repository(Operation::UpdateImageRepositoryAccessDomain, repository)
+        }
+        E::DeleteRepoDomains { repository, .. } => {
+            of_repository(Operation::DeleteImageRepositoryAccessDomain, repository)
+        }
+        E::CreateRetention { repository } => of_repository(Operation::CreateRetention, repository),
+        E::UpdateRetention { repository, .. } => of_repository(Operation::UpdateRetention, repository),
+        E::DeleteRetention { repository, .. } => of_repository(Operation::DeleteRetention, repository),
+        E::CreateTrigger { repository } => of_repository(Operation::CreateTrigger, repository),
+        E::UpdateTrigger { repository, .. } => of_repository(Operation::UpdateTrigger, repository),
+        E::DeleteTrigger { repository, .. } => of_repository(Operation::DeleteTrigger, repository),
+        E::CreateSecret { .. } | E::CreateAuthorizationToken {} => {
+            (Operation::CreateDockerConfig, String::new(), None)
+        }
+        _ => return None,
+    };
+    Some(refused(operation, resource, organisation, request(body)))
+}
+
+/// As [`traced`], of the distribution protocol: versions that were to be set or removed.
+pub(crate) fn traced_of_content(endpoint: &Endpoint) -> Option<Traced> {
+    let (operation, repository, reference) = match endpoint {
+        Endpoint::PushManifest { repository, reference, .. } => {
+            (Operation::CreateVersion, repository, reference)
+        }
+        Endpoint::RemoveManifest { repository, reference: reference @ Reference::Tag(_) } => {
+            (Operation::DeleteImageTag, repository, reference)
+        }
+        Endpoint::RemoveManifest { repository, reference } => {
+            (Operation::DeleteVersion, repository, reference)
+        }
+        _ => return None,
+    };
+    let separator = if matches!(reference, Reference::Tag(_)) { ':' } else { '@' };
+    let resource = format!("{repository}{separator}{reference}");
+    Some(refused(operation, resource, organisation_of(repository), ""))
+}
+
+fn refused(
+    operation: Operation,
+    resource: String,
+    organisation: Option<OrganisationName>,
+    request: &str,
+) -> Traced {
+    let is_named_by_it = !matches!(
+        operation.resource_type(),
+        "usernamespaceauth" | "userrepositoryauth" | "imagerepositoryaccessdomain"
+    );
+    Traced {
+        operation,
+        // Of what somebody was to be given, the id would be theirs.
+        resource_id: if is_named_by_it { resource.as_str().into() } else { "".into() },
+        resource_name: resource.into(),
+        organisation,
+        change: request.into(),
+    }
+}
+
+type About = (Operation, String, Option<OrganisationName>);
+
+fn of_organisation(operation: Operation, name: &OrganisationName) -> About {
+    (operation, name.to_string(), Some(name.clone()))
+}
+
+fn of_repository(operation: Operation, name: &RepositoryName) -> About {
+    (operation, name.to_string(), organisation_of(name))
+}
+
+/// A name in a body, no longer than names are.
+fn named<T: for<'de> Deserialize<'de>>(body: &[u8], name: impl Fn(T) -> String) -> Option<String> {
+    let name = serde_json::from_slice(body).ok().map(name)?;
+    (name.len() <= 255).then_some(name)
+}
+
+/// A body for the trail: no secret has a place in one of these operations.
+fn request(body: &[u8]) -> &str {
+    let is_kept =
+        body.len() <= REQUEST_BYTES_MAX && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
+    if is_kept { std::str::from_utf8(body).unwrap_or_default() } else { "" }
+}

@@ -1,0 +1,410 @@
+//! The management protocol as a service: authenticate, dispatch, answer.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::TimeDelta;
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, request};
+use http_body::Body;
+use swr_auth::{
+    AuthenticationError, ControlAuthenticator, DeskSettings, KeyDesk, Secret, SignedRequest, Signer,
+};
+use tower_service::Service;
+use tracing::{Instrument as _, Span, debug_span, field};
+
+use swr_core::control::ControlPlane;
+use swr_core::control::grant::GrantScope;
+
+use super::body::{BODY_BYTES_MAX, collected};
+use super::endpoint::{Kind, ManagementEndpoint, ManagementEndpointError};
+use super::error::{ManagementFailure, error_response, status};
+use super::exchange::{Answer, Exchange, Reply};
+use super::refusals::{Refusals, traced};
+use super::{account, grants, logins, namespaces, openapi, repositories, sharing, sync, tags, traces};
+use crate::body::{Patience, Progress, RequestBody, ResponseBody};
+use crate::exchange::in_time;
+use crate::headers;
+use crate::observe::RequestObserver;
+use crate::service::MountPoint;
+use crate::source::{Network, RequestId, origin};
+use crate::visit::Visit;
+
+/// What a client says when it asks for help.
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// A token for a user's name and password.
+const X_AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+
+/// The longest token that is looked at, in bytes.
+const TOKEN_BYTES_MAX: usize = 8 * 1024;
+
+/// The management protocol as a `tower` service. Cheap to clone; all clones are the same service.
+///
+/// It takes any request body of `Bytes`, never fails, and spawns nothing. What it refuses to signed-in callers waits in
+/// [`Self::refusals`] for the host to write it into the trail. It asks for a tokio runtime with time where
+/// [`ManagementOptions`] sets a time, which it does unless told otherwise.
+#[derive(Clone, Debug)]
+pub struct ManagementService(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    plane: ControlPlane,
+    authenticator: Arc<ControlAuthenticator>,
+    desk: Arc<KeyDesk>,
+    options: ManagementOptions,
+    refusals: Refusals,
+}
+
+/// What a host may want otherwise.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a host writes it with `..ManagementOptions::new(…)`")]
+pub struct ManagementOptions {
+    /// What the deployment says of itself: where images are pushed to and pulled from, and its region project.
+    pub settings: DeskSettings,
+    /// Where images are pulled from within the deployment. As from outside.
+    pub internal_host: Option<Box<str>>,
+    /// How far the deployment's clocks are ahead of UTC: a share ends at their midnight. Not at all.
+    pub utc_offset: TimeDelta,
+    /// Where in the host's paths `/v2/manage` and `/v3/manage` are. At their beginning.
+    pub mount: MountPoint,
+    /// The proxies that are believed when they say for whom they ask. None.
+    pub trusted_proxies: Vec<Network>,
+    /// How slow the sender of a body may be before it gets a 408. 1 KiB within 30 seconds.
+    pub patience: Option<Patience>,
+    /// How long the control plane may take for an answer before the client gets a 503. 30 seconds.
+    pub answer_within: Option<Duration>,
+    /// Who is told of requests. Nobody.
+    pub observer: Option<Arc<dyn RequestObserver>>,
+}
+
+impl ManagementOptions {
+    /// The usual, of a deployment of these settings.
+    pub fn new(settings: DeskSettings) -> Self {
+        Self {
+            settings,
+            internal_host: None,
+            utc_offset: TimeDelta::zero(),
+            mount: MountPoint::root(),
+            trusted_proxies: Vec::new(),
+            patience: Some(Patience { within: Duration::from_secs(30), bytes_min: 1024 }),
+            answer_within: Some(Duration::from_secs(30)),
+            observer: None,
+        }
+    }
+}
+
+impl ManagementService {
+    /// The protocol over `plane`, for callers that `authenticator` tells apart, to whom `desk` gives their logins.
+    pub fn new(
+        plane: ControlPlane,
+        authenticator: Arc<ControlAuthenticator>,
+        desk: Arc<KeyDesk>,
+        options: ManagementOptions,
+    ) -> Self {
+        let refusals = Refusals::new(plane.clone());
+        Self(Arc::new(Parts { plane, authenticator, desk, options, refusals }))
+    }
+
+    /// What was refused and is not in the trail yet. A registry's own protocol can add to it
+    /// ([`ServiceOptions::refusals`](crate::ServiceOptions::refusals)).
+    pub fn refusals(&self) -> &Refusals {
+        &self.0.refusals
+    }
+
+    /// Where in the host's paths the protocol is.
+    pub fn mount_point(&self) -> &MountPoint {
+        &self.0.options.mount
+    }
+}
+
+impl<B> Service<Request<B>> for ManagementService
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<ResponseBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let parts = Arc::clone(&self.0);
+        let (head, body) = request.into_parts();
+        let progress = Arc::new(Progress::default());
+        let body = RequestBody::new(body, &head.headers, parts.options.patience, Arc::clone(&progress));
+        let span = debug_span!(
+            "management",
+            method = %head.method,
+            operation = field::Empty,
+            status = field::Empty,
+        );
+        Box::pin(async move { Ok(parts.answer(head, body, progress).await) }.instrument(span))
+    }
+}
+
+impl Parts {
+    async fn answer(
+        &self,
+        mut head: request::Parts,
+        body: RequestBody,
+        progress: Arc<Progress>,
+    ) -> Response<ResponseBody> {
+        let Self { options, .. } = self;
+        let mut visit = Visit::begin(&head, progress, options.patience, options.observer.as_ref());
+        let request_id = match head.extensions.get::<RequestId>() {
+            Some(id) => id.0.clone(),
+            None => uuid::Uuid::new_v4().simple().to_string().into_boxed_str(),
+        };
+        head.extensions.insert(RequestId(request_id.clone()));
+
+        let endpoint = self.endpoint(&head);
+        let kind = endpoint.as_ref().ok().map(ManagementEndpoint::kind);
+        if let Some(kind) = kind {
+            Span::current().record("operation", kind.route().name);
+            visit.asks(kind.route().name);
+        }
+        let mut response = match self.serve(&head, endpoint, body).await {
+            Ok(reply) => done(reply, kind),
+            Err(failure) => error_response(&failure, kind, &request_id),
+        };
+        let length = response.body().length();
+        let status = response.status();
+        let headers = response.headers_mut();
+        headers.insert(X_REQUEST_ID, headers::value(request_id));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status != StatusCode::NO_CONTENT {
+            headers.insert(CONTENT_LENGTH, length.into());
+        }
+        visit.answered(&head, response).await
+    }
+
+    fn endpoint(&self, head: &request::Parts) -> Result<ManagementEndpoint, ManagementEndpointError> {
+        let path = self.options.mount.below(head.uri.path()).ok_or(ManagementEndpointError::NoSuchPath)?;
+        ManagementEndpoint::parse(&head.method, path, head.uri.query())
+    }
+
+    async fn serve(
+        &self,
+        head: &request::Parts,
+        endpoint: Result<ManagementEndpoint, ManagementEndpointError>,
+        body: RequestBody,
+    ) -> Answer {
+        use ManagementEndpointError::{Method, NoSuchPath};
+        let endpoint = match endpoint {
+            Err(nothing @ (NoSuchPath | Method { .. })) => return Err(nothing.into()),
+            Ok(ManagementEndpoint::ShowDocument {}) => {
+                return Ok(Reply { body: Some((&**openapi::DOCUMENT).into()), ..Reply::empty() });
+            }
+            // Whoever is not known is told nothing more.
+            endpoint => endpoint,
+        };
+        // The path as its client sees it, which is what it has signed.
+        let below = self.options.mount.below(head.uri.path()).unwrap_or_default();
+        let path = format!("{}{below}", self.options.mount.outside_of(head));
+        let (signer, body) = self.signer(head, &path, body).await?;
+        let endpoint = endpoint?;
+
+        let origin = origin(head, &path, &self.options.trusted_proxies);
+        let attempt = traced(&endpoint, &body);
+        let attempt = attempt.and_then(|traced| self.refusals.attempt(&signer.caller(), &origin, traced));
+        let exchange = Exchange {
+            plane: &self.plane,
+            access: self.plane.access(signer.caller(), origin.clone()),
+            signer: &signer,
+            desk: &self.desk,
+            origin: &origin,
+            options: &self.options,
+            body: &body,
+        };
+        let answer = match in_time(self.options.answer_within, dispatch(&exchange, &endpoint)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(ManagementFailure::TooSlow),
+        };
+        if let (Some(attempt), Err(failure)) = (attempt, &answer)
+            && !matches!(failure, ManagementFailure::NotOffered(_))
+        {
+            attempt.refused(status(failure, Some(endpoint.kind())), failure);
+        }
+        answer
+    }
+
+    /// Who is calling, and the body, which a signature is about. Of those who show nothing no body is read.
+    async fn signer(
+        &self,
+        head: &request::Parts,
+        path: &str,
+        body: RequestBody,
+    ) -> Result<(Signer, Bytes), ManagementFailure> {
+        if let Some(token) = head.headers.get(X_AUTH_TOKEN) {
+            let token = token.to_str().ok().filter(|token| token.len() <= TOKEN_BYTES_MAX);
+            let token = Secret::new(token.ok_or(ManagementFailure::Token)?);
+            let signer = self.authenticated(self.authenticator.management_token(&token)).await;
+            let signer = signer?.ok_or(ManagementFailure::Token)?;
+            return Ok((signer, collected(body, BODY_BYTES_MAX).await?));
+        }
+        if !head.headers.contains_key(AUTHORIZATION) {
+            return Err(ManagementFailure::Unsigned);
+        }
+        let body = collected(body, BODY_BYTES_MAX).await?;
+        let mut headers: Vec<(&str, &str)> = head
+            .headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str(), std::str::from_utf8(value.as_bytes()).ok()?)))
+            .collect();
+        // HTTP/2 says it elsewhere.
+        if let (None, Some(authority)) = (head.headers.get(HOST), head.uri.authority()) {
+            headers.push((HOST.as_str(), authority.as_str()));
+        }
+        let request = SignedRequest {
+            method: head.method.as_str(),
+            path,
+            query: head.uri.query().unwrap_or_default(),
+            headers: &headers,
+            body: Some(&body),
+        };
+        let signer = self.authenticated(self.authenticator.signed(&request)).await?;
+        Ok((signer.ok_or(ManagementFailure::Unsigned)?, body))
+    }
+
+    /// `None`: what was shown proves nothing.
+    async fn authenticated(
+        &self,
+        call: impl Future<Output = Result<Signer, AuthenticationError>>,
+    ) -> Result<Option<Signer>, ManagementFailure> {
+        match in_time(self.options.answer_within, call).await? {
+            Ok(signer) => Ok(Some(signer)),
+            Err(AuthenticationError::Busy { retry_after }) => Err(ManagementFailure::Busy { retry_after }),
+            Err(AuthenticationError::Store(error)) => Err(error.into()),
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+/// The answer to an operation that was done, with the status that its row has.
+fn done(reply: Reply, kind: Option<Kind>) -> Response<ResponseBody> {
+    let body = ResponseBody::empty();
+    let is_document = reply.body.is_some();
+    let mut response = Response::new(match reply.body {
+        Some(std::borrow::Cow::Borrowed(bytes)) => body.bytes(Bytes::from_static(bytes)),
+        Some(std::borrow::Cow::Owned(bytes)) => body.bytes(bytes),
+        None => body,
+    });
+    let success = kind.and_then(|kind| StatusCode::from_u16(kind.route().success).ok());
+    *response.status_mut() = success.unwrap_or(StatusCode::OK);
+    *response.headers_mut() = reply.headers;
+    if is_document {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    response
+}
+
+async fn dispatch(exchange: &Exchange<'_>, endpoint: &ManagementEndpoint) -> Answer {
+    use ManagementEndpoint as E;
+    let organisation_scope = |name: &swr_core::OrganisationName| GrantScope::Organisation(name.clone());
+    let repository_scope = |name: &swr_core::RepositoryName| GrantScope::Repository(name.clone());
+    match endpoint {
+        E::CreateNamespace {} => namespaces::create(exchange).await,
+        E::ListNamespaces { name, partly } => namespaces::list(exchange, name.as_deref(), *partly).await,
+        E::ShowNamespace { organisation } => namespaces::show(exchange, organisation).await,
+        E::DeleteNamespaces { organisation } => namespaces::remove(exchange, organisation).await,
+        E::CreateNamespaceAuth { organisation } => {
+            grants::create(exchange, &organisation_scope(organisation)).await
+        }
+        E::ShowNamespaceAuth { organisation } => grants::show_of_organisation(exchange, organisation).await,
+        E::UpdateNamespaceAuth { organisation } => {
+            grants::change(exchange, &organisation_scope(organisation)).await
+        }
+        E::DeleteNamespaceAuth { organisation } => {
+            grants::remove(exchange, &organisation_scope(organisation)).await
+        }
+
+        E::CreateRepo { organisation } => repositories::create(exchange, organisation).await,
+        E::ShowRepository { repository } => repositories::show(exchange, repository).await,
+        E::UpdateRepo { repository } => repositories::change(exchange, repository).await,
+        E::DeleteRepo { repository } => repositories::remove(exchange, repository).await,
+        E::ListReposDetails { query, page } | E::ListSharedReposDetails { query, page } => {
+            repositories::list(exchange, query, *page).await
+        }
+        E::ListRepoDetails { query, page } | E::ListSharedRepoDetails { query, page } => {
+            repositories::page(exchange, query, page).await
+        }
+        E::CreateUserRepositoryAuth { repository } => {
+            grants::create(exchange, &repository_scope(repository)).await
+        }
+        E::ShowUserRepositoryAuth { repository } => grants::show_of_repository(exchange, repository).await,
+        E::UpdateUserRepositoryAuth { repository } => {
+            grants::change(exchange, &repository_scope(repository)).await
+        }
+        E::DeleteUserRepositoryAuth { repository } => {
+            grants::remove(exchange, &repository_scope(repository)).await
+        }
+
+        E::ListRepositoryTags { repository, query } => tags::list(exchange, repository, query).await,
+        E::ListRepositoryTag { repository, query, with_manifest } => {
+            tags::page(exchange, repository, query, *with_manifest).await
+        }
+        E::CreateRepoTag { repository } => tags::create(exchange, repository).await,
+        E::ShowRepoTag { repository, tag } => tags::show(exchange, repository, tag).await,
+        E::DeleteRepoTag { repository, tag } => tags::remove(exchange, repository, tag).await,
+        E::ListReferences { repository, tag, page } => {
+            tags::references(exchange, repository, tag, page).await
+        }
+        E::ListRepoAccessories { repository, tag, page } => {
+            tags::accessories(exchange, repository, tag, *page).await
+        }
+
+        E::CreateRepoDomains { repository } => sharing::create(exchange, repository).await,
+        E::ListRepoDomains { repository } => sharing::list(exchange, repository).await,
+        E::ShowAccessDomain { repository, account } => sharing::show(exchange, repository, account).await,
+        E::UpdateRepoDomains { repository, account } => sharing::change(exchange, repository, account).await,
+        E::DeleteRepoDomains { repository, account } => sharing::end(exchange, repository, account).await,
+
+        E::CreateRetention { .. }
+        | E::ListRetentions { .. }
+        | E::ListRetentionHistories { .. }
+        | E::ShowRetention { .. }
+        | E::UpdateRetention { .. }
+        | E::DeleteRetention { .. } => Err(ManagementFailure::NotOffered("aging rules")),
+        E::CreateTrigger { .. }
+        | E::ListTriggersDetails { .. }
+        | E::ShowTrigger { .. }
+        | E::UpdateTrigger { .. }
+        | E::DeleteTrigger { .. } => Err(ManagementFailure::NotOffered("triggers")),
+
+        E::ListSyncRegions {} => sync::regions(),
+        E::ListImageAutoSyncReposDetails { repository } => sync::rules(exchange, repository).await,
+        E::ShowSyncJob { repository, page } => sync::jobs(exchange, repository, *page).await,
+        E::CreateImageSyncRepo { .. }
+        | E::DeleteImageSyncRepo { .. }
+        | E::CreateManualImageSyncRepo { .. } => {
+            Err(ManagementFailure::NotOffered("copies in other regions"))
+        }
+
+        E::CreateSecret { project, seconds } => logins::create(exchange, project.as_deref(), *seconds).await,
+        E::CreateAuthorizationToken {} => logins::create(exchange, None, None).await,
+
+        E::ListQuotas { project } => account::quotas(exchange, project).await,
+        E::ShowShareFeatureGates { project } => account::feature_gates(exchange, project),
+        E::ShowDomainOverview {} => account::overview(exchange).await,
+        E::ShowDomainResourceReports { report, frequency } => {
+            account::report(exchange, *report, *frequency).await
+        }
+        E::CheckAgency {} => account::agency(exchange),
+        E::CreateAgency {} => Ok(Reply::empty()),
+
+        E::ListTraces { project, query, limit } => traces::list(exchange, project, query, *limit).await,
+        // It is served to anybody, before it is asked who is there.
+        E::ShowDocument {} => Ok(Reply::empty()),
+    }
+}

@@ -1,0 +1,14 @@
+//! The management protocol and the tokens over a deployment in memory: signed requests in, responses out, without a
+//! server between.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod authentication;
+mod house;
+mod lists;
+#[cfg(feature = "axum")]
+mod mounting;
+mod operations;
+mod refused;
+mod tokens;
+mod trail;
