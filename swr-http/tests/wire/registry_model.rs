@@ -12,8 +12,7 @@ use futures_util::stream;
 use http::{Method, Request};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use swr_auth::{AuthenticationError, Authenticator, Challenge, Presented};
-use swr_core::caller::Caller;
+use swr_auth::{Authenticated, AuthenticationError, Authenticator, Challenge, Presented};
 use swr_core::digest::Digest;
 use swr_core::media_type::MediaType;
 use swr_core::ports::Page;
@@ -49,8 +48,8 @@ struct Recognises(Person);
 
 #[async_trait]
 impl Authenticator for Recognises {
-    async fn authenticate(&self, _: &Presented) -> Result<Caller, AuthenticationError> {
-        Ok(self.0.caller())
+    async fn authenticate(&self, _: &Presented) -> Result<Authenticated, AuthenticationError> {
+        Ok(self.0.caller().into())
     }
 
     fn challenge(&self) -> Option<&Challenge> {
