@@ -6,6 +6,7 @@ use argon2::password_hash::phc;
 use swr_core::control::identity::PasswordHash;
 use swr_core::ports::{StoreError, StoreErrorKind};
 
+use crate::random;
 use crate::secret::Secret;
 
 /// A password that is long enough.
@@ -27,6 +28,16 @@ impl NewPassword {
             return Err(PasswordError::TooLong);
         }
         Ok(Self(password))
+    }
+
+    /// One that nobody has had before: 20 letters and digits.
+    pub fn random() -> Self {
+        Self(Secret::new(random::text(random::LETTERS_AND_DIGITS, 20)))
+    }
+
+    /// The password itself, for whoever has to show it once.
+    pub fn secret(&self) -> &Secret {
+        &self.0
     }
 
     /// Its hash by argon2id under a random salt, which takes a core for some tens of milliseconds; a server asks

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use swr_core::caller::Task;
+use swr_core::control::ControlPlane;
 use swr_core::ports::StoreError;
 use swr_core::registry::Registry;
+use swr_http::control::Refusals;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{debug, error, warn};
@@ -57,6 +59,39 @@ pub(crate) fn start(
         async move { registry.caretaker(Task::Collection).flush_pulls().await.map(drop) }
     }));
     chores
+}
+
+/// How often what was refused is written into the trail: what a crash may lose.
+const REFUSALS_EVERY: Duration = Duration::from_secs(1);
+
+/// Starts the loops of the trail: what was refused goes into it, and what is old out of it.
+pub(crate) fn keep_the_trail(
+    chores: &mut JoinSet<()>,
+    refusals: &Refusals,
+    plane: &ControlPlane,
+    metrics: &Arc<Metrics>,
+    config: &Config,
+    stop: &watch::Receiver<bool>,
+) {
+    let chore = Chore::new("refusals", REFUSALS_EVERY, metrics, stop);
+    let refusals = refusals.clone();
+    chores.spawn(chore.repeat(move || {
+        let refusals = refusals.clone();
+        async move {
+            while refusals.record().await? > 0 {}
+            Ok(())
+        }
+    }));
+    let chore = Chore::new("trace_trim", config.collection.interval.0, metrics, stop);
+    let keep = TimeDelta::from_std(config.accounts.traces_keep.0).unwrap_or(TimeDelta::MAX);
+    let plane = plane.clone();
+    chores.spawn(chore.repeat(move || {
+        let plane = plane.clone();
+        async move {
+            while plane.trim(keep).await? > 0 {}
+            Ok(())
+        }
+    }));
 }
 
 async fn collect(registry: Registry, metrics: Arc<Metrics>) -> Result<(), StoreError> {

@@ -22,6 +22,9 @@ pub(crate) struct Config {
     /// Addresses or networks whose `X-Forwarded-For` is believed.
     #[serde(deserialize_with = "networks")]
     pub(crate) trusted_proxies: Vec<Network>,
+    /// The address that clients reach the registry at: `https://registry.example`.
+    pub(crate) public_url: Option<String>,
+    pub(crate) accounts: Accounts,
     pub(crate) tls: Option<Tls>,
     pub(crate) admin: Admin,
     pub(crate) log: Log,
@@ -40,6 +43,8 @@ impl Default for Config {
             data: "swr-data".into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 5000)),
             trusted_proxies: Vec::new(),
+            public_url: None,
+            accounts: Accounts::default(),
             tls: None,
             admin: Admin::default(),
             log: Log::default(),
@@ -60,6 +65,46 @@ fn networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Net
     networks
         .collect::<Result<_, _>>()
         .map_err(|error| serde::de::Error::custom(format!("trusted_proxies: {error}")))
+}
+
+/// Whoever there is, once `swr init` has made the first.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Accounts {
+    /// The region project: what stands in front of the `@` in a login user name.
+    pub(crate) region: String,
+    /// Whether strangers may pull what is public.
+    pub(crate) anonymous_pulls: bool,
+    /// The key that secrets are sealed under, as 64 hexadecimal digits; in the environment rather than in a file that
+    /// is backed up.
+    #[serde(deserialize_with = "secret")]
+    pub(crate) master_key: Option<Secret>,
+    /// The file that has the key instead; `master.key` in the data directory.
+    pub(crate) master_key_file: Option<PathBuf>,
+    /// How long a temporary login works.
+    pub(crate) login_life: Span,
+    /// How long a token works.
+    pub(crate) token_life: Span,
+    /// How long what was done is remembered.
+    pub(crate) traces_keep: Span,
+    pub(crate) organisations_per_user: u32,
+    pub(crate) organisations_per_account: Option<u32>,
+}
+
+impl Default for Accounts {
+    fn default() -> Self {
+        Self {
+            region: "local".into(),
+            anonymous_pulls: true,
+            master_key: None,
+            master_key_file: None,
+            login_life: Span(std::time::Duration::from_secs(24 * 3600)),
+            token_life: Span(std::time::Duration::from_secs(300)),
+            traces_keep: Span(std::time::Duration::from_secs(7 * 86_400)),
+            organisations_per_user: 5,
+            organisations_per_account: None,
+        }
+    }
 }
 
 /// A certificate and its key; both are read again when they change.
@@ -358,16 +403,56 @@ impl Config {
         Ok(config)
     }
 
-    /// What the types cannot say.
-    fn check(&self) -> Result<(), String> {
-        let hour = std::time::Duration::from_secs(3600);
-        if !self.listen.ip().is_loopback() {
+    /// As [`Self::read`], of a file that the command line or `SWR_CONFIG` names, and the program's environment.
+    pub(crate) fn from_command_line(
+        file: Option<PathBuf>,
+        flags: impl IntoIterator<Item = (&'static str, Option<String>)>,
+    ) -> Result<Self, String> {
+        let file = file.or_else(|| std::env::var_os("SWR_CONFIG").map(PathBuf::from));
+        let environment = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+        });
+        Self::read(
+            file.as_deref(),
+            environment,
+            flags.into_iter().filter_map(|(key, value)| Some((key, value?))),
+        )
+    }
+
+    /// The address that clients reach the registry at, without a slash at its end.
+    pub(crate) fn public_url(&self) -> String {
+        match &self.public_url {
+            Some(url) => url.clone(),
+            None if self.tls.is_some() => format!("https://{}", self.listen),
+            None => format!("http://{}", self.listen),
+        }
+    }
+
+    /// Whether the registry may listen where it is told to, with accounts or without.
+    pub(crate) fn check_listen(&self, has_accounts: bool) -> Result<(), String> {
+        if self.listen.ip().is_loopback() {
+            return Ok(());
+        }
+        if !has_accounts {
             return Err(format!(
                 "listen: {} is not a loopback address, and without accounts everybody who reaches the registry \
-                 may push and delete; listen on 127.0.0.1",
+                 may push and delete; make some with `swr init`, or listen on 127.0.0.1",
                 self.listen
             ));
         }
+        if self.tls.is_none() && !self.public_url().starts_with("https://") {
+            return Err(format!(
+                "listen: {} is not a loopback address, and passwords would pass in the open; set tls, or, where \
+                 something in front ends TLS, a public_url that begins with https://",
+                self.listen
+            ));
+        }
+        Ok(())
+    }
+
+    /// What the types cannot say.
+    fn check(&self) -> Result<(), String> {
+        let hour = std::time::Duration::from_secs(3600);
         if let AdminListen::At(admin) = self.admin.listen
             && admin == self.listen
             && admin.port() != 0
@@ -375,6 +460,15 @@ impl Config {
             return Err(format!(
                 "admin.listen: {admin} is the registry's own address; choose another, or `off`"
             ));
+        }
+        if let Some(url) = &self.public_url {
+            let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+            let is_host = |b: u8| b.is_ascii_alphanumeric() || b".-:[]".contains(&b);
+            if !host.is_some_and(|host| !host.is_empty() && host.bytes().all(is_host)) {
+                return Err(format!(
+                    "public_url: `{url}` is not an address such as https://registry.example, without a path"
+                ));
+            }
         }
         if self.data.as_os_str().is_empty() {
             return Err("data: the data directory has no name".into());
@@ -508,6 +602,21 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_served_from_elsewhere_without_accounts_or_in_the_open() {
+        let listening = |more: &str| read(&format!("listen = \"0.0.0.0:5000\"\n{more}"), &[], &[]).unwrap();
+        let refused = listening("").check_listen(false).unwrap_err();
+        assert!(refused.starts_with("listen: 0.0.0.0:5000 is not a loopback address"), "{refused}");
+        let refused = listening("").check_listen(true).unwrap_err();
+        assert!(refused.contains("public_url"), "{refused}");
+        let proxied = listening("public_url = \"https://registry.example\"");
+        assert_eq!(proxied.check_listen(true), Ok(()));
+        assert!(proxied.check_listen(false).is_err());
+        let encrypted = listening("[tls]\ncertificate = \"a.pem\"\nkey = \"b.pem\"");
+        assert_eq!(encrypted.check_listen(true), Ok(()));
+        assert_eq!(read("", &[], &[]).unwrap().check_listen(false), Ok(()));
+    }
+
+    #[test]
     fn numbers_flags_and_lists_are_read_from_the_environment() {
         let environment = [
             ("SWR_HTTP__CONNECTIONS_MAX", "7"),
@@ -550,7 +659,10 @@ mod tests {
             ("[log]\nlevels = \"info\"", "line 2"),
             ("data = ", "config file"),
             ("listen = \"127.0.0.1\"", "line 1"),
-            ("listen = \"0.0.0.0:5000\"", "listen: 0.0.0.0:5000 is not a loopback address"),
+            ("public_url = \"registry.example\"", "public_url"),
+            ("public_url = \"https://registry.example/\"", "public_url"),
+            ("public_url = \"https://\"", "public_url"),
+            ("[accounts]\nlogin_life = \"soon\"", "24h"),
             ("listen = \"127.0.0.1:5001\"", "admin.listen"),
             ("data = \"\"", "data:"),
             ("[tls]\ncertificate = \"a.pem\"", "key"),

@@ -1,8 +1,10 @@
 //! The registry as a program, assembled from the public crates alone.
 
+mod accounts;
 mod admin;
 mod chores;
 mod config;
+mod door;
 mod logs;
 mod metrics;
 mod serve;
@@ -26,15 +28,22 @@ struct Command {
 #[derive(Debug, Subcommand)]
 enum Task {
     Serve(serve::Serve),
+    Init(accounts::Init),
 }
 
 fn main() -> ExitCode {
-    let Task::Serve(serve) = Command::parse().task;
+    let task = Command::parse().task;
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&format!("the runtime does not start: {error}")),
     };
-    match runtime.block_on(serve.run()) {
+    let done = runtime.block_on(async {
+        match task {
+            Task::Serve(serve) => serve.run().await,
+            Task::Init(init) => init.run().await,
+        }
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(line) => failed(&line),
     }

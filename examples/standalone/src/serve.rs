@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use swr_auth::AnonymousOnly;
+use swr_auth::{AnonymousOnly, Authenticator};
+use swr_http::control::ManagementOptions;
 use swr_http::{Patience, RegistryService, ServeOptions, ServiceOptions, serve_until};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,6 +18,7 @@ use tracing::info;
 use crate::admin::Admin;
 use crate::chores;
 use crate::config::{AdminListen, Config};
+use crate::door::Door;
 use crate::logs;
 use crate::metrics::Metrics;
 use crate::stores::{assemble, place};
@@ -44,22 +46,17 @@ pub(crate) struct Serve {
 
 impl Serve {
     fn config(self) -> Result<Config, String> {
-        let file = self.config.or_else(|| std::env::var_os("SWR_CONFIG").map(PathBuf::from));
-        let environment = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
-        });
         let flags = [
             ("data", self.data.map(|data| data.to_string_lossy().into_owned())),
             ("listen", self.listen),
             ("admin.listen", self.admin_listen),
         ];
-        let flags = flags.into_iter().filter_map(|(key, value)| Some((key, value?)));
-        Config::read(file.as_deref(), environment, flags)
+        Config::from_command_line(self.config, flags)
     }
 
     /// Serves to the end. The error is one line.
     pub(crate) async fn run(self) -> Result<(), String> {
-        let config = self.config()?;
+        let mut config = self.config()?;
         logs::start(&config.log)?;
         let files_max = raise_open_files();
         // Asked for first, so that nothing that ends the program early is missed.
@@ -73,16 +70,34 @@ impl Serve {
             }
             None => None,
         };
+        let listener = bind("listen", config.listen).await?;
+        // Where the system chooses the port, clients are told which.
+        config.listen = listener.local_addr().map_err(|error| format!("listen: {error}"))?;
         let assembled = Arc::new(assemble(&config).await?);
         let metrics = Arc::new(Metrics::new());
-        let service = RegistryService::with_options(
-            assembled.registry.clone(),
-            Arc::new(AnonymousOnly),
-            ServiceOptions {
+        let patience = Some(Patience { within: config.http.stall.0, bytes_min: BODY_BYTES_MIN });
+        let control = assembled.accounts.as_ref().map(|accounts| {
+            accounts.control(&config, &assembled.registry, |usual| ManagementOptions {
                 trusted_proxies: config.trusted_proxies.clone(),
-                patience: Some(Patience { within: config.http.stall.0, bytes_min: BODY_BYTES_MIN }),
+                patience,
                 answer_within: Some(config.http.deadline.0),
                 observer: Some(Arc::clone(&metrics) as _),
+                ..usual
+            })
+        });
+        let authenticator: Arc<dyn Authenticator> = match &assembled.accounts {
+            Some(accounts) => Arc::clone(&accounts.authenticator) as _,
+            None => Arc::new(AnonymousOnly),
+        };
+        let registry = RegistryService::with_options(
+            assembled.registry.clone(),
+            authenticator,
+            ServiceOptions {
+                trusted_proxies: config.trusted_proxies.clone(),
+                patience,
+                answer_within: Some(config.http.deadline.0),
+                observer: Some(Arc::clone(&metrics) as _),
+                refusals: control.as_ref().map(|(control, _)| control.refusals().clone()),
                 ..ServiceOptions::default()
             },
         );
@@ -96,8 +111,6 @@ impl Serve {
             options.connections_max = options.connections_max.min((files_max.saturating_sub(64) / 2).max(16));
         }
 
-        let listener = bind("listen", config.listen).await?;
-        let address = listener.local_addr().map_err(|error| format!("listen: {error}"))?;
         let admin = match config.admin.listen {
             AdminListen::Off => None,
             AdminListen::At(address) => Some(bind("admin.listen", address).await?),
@@ -108,9 +121,12 @@ impl Serve {
             let address = admin.local_addr().map_err(|error| format!("admin.listen: {error}"))?;
             announce(&format!("health and metrics on http://{address}"))?;
         }
-        announce(&format!("listening on {scheme}://{address}"))?;
+        announce(&format!("listening on {scheme}://{}", config.listen))?;
 
         let mut chores = chores::start(&assembled.registry, &metrics, &config, &stop);
+        if let Some((control, plane)) = &control {
+            chores::keep_the_trail(&mut chores, control.refusals(), plane, &metrics, &config, &stop);
+        }
         if let Some((files, tls, pair)) = certificate {
             options.tls = Some(tls.clone());
             chores.spawn(tls::follow(files, pair, tls, stop.clone()));
@@ -126,7 +142,8 @@ impl Serve {
             info!("ending: what was accepted finishes");
             stopping.send_replace(true);
         };
-        let cut = serve_until(listener, service, options, stopped).await;
+        let door = Door { registry, control: control.map(|(control, _)| control) };
+        let cut = serve_until(listener, door, options, stopped).await;
         // The last pull counts are written, and no store is closed under a chore.
         while chores.join_next().await.is_some() {}
         if let Some(admin) = admin {

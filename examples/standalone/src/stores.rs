@@ -12,7 +12,7 @@ use object_store::prefix::PrefixStore;
 use object_store::signer::Url;
 use object_store::{BackoffConfig, ClientOptions, ObjectStoreScheme, RetryConfig, StaticCredentialProvider};
 use swr_auth::AnyoneMay;
-use swr_core::ports::{BlobStore, ManifestStore, StoreErrorKind, UploadStore};
+use swr_core::ports::{Authorizer, BlobStore, ManifestStore, MetadataStore, StoreErrorKind, UploadStore};
 use swr_core::registry::{Limits, Registry, RegistryBuilder};
 use swr_policy::{OciNaming, SwrNaming, SwrNestedNaming};
 use swr_storage::bucket::BucketBlobs;
@@ -22,6 +22,7 @@ use swr_storage::sqlite::SqliteStore;
 use swr_storage::upload_sessions::{MemorySessions, UploadSessions};
 use tracing::warn;
 
+use crate::accounts::Accounts;
 use crate::config::{Bucket, BytesStore, Config, FactsStore, NamingProfile, UntaggedKeep};
 
 /// What is known of a registry beside the registry itself.
@@ -30,43 +31,61 @@ pub(crate) struct Assembled {
     pub(crate) registry: Registry,
     pub(crate) manifests: Arc<dyn ManifestStore>,
     pub(crate) sqlite: Option<Arc<SqliteStore>>,
+    /// `None` while there are none.
+    pub(crate) accounts: Option<Accounts>,
 }
 
 /// Opens what the configuration names. The error is one line that says which key is concerned.
 pub(crate) async fn assemble(config: &Config) -> Result<Assembled, String> {
-    let needs_folder =
-        config.storage.bytes == BytesStore::Filesystem || config.storage.facts == FactsStore::Sqlite;
-    if needs_folder {
-        fs::create_dir_all(&config.data)
-            .map_err(|error| format!("data: {} cannot be made: {error}", config.data.display()))?;
-    }
     let sqlite = match config.storage.facts {
         FactsStore::Memory => None,
-        FactsStore::Sqlite => {
-            let path = config.data.join("registry.db");
-            let opened = SqliteStore::open(&path).await;
-            Some(Arc::new(opened.map_err(|error| in_one_line("storage.facts", &error))?))
-        }
+        FactsStore::Sqlite => Some(sqlite(config).await?),
     };
-    let manifests: Arc<dyn ManifestStore> = match &sqlite {
+    let metadata: Arc<dyn MetadataStore> = match &sqlite {
         Some(sqlite) => Arc::clone(sqlite) as _,
         None => Arc::new(MemoryManifests::default()),
     };
+    let accounts = Accounts::find(config, Arc::clone(&metadata)).await?;
+    config.check_listen(accounts.is_some())?;
+    let authorizer: Arc<dyn Authorizer> = match &accounts {
+        Some(accounts) => Arc::clone(&accounts.authorizer) as _,
+        // Until there are accounts everybody may do everything, and only this machine is listened to.
+        None => Arc::new(AnyoneMay),
+    };
+    let manifests: Arc<dyn ManifestStore> = metadata;
     let registry = match config.storage.bytes {
-        BytesStore::Filesystem => build(config, files(config)?, &manifests),
+        BytesStore::Filesystem => build(config, files(config)?, &manifests, authorizer),
         BytesStore::Bucket => {
             let sessions: Arc<dyn UploadSessions> = match &sqlite {
                 Some(sqlite) => Arc::clone(sqlite) as _,
                 None => Arc::new(MemorySessions::default()),
             };
-            build(config, bucket(config, sessions).await?, &manifests)
+            build(config, bucket(config, sessions).await?, &manifests, authorizer)
         }
-        BytesStore::Memory => build(config, MemoryBlobs::default(), &manifests),
+        BytesStore::Memory => build(config, MemoryBlobs::default(), &manifests, authorizer),
     };
-    Ok(Assembled { registry, manifests, sqlite })
+    Ok(Assembled { registry, manifests, sqlite, accounts })
+}
+
+/// The database in the data directory, which is made if there is none.
+pub(crate) async fn sqlite(config: &Config) -> Result<Arc<SqliteStore>, String> {
+    make_folder(config)?;
+    let opened = SqliteStore::open(config.data.join("registry.db")).await;
+    Ok(Arc::new(opened.map_err(|error| in_one_line("storage.facts", &error))?))
+}
+
+fn make_folder(config: &Config) -> Result<(), String> {
+    fs::create_dir_all(&config.data)
+        .map_err(|error| format!("data: {} cannot be made: {error}", config.data.display()))
+}
+
+/// A registry for those who look after accounts and touch no content.
+pub(crate) fn without_bytes(metadata: Arc<dyn MetadataStore>, authorizer: Arc<dyn Authorizer>) -> Registry {
+    Registry::builder(Arc::new(MemoryBlobs::default()), metadata, authorizer).build()
 }
 
 fn files(config: &Config) -> Result<FilesystemBlobs, String> {
+    make_folder(config)?;
     let path = config.data.join("blobs");
     let opened = FilesystemBlobs::options().low_water_bytes(config.storage.reserve.0).open(path);
     opened.map_err(|error| in_one_line("storage.bytes", &error))
@@ -132,6 +151,7 @@ fn build(
     config: &Config,
     bytes: impl BlobStore + UploadStore,
     manifests: &Arc<dyn ManifestStore>,
+    authorizer: Arc<dyn Authorizer>,
 ) -> Registry {
     let delta = |span: std::time::Duration| TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);
     let limits = Limits {
@@ -146,9 +166,7 @@ fn build(
         upload_idle: delta(config.uploads.idle.0),
         ..Limits::default()
     };
-    // Until there are accounts everybody may do everything, and `Config::check` keeps the address on loopback.
-    let builder: RegistryBuilder =
-        Registry::builder(Arc::new(bytes), Arc::clone(manifests), Arc::new(AnyoneMay));
+    let builder: RegistryBuilder = Registry::builder(Arc::new(bytes), Arc::clone(manifests), authorizer);
     let builder = match config.names.profile {
         NamingProfile::Swr => builder.naming(Arc::new(SwrNaming::default())),
         NamingProfile::SwrNested => builder.naming(Arc::new(SwrNestedNaming::default())),
