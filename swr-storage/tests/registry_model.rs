@@ -49,3 +49,20 @@ fn files_and_sqlite_agree_with_the_model() {
         Direct::new,
     );
 }
+
+#[cfg(feature = "bucket")]
+#[test]
+fn a_bucket_agrees_with_the_model() {
+    use object_store::memory::InMemory;
+    use swr_storage::{BucketBlobs, MemorySessions};
+
+    agrees_with_the_model(
+        32,
+        || (Arc::new(InMemory::new()), Arc::new(MemorySessions::new()), Arc::new(MemoryManifests::new())),
+        async |(objects, sessions, manifests)| {
+            let bytes = BucketBlobs::open(Arc::clone(objects), Arc::clone(sessions) as _);
+            (Arc::new(bytes), Arc::clone(manifests) as Arc<_>)
+        },
+        Direct::new,
+    );
+}
