@@ -18,11 +18,11 @@ use super::parameters::Parameters;
 use crate::endpoint::{EndpointError, Query, segments};
 
 /// Writes down each operation once: what it is called by those who speak the protocol, what its address says, its
-/// method, its path and the status that it is answered with when it is done.
+/// method, the status that it is answered with when it is done, and its path.
 macro_rules! operations {
     ($(
         #[doc = $summary:literal]
-        $name:ident { $($field:ident: $type:ty),* } = $method:ident $path:literal $success:literal;
+        $name:ident { $($field:ident: $type:ty),* } = $method:ident $success:literal $path:literal;
     )*) => {
         /// What a request asks for: one of the operations of the management protocol, with everything that its
         /// address says. They have the names that clients give them.
@@ -57,134 +57,176 @@ macro_rules! operations {
 
 operations! {
     /// Creates an organisation for the caller's account.
-    CreateNamespace {} = POST "/v2/manage/namespaces" 201;
+    CreateNamespace {} = POST 201 "/v2/manage/namespaces";
     /// The organisations that the caller may do something in.
-    ListNamespaces { name: Option<Box<str>>, partly: bool } = GET "/v2/manage/namespaces" 200;
+    ListNamespaces { name: Option<Box<str>>, partly: bool } = GET 200 "/v2/manage/namespaces";
     /// An organisation.
-    ShowNamespace { organisation: OrganisationName } = GET "/v2/manage/namespaces/{namespace}" 200;
+    ShowNamespace { organisation: OrganisationName } = GET 200 "/v2/manage/namespaces/{namespace}";
     /// Deletes an organisation that holds no repository.
-    DeleteNamespaces { organisation: OrganisationName } = DELETE "/v2/manage/namespaces/{namespace}" 204;
+    DeleteNamespaces { organisation: OrganisationName } = DELETE 204 "/v2/manage/namespaces/{namespace}";
     /// Grants levels in an organisation to users who have none there.
-    CreateNamespaceAuth { organisation: OrganisationName } = POST "/v2/manage/namespaces/{namespace}/access" 200;
+    CreateNamespaceAuth { organisation: OrganisationName } =
+        POST 200 "/v2/manage/namespaces/{namespace}/access";
     /// The grants on an organisation.
-    ShowNamespaceAuth { organisation: OrganisationName } = GET "/v2/manage/namespaces/{namespace}/access" 200;
+    ShowNamespaceAuth { organisation: OrganisationName } = GET 200 "/v2/manage/namespaces/{namespace}/access";
     /// Changes the grants of users on an organisation.
-    UpdateNamespaceAuth { organisation: OrganisationName } = PATCH "/v2/manage/namespaces/{namespace}/access" 201;
+    UpdateNamespaceAuth { organisation: OrganisationName } =
+        PATCH 201 "/v2/manage/namespaces/{namespace}/access";
     /// Removes the grants of users on an organisation.
-    DeleteNamespaceAuth { organisation: OrganisationName } = DELETE "/v2/manage/namespaces/{namespace}/access" 204;
+    DeleteNamespaceAuth { organisation: OrganisationName } =
+        DELETE 204 "/v2/manage/namespaces/{namespace}/access";
 
     /// Creates an empty repository.
-    CreateRepo { organisation: OrganisationName } = POST "/v2/manage/namespaces/{namespace}/repos" 200;
+    CreateRepo { organisation: OrganisationName } = POST 200 "/v2/manage/namespaces/{namespace}/repos";
     /// A repository.
-    ShowRepository { repository: RepositoryName } = GET "/v2/manage/namespaces/{namespace}/repos/{repository}" 200;
+    ShowRepository { repository: RepositoryName } =
+        GET 200 "/v2/manage/namespaces/{namespace}/repos/{repository}";
     /// Says something else of a repository.
-    UpdateRepo { repository: RepositoryName } = PATCH "/v2/manage/namespaces/{namespace}/repos/{repository}" 201;
+    UpdateRepo { repository: RepositoryName } =
+        PATCH 201 "/v2/manage/namespaces/{namespace}/repos/{repository}";
     /// Deletes a repository with its versions.
-    DeleteRepo { repository: RepositoryName } = DELETE "/v2/manage/namespaces/{namespace}/repos/{repository}" 204;
+    DeleteRepo { repository: RepositoryName } =
+        DELETE 204 "/v2/manage/namespaces/{namespace}/repos/{repository}";
     /// The repositories of the caller's account that it may pull from.
-    ListReposDetails { query: RepositoryFilter, page: OffsetPage } = GET "/v2/manage/repos" 200;
+    ListReposDetails { query: RepositoryFilter, page: OffsetPage } = GET 200 "/v2/manage/repos";
     /// The repositories of the caller's account that it may pull from.
-    ListRepoDetails { query: RepositoryFilter, page: Page<i64> } = GET "/v3/manage/repos" 200;
+    ListRepoDetails { query: RepositoryFilter, page: Page<i64> } = GET 200 "/v3/manage/repos";
     /// The repositories that the caller's account shares, or that are shared with it.
-    ListSharedReposDetails { query: RepositoryFilter, page: OffsetPage } = GET "/v2/manage/shared-repositories" 200;
+    ListSharedReposDetails { query: RepositoryFilter, page: OffsetPage } =
+        GET 200 "/v2/manage/shared-repositories";
     /// The repositories that the caller's account shares, or that are shared with it.
-    ListSharedRepoDetails { query: RepositoryFilter, page: Page<i64> } = GET "/v3/manage/shared-repositories" 200;
+    ListSharedRepoDetails { query: RepositoryFilter, page: Page<i64> } =
+        GET 200 "/v3/manage/shared-repositories";
 
     /// Grants levels in a repository to users who have none there.
-    CreateUserRepositoryAuth { repository: RepositoryName } = POST "/v2/manage/namespaces/{namespace}/repos/{repository}/access" 201;
+    CreateUserRepositoryAuth { repository: RepositoryName } =
+        POST 201 "/v2/manage/namespaces/{namespace}/repos/{repository}/access";
     /// The grants on a repository.
-    ShowUserRepositoryAuth { repository: RepositoryName } = GET "/v2/manage/namespaces/{namespace}/repos/{repository}/access" 200;
+    ShowUserRepositoryAuth { repository: RepositoryName } =
+        GET 200 "/v2/manage/namespaces/{namespace}/repos/{repository}/access";
     /// Changes the grants of users on a repository.
-    UpdateUserRepositoryAuth { repository: RepositoryName } = PATCH "/v2/manage/namespaces/{namespace}/repos/{repository}/access" 201;
+    UpdateUserRepositoryAuth { repository: RepositoryName } =
+        PATCH 201 "/v2/manage/namespaces/{namespace}/repos/{repository}/access";
     /// Removes the grants of users on a repository.
-    DeleteUserRepositoryAuth { repository: RepositoryName } = DELETE "/v2/manage/namespaces/{namespace}/repos/{repository}/access" 204;
+    DeleteUserRepositoryAuth { repository: RepositoryName } =
+        DELETE 204 "/v2/manage/namespaces/{namespace}/repos/{repository}/access";
 
     /// The versions of a repository.
-    ListRepositoryTags { repository: RepositoryName, query: VersionQuery } = GET "/v2/manage/namespaces/{namespace}/repos/{repository}/tags" 200;
+    ListRepositoryTags { repository: RepositoryName, query: VersionQuery } =
+        GET 200 "/v2/manage/namespaces/{namespace}/repos/{repository}/tags";
     /// The versions of a repository.
-    ListRepositoryTag { repository: RepositoryName, query: VersionQuery, with_manifest: bool } = GET "/v3/manage/namespaces/{namespace}/repos/{repository}/tags" 200;
+    ListRepositoryTag { repository: RepositoryName, query: VersionQuery, with_manifest: bool } =
+        GET 200 "/v3/manage/namespaces/{namespace}/repos/{repository}/tags";
     /// Points a tag to what another one points to.
-    CreateRepoTag { repository: RepositoryName } = POST "/v2/manage/namespaces/{namespace}/repos/{repository}/tags" 201;
+    CreateRepoTag { repository: RepositoryName } =
+        POST 201 "/v2/manage/namespaces/{namespace}/repos/{repository}/tags";
     /// A version.
-    ShowRepoTag { repository: RepositoryName, tag: Tag } = GET "/v2/manage/namespaces/{namespace}/repos/{repository}/tags/{tag}" 200;
+    ShowRepoTag { repository: RepositoryName, tag: Tag } =
+        GET 200 "/v2/manage/namespaces/{namespace}/repos/{repository}/tags/{tag}";
     /// Deletes a version: the tag.
-    DeleteRepoTag { repository: RepositoryName, tag: Tag } = DELETE "/v2/manage/namespaces/{namespace}/repos/{repository}/tags/{tag}" 204;
+    DeleteRepoTag { repository: RepositoryName, tag: Tag } =
+        DELETE 204 "/v2/manage/namespaces/{namespace}/repos/{repository}/tags/{tag}";
     /// The tags of what a signature signs.
-    ListReferences { repository: RepositoryName, tag: Tag, page: Page<Tag> } = GET "/v2/manage/namespaces/{namespace}/repos/{repository}/{tag}/references" 200;
+    ListReferences { repository: RepositoryName, tag: Tag, page: Page<Tag> } =
+        GET 200 "/v2/manage/namespaces/{namespace}/repos/{repository}/{tag}/references";
     /// What is attached to an image.
-    ListRepoAccessories { repository: RepositoryName, tag: Tag, page: OffsetPage } = GET "/v2/manage/namespaces/{namespace}/repos/{repository}/{tag}/accessories" 200;
+    ListRepoAccessories { repository: RepositoryName, tag: Tag, page: OffsetPage } =
+        GET 200 "/v2/manage/namespaces/{namespace}/repos/{repository}/{tag}/accessories";
 
     /// Lets the users of another account pull from a private repository.
-    CreateRepoDomains { repository: RepositoryName } = POST "/v2/manage/namespaces/{namespace}/repositories/{repository}/access-domains" 201;
+    CreateRepoDomains { repository: RepositoryName } =
+        POST 201 "/v2/manage/namespaces/{namespace}/repositories/{repository}/access-domains";
     /// The accounts that a repository is shared with.
-    ListRepoDomains { repository: RepositoryName } = GET "/v2/manage/namespaces/{namespace}/repositories/{repository}/access-domains" 200;
+    ListRepoDomains { repository: RepositoryName } =
+        GET 200 "/v2/manage/namespaces/{namespace}/repositories/{repository}/access-domains";
     /// Whether and how a repository is shared with an account.
-    ShowAccessDomain { repository: RepositoryName, account: AccountName } = GET "/v2/manage/namespaces/{namespace}/repositories/{repository}/access-domains/{access_domain}" 200;
+    ShowAccessDomain { repository: RepositoryName, account: AccountName } =
+        GET 200 "/v2/manage/namespaces/{namespace}/repositories/{repository}/access-domains/{access_domain}";
     /// Changes until when a repository is shared with an account.
-    UpdateRepoDomains { repository: RepositoryName, account: AccountName } = PATCH "/v2/manage/namespaces/{namespace}/repositories/{repository}/access-domains/{access_domain}" 201;
+    UpdateRepoDomains { repository: RepositoryName, account: AccountName } =
+        PATCH 201 "/v2/manage/namespaces/{namespace}/repositories/{repository}/access-domains/{access_domain}";
     /// Ends sharing a repository with an account.
-    DeleteRepoDomains { repository: RepositoryName, account: AccountName } = DELETE "/v2/manage/namespaces/{namespace}/repositories/{repository}/access-domains/{access_domain}" 204;
+    DeleteRepoDomains { repository: RepositoryName, account: AccountName } =
+        DELETE 204 "/v2/manage/namespaces/{namespace}/repositories/{repository}/access-domains/{access_domain}";
 
     /// Sets the aging rule of a repository.
-    CreateRetention { repository: RepositoryName } = POST "/v2/manage/namespaces/{namespace}/repos/{repository}/retentions" 201;
+    CreateRetention { repository: RepositoryName } =
+        POST 201 "/v2/manage/namespaces/{namespace}/repos/{repository}/retentions";
     /// The aging rule of a repository.
-    ListRetentions { repository: RepositoryName } = GET "/v2/manage/namespaces/{namespace}/repos/{repository}/retentions" 200;
+    ListRetentions { repository: RepositoryName } =
+        GET 200 "/v2/manage/namespaces/{namespace}/repos/{repository}/retentions";
     /// What the aging rule of a repository has removed.
-    ListRetentionHistories { repository: RepositoryName, page: OffsetPage } = GET "/v2/manage/namespaces/{namespace}/repos/{repository}/retentions/histories" 200;
+    ListRetentionHistories { repository: RepositoryName, page: OffsetPage } =
+        GET 200 "/v2/manage/namespaces/{namespace}/repos/{repository}/retentions/histories";
     /// An aging rule.
-    ShowRetention { repository: RepositoryName, id: u64 } = GET "/v2/manage/namespaces/{namespace}/repos/{repository}/retentions/{retention_id}" 200;
+    ShowRetention { repository: RepositoryName, id: u64 } =
+        GET 200 "/v2/manage/namespaces/{namespace}/repos/{repository}/retentions/{retention_id}";
     /// Changes the values of an aging rule.
-    UpdateRetention { repository: RepositoryName, id: u64 } = PATCH "/v2/manage/namespaces/{namespace}/repos/{repository}/retentions/{retention_id}" 201;
+    UpdateRetention { repository: RepositoryName, id: u64 } =
+        PATCH 201 "/v2/manage/namespaces/{namespace}/repos/{repository}/retentions/{retention_id}";
     /// Removes an aging rule.
-    DeleteRetention { repository: RepositoryName, id: u64 } = DELETE "/v2/manage/namespaces/{namespace}/repos/{repository}/retentions/{retention_id}" 200;
+    DeleteRetention { repository: RepositoryName, id: u64 } =
+        DELETE 200 "/v2/manage/namespaces/{namespace}/repos/{repository}/retentions/{retention_id}";
 
     /// Adds a trigger to a repository.
-    CreateTrigger { repository: RepositoryName } = POST "/v2/manage/namespaces/{namespace}/repos/{repository}/triggers" 201;
+    CreateTrigger { repository: RepositoryName } =
+        POST 201 "/v2/manage/namespaces/{namespace}/repos/{repository}/triggers";
     /// The triggers of a repository.
-    ListTriggersDetails { repository: RepositoryName } = GET "/v2/manage/namespaces/{namespace}/repos/{repository}/triggers" 200;
+    ListTriggersDetails { repository: RepositoryName } =
+        GET 200 "/v2/manage/namespaces/{namespace}/repos/{repository}/triggers";
     /// A trigger and its history.
-    ShowTrigger { repository: RepositoryName, trigger: TriggerName } = GET "/v2/manage/namespaces/{namespace}/repos/{repository}/triggers/{trigger}" 200;
+    ShowTrigger { repository: RepositoryName, trigger: TriggerName } =
+        GET 200 "/v2/manage/namespaces/{namespace}/repos/{repository}/triggers/{trigger}";
     /// Enables or disables a trigger.
-    UpdateTrigger { repository: RepositoryName, trigger: TriggerName } = PATCH "/v2/manage/namespaces/{namespace}/repos/{repository}/triggers/{trigger}" 201;
+    UpdateTrigger { repository: RepositoryName, trigger: TriggerName } =
+        PATCH 201 "/v2/manage/namespaces/{namespace}/repos/{repository}/triggers/{trigger}";
     /// Removes a trigger.
-    DeleteTrigger { repository: RepositoryName, trigger: TriggerName } = DELETE "/v2/manage/namespaces/{namespace}/repos/{repository}/triggers/{trigger}" 204;
+    DeleteTrigger { repository: RepositoryName, trigger: TriggerName } =
+        DELETE 204 "/v2/manage/namespaces/{namespace}/repos/{repository}/triggers/{trigger}";
 
     /// Copies new versions of a repository to another region.
-    CreateImageSyncRepo { repository: RepositoryName } = POST "/v2/manage/namespaces/{namespace}/repos/{repository}/sync_repo" 200;
+    CreateImageSyncRepo { repository: RepositoryName } =
+        POST 200 "/v2/manage/namespaces/{namespace}/repos/{repository}/sync_repo";
     /// Where the versions of a repository are copied to.
-    ListImageAutoSyncReposDetails { repository: RepositoryName } = GET "/v2/manage/namespaces/{namespace}/repos/{repository}/sync_repo" 200;
+    ListImageAutoSyncReposDetails { repository: RepositoryName } =
+        GET 200 "/v2/manage/namespaces/{namespace}/repos/{repository}/sync_repo";
     /// No longer copies versions of a repository to another region.
-    DeleteImageSyncRepo { repository: RepositoryName } = DELETE "/v2/manage/namespaces/{namespace}/repos/{repository}/sync_repo" 200;
+    DeleteImageSyncRepo { repository: RepositoryName } =
+        DELETE 200 "/v2/manage/namespaces/{namespace}/repos/{repository}/sync_repo";
     /// Copies versions of a repository to another region, once.
-    CreateManualImageSyncRepo { repository: RepositoryName } = POST "/v2/manage/namespaces/{namespace}/repos/{repository}/sync_images" 200;
+    CreateManualImageSyncRepo { repository: RepositoryName } =
+        POST 200 "/v2/manage/namespaces/{namespace}/repos/{repository}/sync_images";
     /// How copying the versions of a repository goes on.
-    ShowSyncJob { repository: RepositoryName, page: OffsetPage } = GET "/v2/manage/namespaces/{namespace}/repos/{repository}/sync_job" 200;
+    ShowSyncJob { repository: RepositoryName, page: OffsetPage } =
+        GET 200 "/v2/manage/namespaces/{namespace}/repos/{repository}/sync_job";
     /// The regions that versions can be copied to.
-    ListSyncRegions {} = GET "/v2/manage/regions" 200;
+    ListSyncRegions {} = GET 200 "/v2/manage/regions";
 
     /// Makes a login that ends by itself.
-    CreateSecret { project: Option<Box<str>>, seconds: Option<u32> } = POST "/v2/manage/utils/secret" 200;
+    CreateSecret { project: Option<Box<str>>, seconds: Option<u32> } = POST 200 "/v2/manage/utils/secret";
     /// Makes a login that ends by itself, as late as this registry lets it.
-    CreateAuthorizationToken {} = POST "/v2/manage/utils/authorizationtoken" 200;
+    CreateAuthorizationToken {} = POST 200 "/v2/manage/utils/authorizationtoken";
 
     /// How many organisations the caller has created, and how many it may.
-    ListQuotas { project: Box<str> } = GET "/v2/manage/projects/{project_id}/quotas" 200;
+    ListQuotas { project: Box<str> } = GET 200 "/v2/manage/projects/{project_id}/quotas";
     /// What this registry offers.
-    ShowShareFeatureGates { project: Box<str> } = GET "/v2/manage/projects/{project_id}/feature-gates" 200;
+    ShowShareFeatureGates { project: Box<str> } = GET 200 "/v2/manage/projects/{project_id}/feature-gates";
     /// What the caller's account has.
-    ShowDomainOverview {} = GET "/v2/manage/overview" 200;
+    ShowDomainOverview {} = GET 200 "/v2/manage/overview";
     /// How much the caller's account has stored or was pulled from, by date.
-    ShowDomainResourceReports { report: Report, frequency: Frequency } = GET "/v2/manage/reports/{resource_type}/{frequency}" 200;
+    ShowDomainResourceReports { report: Report, frequency: Frequency } =
+        GET 200 "/v2/manage/reports/{resource_type}/{frequency}";
     /// Whether the caller's account lets the registry act for it.
-    CheckAgency {} = GET "/v2/manage/agency" 200;
+    CheckAgency {} = GET 200 "/v2/manage/agency";
     /// Lets the registry act for the caller's account.
-    CreateAgency {} = POST "/v2/manage/agency" 204;
+    CreateAgency {} = POST 204 "/v2/manage/agency";
 
     /// The audit trail of the caller's account.
-    ListTraces { project: Box<str>, query: TraceFilter, limit: NonZeroU32 } = GET "/v3/{project_id}/traces" 200;
+    ListTraces { project: Box<str>, query: TraceFilter, limit: NonZeroU32 } =
+        GET 200 "/v3/{project_id}/traces";
 
     /// This document.
-    ShowDocument {} = GET "/v2/manage/openapi.json" 200;
+    ShowDocument {} = GET 200 "/v2/manage/openapi.json";
 }
 
 /// An operation's row in the table.
@@ -747,7 +789,7 @@ impl From<EndpointError> for ManagementEndpointError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     fn parse(method: &Method, address: &str) -> Result<ManagementEndpoint, ManagementEndpointError> {
@@ -762,7 +804,7 @@ mod tests {
     }
 
     /// An address of the operation, with what it cannot do without.
-    fn example(route: &Route) -> String {
+    pub(in super::super) fn example(route: &Route) -> String {
         let path = route.path.replace("{retention_id}", "7").replace("{resource_type}", "store");
         let path =
             path.replace("{frequency}", "daily").replace("{tag}", "v1").replace("{access_domain}", "Acme");

@@ -35,10 +35,15 @@ const REQUEST_BYTES_MAX: usize = 4096;
 /// A door adds them without waiting, and a host writes them in its own loop, in groups. What would go beyond 4096
 /// waiting ones is counted and left out.
 #[derive(Clone)]
-pub struct Refusals(Arc<Queue>);
+pub struct Refusals(Arc<Parts>);
 
-struct Queue {
+struct Parts {
     plane: ControlPlane,
+    queue: Queue,
+}
+
+#[derive(Default)]
+struct Queue {
     waiting: Mutex<VecDeque<RefusedOperation>>,
     lost: AtomicU64,
 }
@@ -46,13 +51,13 @@ struct Queue {
 impl Refusals {
     /// Those of a control plane and of its registry: none yet.
     pub fn new(plane: ControlPlane) -> Self {
-        Self(Arc::new(Queue { plane, waiting: Mutex::default(), lost: AtomicU64::new(0) }))
+        Self(Arc::new(Parts { plane, queue: Queue::default() }))
     }
 
     /// Writes a group of them into the trail, and says how many; 0 when none is left. What a store fails to write
     /// waits on, and so does the group of a future that is dropped.
     pub async fn record(&self) -> Result<usize, StoreError> {
-        let mut group = Group { queue: &self.0, operations: self.0.take() };
+        let mut group = self.0.queue.group();
         if !group.operations.is_empty() {
             self.0.plane.metadata().record_refused(&group.operations).await?;
         }
@@ -61,7 +66,7 @@ impl Refusals {
 
     /// How many were left out since the start.
     pub fn lost(&self) -> u64 {
-        self.0.lost.load(Ordering::Relaxed)
+        self.0.queue.lost.load(Ordering::Relaxed)
     }
 
     /// What a caller attempts, for the case that it is refused; `None` where no user does.
@@ -69,15 +74,6 @@ impl Refusals {
         let Caller::User(identity) = caller else { return None };
         let user = UserId::parse(identity.name()).ok()?;
         Some(Attempt { refusals: self.clone(), traced, user, origin: origin.clone() })
-    }
-
-    fn add(&self, refused: RefusedOperation) {
-        let mut waiting = self.0.lock();
-        if waiting.len() < WAITING_MAX {
-            waiting.push_back(refused);
-        } else {
-            self.0.lost.fetch_add(1, Ordering::Relaxed);
-        }
     }
 }
 
@@ -95,13 +91,16 @@ impl Attempt {
         let outcome = Outcome { code: status.as_u16(), reason: reason.to_string().into() };
         let Self { refusals, traced, user, origin } = self;
         let at = refusals.0.plane.now();
-        refusals.add(RefusedOperation { traced, outcome, user, origin, at });
+        refusals.0.queue.add(RefusedOperation { traced, outcome, user, origin, at });
     }
 }
 
 impl fmt::Debug for Refusals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Refusals").field("waiting", &self.0.lock().len()).field("lost", &self.lost()).finish()
+        f.debug_struct("Refusals")
+            .field("waiting", &self.0.queue.lock().len())
+            .field("lost", &self.lost())
+            .finish()
     }
 }
 
@@ -110,10 +109,20 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self) -> Vec<RefusedOperation> {
+    fn add(&self, refused: RefusedOperation) {
+        let mut waiting = self.lock();
+        if waiting.len() < WAITING_MAX {
+            waiting.push_back(refused);
+        } else {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Those that are to be written next.
+    fn group(&self) -> Group<'_> {
         let mut waiting = self.lock();
         let size = waiting.len().min(GROUP_MAX);
-        waiting.drain(..size).collect()
+        Group { queue: self, operations: waiting.drain(..size).collect() }
     }
 }
 
@@ -265,4 +274,84 @@ fn request(body: &[u8]) -> &str {
     let is_kept =
         body.len() <= REQUEST_BYTES_MAX && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
     if is_kept { std::str::from_utf8(body).unwrap_or_default() } else { "" }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::control::endpoint::tests::example;
+    use crate::control::endpoint::{Kind, ROUTES};
+
+    fn operation(number: usize) -> RefusedOperation {
+        RefusedOperation {
+            traced: refused(Operation::CreateUserNamespace, number.to_string(), None, ""),
+            outcome: Outcome { code: 403, reason: "".into() },
+            user: UserId::parse(&"0".repeat(32)).unwrap(),
+            origin: Origin::default(),
+            at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn numbers<'a>(operations: impl IntoIterator<Item = &'a RefusedOperation>) -> Vec<usize> {
+        operations.into_iter().map(|operation| operation.traced.resource_name.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn whatever_changes_something_leaves_a_trace_and_whatever_only_asks_leaves_none() {
+        for route in ROUTES {
+            let address = example(route);
+            let (path, query) = address.split_once('?').unwrap_or((address.as_str(), ""));
+            let endpoint = ManagementEndpoint::parse(&route.method, path, Some(query)).unwrap();
+            // The trail knows no copies in other regions, and allowing what is allowed changes nothing.
+            let is_untold = matches!(
+                route.kind,
+                Kind::CreateAgency
+                    | Kind::CreateImageSyncRepo
+                    | Kind::DeleteImageSyncRepo
+                    | Kind::CreateManualImageSyncRepo
+            );
+            let is_told = route.method != http::Method::GET && !is_untold;
+            assert_eq!(traced(&endpoint, b"").is_some(), is_told, "{}", route.name);
+        }
+    }
+
+    #[test]
+    fn groups_come_in_order_and_what_is_not_written_comes_again() {
+        let queue = Queue::default();
+        (0..300).for_each(|number| queue.add(operation(number)));
+        let dropped = queue.group();
+        assert_eq!(numbers(&dropped.operations), (0..256).collect::<Vec<_>>());
+        drop(dropped);
+        let mut written = queue.group();
+        assert_eq!(numbers(&written.operations), (0..256).collect::<Vec<_>>());
+        written.operations.clear();
+        drop(written);
+        assert_eq!(numbers(&*queue.lock()), (256..300).collect::<Vec<_>>());
+        assert_eq!(queue.lost.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn no_more_wait_than_may_and_the_others_are_counted() {
+        let queue = Queue::default();
+        (0..WAITING_MAX + 4).for_each(|number| queue.add(operation(number)));
+        assert_eq!(queue.lock().len(), WAITING_MAX);
+        assert_eq!(queue.lost.load(Ordering::Relaxed), 4);
+        // While a group is being written others take its room; of those that come back the last are kept.
+        let group = queue.group();
+        (0..200).for_each(|_| queue.add(operation(0)));
+        drop(group);
+        assert_eq!(queue.lock().len(), WAITING_MAX);
+        assert_eq!(queue.lost.load(Ordering::Relaxed), 204);
+        assert_eq!(numbers(&*queue.lock())[..2], [200, 201]);
+    }
+
+    #[test]
+    fn no_more_of_a_body_is_kept_than_may_be_and_only_what_is_json() {
+        assert_eq!(request(b"{\"namespace\":\"a\"}"), "{\"namespace\":\"a\"}");
+        assert_eq!(request(b"password=sesame"), "");
+        let long = format!("\"{}\"", "x".repeat(REQUEST_BYTES_MAX));
+        assert_eq!(request(long.as_bytes()), "");
+    }
 }

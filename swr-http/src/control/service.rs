@@ -216,8 +216,6 @@ impl Parts {
         let endpoint = endpoint?;
 
         let origin = origin(head, &path, &self.options.trusted_proxies);
-        let attempt = traced(&endpoint, &body);
-        let attempt = attempt.and_then(|traced| self.refusals.attempt(&signer.caller(), &origin, traced));
         let exchange = Exchange {
             plane: &self.plane,
             access: self.plane.access(signer.caller(), origin.clone()),
@@ -231,8 +229,10 @@ impl Parts {
             Ok(answer) => answer,
             Err(_) => Err(ManagementFailure::TooSlow),
         };
-        if let (Some(attempt), Err(failure)) = (attempt, &answer)
+        if let Err(failure) = &answer
             && !matches!(failure, ManagementFailure::NotOffered(_))
+            && let Some(traced) = traced(&endpoint, &body)
+            && let Some(attempt) = self.refusals.attempt(&signer.caller(), &origin, traced)
         {
             attempt.refused(status(failure, Some(endpoint.kind())), failure);
         }

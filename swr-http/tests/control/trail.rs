@@ -141,23 +141,6 @@ async fn what_is_refused_leaves_a_trace_and_what_only_asks_leaves_none() {
 }
 
 #[tokio::test]
-async fn no_more_refusals_wait_than_may() {
-    let house = House::furnished().await;
-    for _ in 0..4100 {
-        house.bob(Method::DELETE, GROUP, "").await.is(404);
-    }
-    assert_eq!(house.management.refusals().lost(), 4);
-    let mut written = 0;
-    loop {
-        match house.management.refusals().record().await.unwrap() {
-            0 => break,
-            group => written += group,
-        }
-    }
-    assert_eq!(written, 4096);
-}
-
-#[tokio::test]
 async fn the_trail_is_read_newest_first_and_page_by_page() {
     let house = House::furnished().await;
     for tag in ["a", "b", "c"] {
