@@ -2,13 +2,16 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use swr_policy::{OrganisationName, RepositoryName};
+use swr_policy::{AgingRule, OrganisationName, RepositoryName, TriggerName};
 
 use super::credential::{AccessKey, KeyId, TemporaryKey, TokenKey};
 use super::grant::{Grant, GrantScope};
 use super::identity::{Account, AccountId, AccountName, User, UserId, UserName};
 use super::repository::Attributes;
+use super::rule::RuleId;
 use super::share::Share;
+use super::sync::{SyncJob, SyncRule, SyncTarget};
+use super::trigger::Trigger;
 use crate::caller::{Actor, Origin};
 use crate::commit::RightsVersion;
 use crate::event::RecordedEvent;
@@ -129,6 +132,43 @@ pub enum MetadataRequire {
         /// The account.
         account: AccountId,
     },
+    /// The repository is kept in step with the target.
+    SyncExists {
+        /// The repository.
+        repository: RepositoryName,
+        /// The target.
+        target: SyncTarget,
+    },
+    /// The repository has no aging rule.
+    RuleFree(RepositoryName),
+    /// The repository has this aging rule.
+    RuleIs {
+        /// The repository.
+        repository: RepositoryName,
+        /// The rule.
+        id: RuleId,
+    },
+    /// The repository has no trigger of the name.
+    TriggerFree {
+        /// The repository.
+        repository: RepositoryName,
+        /// The name.
+        name: TriggerName,
+    },
+    /// The repository has a trigger of the name.
+    TriggerExists {
+        /// The repository.
+        repository: RepositoryName,
+        /// The name.
+        name: TriggerName,
+    },
+    /// The repository has fewer triggers than this.
+    TriggersFewerThan {
+        /// The repository.
+        repository: RepositoryName,
+        /// How many are too many.
+        limit: u32,
+    },
     /// The repository is shared with fewer accounts than this, expired shares included.
     SharesFewerThan {
         /// The repository.
@@ -204,6 +244,44 @@ pub enum MetadataChange {
     /// The repository is shared so. The creator and the creation time of a share that there is stay, and one with the
     /// same deadline and description stays as it is.
     PutShare(Share),
+    /// The repository is kept in step so. The identity and the creation time of a rule that there is stay.
+    PutSync(SyncRule),
+    /// The repository is not kept in step with the target.
+    RemoveSync {
+        /// The repository.
+        repository: RepositoryName,
+        /// The target.
+        target: SyncTarget,
+    },
+    /// A version was asked to go.
+    AddSyncJob(SyncJob),
+    /// The repository has this aging rule, due at once. A rule that it has keeps its identity.
+    PutRule {
+        /// The repository.
+        repository: RepositoryName,
+        /// The rule.
+        rule: AgingRule,
+    },
+    /// The repository has no aging rule.
+    RemoveRule(RepositoryName),
+    /// The repository has this trigger.
+    CreateTrigger(Trigger),
+    /// The trigger fires, or does not. One that fires again does so for versions from then on.
+    EnableTrigger {
+        /// The repository.
+        repository: RepositoryName,
+        /// The trigger.
+        name: TriggerName,
+        /// Whether it fires.
+        enabled: bool,
+    },
+    /// The repository has no such trigger; its deliveries go with it.
+    RemoveTrigger {
+        /// The repository.
+        repository: RepositoryName,
+        /// The trigger.
+        name: TriggerName,
+    },
     /// The repository is not shared with the account.
     RemoveShare {
         /// The repository.
@@ -272,7 +350,15 @@ impl MetadataChange {
             | Self::PutAccessKey(_)
             | Self::PutTemporaryKey(_)
             | Self::PutTokenKey(_)
-            | Self::CreateRepository { .. } => false,
+            | Self::CreateRepository { .. }
+            | Self::PutSync(_)
+            | Self::RemoveSync { .. }
+            | Self::AddSyncJob(_)
+            | Self::PutRule { .. }
+            | Self::RemoveRule(_)
+            | Self::CreateTrigger(_)
+            | Self::EnableTrigger { .. }
+            | Self::RemoveTrigger { .. } => false,
         }
     }
 }

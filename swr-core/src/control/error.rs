@@ -1,6 +1,7 @@
 //! What can go wrong for whoever changes who may what.
 
-use swr_policy::{NameError, OrganisationName, RepositoryName, Tag};
+use swr_policy::aging::KindFixed;
+use swr_policy::{NameError, OrganisationName, RepositoryName, Tag, TriggerName};
 
 use super::credential::KeyId;
 use super::grant::GrantScope;
@@ -123,6 +124,36 @@ pub enum ControlError {
     /// The account owns the repository.
     #[error("a repository is not shared with the account that owns it")]
     ShareOneself,
+    /// No peer of this name is configured.
+    #[error("region `{0}` is not configured here")]
+    RegionUnknown(Box<str>),
+    /// The repository is not kept in step with the target.
+    #[error("the repository is not synchronized there")]
+    SyncUnknown,
+    /// The repository has no such aging rule.
+    #[error("the repository has no such aging rule")]
+    RuleUnknown,
+    /// The repository has an aging rule already.
+    #[error("the repository has an aging rule already: change or delete it")]
+    RuleTaken,
+    /// A rule stays of its kind.
+    #[error(transparent)]
+    RuleKind(#[from] KindFixed),
+    /// The repository has no such trigger.
+    #[error("trigger `{0}` does not exist")]
+    TriggerUnknown(TriggerName),
+    /// The repository has a trigger of the name already.
+    #[error("trigger `{0}` already exists")]
+    TriggerTaken(TriggerName),
+    /// The repository has as many triggers as it may.
+    #[error("a repository may have {limit} triggers")]
+    TriggerQuota {
+        /// The triggers that it may have.
+        limit: u32,
+    },
+    /// The trigger has no such delivery that was given up.
+    #[error("no such delivery has been given up")]
+    DeliveryUnknown,
     /// Rights keep changing under the operation.
     #[error("too many changes at once: try again")]
     Busy,

@@ -8,6 +8,7 @@
 //! [`MetadataStore`] and decided by a [`ControlAuthorizer`].
 
 mod access;
+mod aging;
 pub mod change;
 pub mod credential;
 pub mod error;
@@ -19,11 +20,16 @@ mod organisations;
 mod people;
 mod repositories;
 pub mod repository;
+pub mod rule;
 pub mod share;
 mod shares;
 pub mod standing;
+pub mod sync;
+mod syncs;
 pub mod trace;
 mod trail;
+pub mod trigger;
+mod triggers;
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,8 +42,10 @@ use crate::ports::{Clock, ControlAuthorizer, MetadataStore, SystemClock};
 use crate::registry::Registry;
 
 pub use access::ControlAccess;
+pub use aging::{Aged, DryRun};
 pub use error::ControlError;
 pub use people::{NewAccount, NewUser};
+pub use triggers::{Carried, Courier, retry_after};
 
 /// Who may do what in a registry. Cheap to clone; all clones are the same control plane.
 ///
@@ -66,6 +74,10 @@ pub struct ControlLimits {
     pub shares_per_repository: u32,
     /// How many access keys a user may have. 10.
     pub keys_per_user: u32,
+    /// How many triggers a repository may have. 100.
+    pub triggers_per_repository: u32,
+    /// The regions that images may be synchronised to: other deployments. None.
+    pub regions: Vec<Box<str>>,
     /// Names that no organisation may have. `manage`, where the management protocol has its paths.
     pub reserved: Vec<OrganisationName>,
 }
@@ -77,6 +89,8 @@ impl Default for ControlLimits {
             organisations_per_account: None,
             shares_per_repository: 500,
             keys_per_user: 10,
+            triggers_per_repository: 100,
+            regions: Vec::new(),
             reserved: ["manage"].iter().filter_map(|name| OrganisationName::parse(name).ok()).collect(),
         }
     }

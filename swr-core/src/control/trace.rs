@@ -5,12 +5,13 @@ use std::num::NonZeroU32;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use swr_policy::{OrganisationName, RepositoryName};
+use swr_policy::{OrganisationName, RepositoryName, TriggerName};
 
 use super::change::{Effect, MetadataChange};
 use super::grant::GrantScope;
 use super::identity::{AccountId, AccountName, ProjectId, UserId, UserName};
 use super::organisation::organisation_of;
+use super::sync::SyncTarget;
 use crate::caller::{Channel, Origin};
 use crate::event::Event;
 
@@ -56,11 +57,15 @@ pub enum Operation {
     CreateRetention,
     UpdateRetention,
     DeleteRetention,
+    CreateImageSync,
+    UpdateImageSync,
+    DeleteImageSync,
+    SyncImage,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 41] = [
         Self::CreateAccount,
         Self::UpdateAccount,
         Self::CreateUser,
@@ -98,6 +103,10 @@ impl Operation {
         Self::CreateRetention,
         Self::UpdateRetention,
         Self::DeleteRetention,
+        Self::CreateImageSync,
+        Self::UpdateImageSync,
+        Self::DeleteImageSync,
+        Self::SyncImage,
     ];
 
     /// The name of its traces.
@@ -140,6 +149,10 @@ impl Operation {
             Self::CreateRetention => "createRetention",
             Self::UpdateRetention => "updateRetention",
             Self::DeleteRetention => "deleteRetention",
+            Self::CreateImageSync => "createImageSync",
+            Self::UpdateImageSync => "updateImageSync",
+            Self::DeleteImageSync => "deleteImageSync",
+            Self::SyncImage => "syncImage",
         }
     }
 
@@ -177,6 +190,9 @@ impl Operation {
             | Self::DeleteImageRepositoryAccessDomain => "imagerepositoryaccessdomain",
             Self::CreateTrigger | Self::UpdateTrigger | Self::DeleteTrigger => "trigger",
             Self::CreateRetention | Self::UpdateRetention | Self::DeleteRetention => "retention",
+            Self::CreateImageSync | Self::UpdateImageSync | Self::DeleteImageSync | Self::SyncImage => {
+                "imagesync"
+            }
         }
     }
 
@@ -187,7 +203,11 @@ impl Operation {
             Self::CreateDockerConfig
             | Self::CreateUserNamespaceAuth
             | Self::CreateImageRepository
-            | Self::DeleteRetention => 200,
+            | Self::DeleteRetention
+            | Self::CreateImageSync
+            | Self::UpdateImageSync
+            | Self::DeleteImageSync
+            | Self::SyncImage => 200,
             Self::DeleteVersion | Self::DeleteImageTag => 202,
             Self::DeleteUser
             | Self::DeleteAccessKey
@@ -320,6 +340,36 @@ impl Traced {
                 share.repository.to_string(),
                 organisation_of(&share.repository),
             ),
+            C::PutSync(sync) => of_sync(
+                either(Operation::CreateImageSync, Operation::UpdateImageSync)?,
+                &sync.repository,
+                &sync.target,
+            ),
+            C::RemoveSync { repository, target } => {
+                of_sync(only(Operation::DeleteImageSync)?, repository, target)
+            }
+            C::AddSyncJob(job) => of_sync(only(Operation::SyncImage)?, &job.repository, &job.target),
+            C::PutRule { repository, .. } => (
+                either(Operation::CreateRetention, Operation::UpdateRetention)?,
+                repository.to_string(),
+                repository.to_string(),
+                organisation_of(repository),
+            ),
+            C::RemoveRule(repository) => (
+                only(Operation::DeleteRetention)?,
+                repository.to_string(),
+                repository.to_string(),
+                organisation_of(repository),
+            ),
+            C::CreateTrigger(trigger) => {
+                of_trigger(only(Operation::CreateTrigger)?, &trigger.repository, &trigger.name)
+            }
+            C::EnableTrigger { repository, name, .. } => {
+                of_trigger(only(Operation::UpdateTrigger)?, repository, name)
+            }
+            C::RemoveTrigger { repository, name } => {
+                of_trigger(only(Operation::DeleteTrigger)?, repository, name)
+            }
             C::RemoveShare { repository, account } => (
                 only(Operation::DeleteImageRepositoryAccessDomain)?,
                 account.to_string(),
@@ -366,6 +416,23 @@ impl Traced {
             change: json(event),
         })
     }
+}
+
+fn of_sync(
+    operation: Operation,
+    repository: &RepositoryName,
+    target: &SyncTarget,
+) -> (Operation, String, String, Option<OrganisationName>) {
+    let id = format!("{repository}/{}/{}", target.region, target.organisation);
+    (operation, id, repository.to_string(), organisation_of(repository))
+}
+
+fn of_trigger(
+    operation: Operation,
+    repository: &RepositoryName,
+    name: &TriggerName,
+) -> (Operation, String, String, Option<OrganisationName>) {
+    (operation, format!("{repository}/{name}"), name.to_string(), organisation_of(repository))
 }
 
 fn of_scope(scope: &GrantScope) -> (String, Option<OrganisationName>) {

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use swr_policy::{OrganisationName, RepositoryName, Tag};
+use swr_policy::{OrganisationName, RepositoryName, Tag, VersionFacts};
 
 use crate::control::change::{MetadataCommit, MetadataCommitError, MetadataReceipt};
 use crate::control::credential::{AccessKey, KeyHolder, KeyId, TokenKey};
@@ -12,10 +12,15 @@ use crate::control::grant::{GrantScope, Granted};
 use crate::control::identity::{Account, AccountId, AccountName, User, UserId, UserName};
 use crate::control::organisation::{ListedOrganisation, Organisation};
 use crate::control::repository::{Category, RepositoryDetails, Version, Visibility};
+use crate::control::rule::{Cleared, RepositoryRule, RuleId};
 use crate::control::share::ListedShare;
 use crate::control::standing::Standing;
+use crate::control::sync::{SyncJob, SyncRule};
 use crate::control::trace::{RefusedOperation, Trace, TraceQuery};
-use crate::ports::{Candidates, ManifestStore, Page, StoreError};
+use crate::control::trigger::{Delivery, DeliveryId, DeliveryState, Trigger, TriggerId};
+use crate::digest::Digest;
+use crate::event::EventSeq;
+use crate::ports::{Candidates, Fence, ManifestStore, Page, StoreError};
 
 /// Accounts, users, keys, organisations, repository attributes, grants, shares and the audit trail (feature
 /// `control`). The same object and the same database as the manifests, so that one commit can span both.
@@ -170,6 +175,110 @@ pub trait MetadataStore: ManifestStore {
     /// Removes temporary keys that expired before `before`, at most `limit`. Says how many. Leaves no traces.
     async fn trim_temporary_keys(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError>;
 
+    // Synchronisation.
+
+    /// What was asked to be kept in step with the repository, oldest first; `None` when there is no such listed
+    /// repository.
+    async fn syncs(&self, repository: &RepositoryName) -> Result<Option<Vec<SyncRule>>, StoreError>;
+
+    /// Versions of the repository that were asked to go, in the order in which they were, or backwards; `None` when
+    /// there is no such listed repository.
+    async fn sync_jobs(
+        &self,
+        repository: &RepositoryName,
+        descending: bool,
+        offset: u64,
+        limit: NonZeroU32,
+    ) -> Result<Option<Listing<SyncJob>>, StoreError>;
+
+    // Aging.
+
+    /// The repository's aging rule; `None` when it has none, or there is no such listed repository.
+    async fn rule(&self, repository: &RepositoryName) -> Result<Option<RepositoryRule>, StoreError>;
+
+    /// Rules that are due at `now`, the longest due first.
+    async fn due_rules(
+        &self,
+        now: DateTime<Utc>,
+        limit: NonZeroU32,
+    ) -> Result<Vec<RepositoryRule>, StoreError>;
+
+    /// The rule has run, and is due again at `next`; unless it was changed since `ran`, which is when it was due
+    /// before. One that is gone stays gone.
+    async fn rule_ran(
+        &self,
+        id: RuleId,
+        ran: DateTime<Utc>,
+        next: DateTime<Utc>,
+        fence: &Fence,
+    ) -> Result<(), StoreError>;
+
+    /// What a rule has to know of the versions after a tag, in the order of their tags. What needs a version: the
+    /// tags that point to its manifest's subject, or to an index that names its manifest; a subject or an index
+    /// without a tag is [`NeededBy::Untagged`](swr_policy::aging::NeededBy::Untagged). What is needed by what
+    /// points to the same manifest is left out.
+    async fn aging_facts(
+        &self,
+        repository: &RepositoryName,
+        page: &Page<Tag>,
+    ) -> Result<Vec<AgingFacts>, StoreError>;
+
+    /// What rules have cleared in the repository, newest first; `None` when there is no such listed repository. A
+    /// store writes it itself: [`Change::RemoveTag`](crate::commit::Change::RemoveTag) by
+    /// [`Task::Aging`](crate::caller::Task::Aging) is kept as cleared by the repository's rule, in the same step.
+    async fn cleared(
+        &self,
+        repository: &RepositoryName,
+        offset: u64,
+        limit: NonZeroU32,
+    ) -> Result<Option<Listing<Cleared>>, StoreError>;
+
+    // Triggers.
+
+    /// The repository's triggers in the order of their names; `None` when there is no such listed repository.
+    async fn triggers(
+        &self,
+        repository: &RepositoryName,
+    ) -> Result<Option<Vec<(TriggerId, Trigger)>>, StoreError>;
+
+    /// The deliveries of a trigger, newest first.
+    async fn deliveries(&self, trigger: TriggerId, limit: NonZeroU32) -> Result<Vec<Delivery>, StoreError>;
+
+    /// Adds deliveries, and moves the cursor of `consumer` to `upto`, in one step. A delivery of an event and a
+    /// trigger that has one already, or of a trigger that is gone, is left out.
+    async fn fan_out(
+        &self,
+        deliveries: &[NewDelivery],
+        consumer: &str,
+        upto: EventSeq,
+        fence: &Fence,
+    ) -> Result<(), StoreError>;
+
+    /// Claims deliveries until `until`: of each target the oldest that is not settled, when it is due at `now` and
+    /// nobody else's claim on it lasts. Those of triggers that are disabled by now wait.
+    async fn claim_deliveries(
+        &self,
+        now: DateTime<Utc>,
+        until: DateTime<Utc>,
+        limit: NonZeroU32,
+    ) -> Result<Vec<ClaimedDelivery>, StoreError>;
+
+    /// Says what a try of a claimed delivery came to; its claim ends. Nothing happens when the claim is no longer
+    /// the last on it.
+    async fn settle_delivery(&self, claimed: &ClaimedDelivery, tried: &Tried) -> Result<(), StoreError>;
+
+    /// Lets a delivery of the trigger that was given up be tried again at `now`. Says whether there is one.
+    async fn revive_delivery(
+        &self,
+        trigger: TriggerId,
+        id: &DeliveryId,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError>;
+
+    /// Removes deliveries that were settled, and clearings that were made, before `before`, at most `limit` of
+    /// each. Says how many.
+    async fn trim_history(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError>;
+
     // The trail.
 
     /// Traces that fit the query, newest first: by their places, whatever their times.
@@ -184,6 +293,60 @@ pub trait MetadataStore: ManifestStore {
 
     /// Removes traces of what happened before `before`, at most `limit`, the oldest first. Says how many.
     async fn trim_traces(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError>;
+}
+
+/// What a rule has to know of a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "backends build it")]
+pub struct AgingFacts {
+    /// What the rule itself looks at.
+    pub version: VersionFacts,
+    /// Where the tag points.
+    pub digest: Digest,
+    /// When the tag was set last.
+    pub updated: DateTime<Utc>,
+}
+
+/// A delivery to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "whoever fans out builds it")]
+pub struct NewDelivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// The trigger.
+    pub trigger: TriggerId,
+    /// The event that fired it.
+    pub event: EventSeq,
+    /// The version.
+    pub tag: Tag,
+    /// Where it pointed.
+    pub digest: Digest,
+    /// When the version appeared or changed.
+    pub at: DateTime<Utc>,
+}
+
+/// A delivery in somebody's hands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "backends build it")]
+pub struct ClaimedDelivery {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// Its trigger.
+    pub trigger: Trigger,
+    /// Tells this claim from others on the same delivery: greater for a later one.
+    pub claim: u64,
+}
+
+/// What a try came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "whoever tries builds it")]
+pub struct Tried {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// How far the delivery has come.
+    pub state: DeliveryState,
+    /// What the try came to, in words.
+    pub detail: Box<str>,
 }
 
 /// Whoever looks at lists.

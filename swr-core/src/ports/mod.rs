@@ -16,6 +16,8 @@ pub mod manifest_store;
 pub mod metadata_store;
 pub mod store_error;
 pub mod tag_guard;
+#[cfg(feature = "control")]
+pub mod trigger_action;
 pub mod upload_store;
 
 pub use authorizer::{Action, Ask, Authorizer, Candidates, Refusal, Verdict};
@@ -29,9 +31,11 @@ pub use manifest_store::{
 };
 #[cfg(feature = "control")]
 pub use metadata_store::{
-    Listing, MetadataStore, Overview, RepositoryList, RepositoryOrder, RepositoryQuery, VersionOrder,
-    VersionQuery, Viewer,
+    AgingFacts, ClaimedDelivery, Listing, MetadataStore, NewDelivery, Overview, RepositoryList,
+    RepositoryOrder, RepositoryQuery, Tried, VersionOrder, VersionQuery, Viewer,
 };
 pub use store_error::{StoreError, StoreErrorKind};
 pub use tag_guard::{MovableTags, TagGuard, TagMobility};
+#[cfg(feature = "control")]
+pub use trigger_action::{ActionError, TriggerAction};
 pub use upload_store::{AbandonError, AppendError, FinishError, UploadStore};

@@ -17,6 +17,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
+#[cfg(feature = "control")]
+use swr_policy::Tag;
 use swr_policy::{NamingPolicy, OciNaming, RepositoryName};
 use tokio::sync::watch;
 
@@ -116,6 +118,15 @@ impl Registry {
     /// Says whether a repository of this name may come into being: [`Error::NameRefused`] tells why not.
     pub fn admit(&self, repository: &RepositoryName) -> Result<(), Error> {
         self.0.naming.admit_repository(repository).map_err(Error::NameRefused)
+    }
+
+    /// Whether the tag, once set, may neither be moved nor removed.
+    #[cfg(feature = "control")]
+    pub(crate) async fn is_fixed(&self, repository: &RepositoryName, tag: &Tag) -> Result<bool, StoreError> {
+        match &self.0.tag_guard {
+            Some(guard) => Ok(guard.mobility(repository, tag).await? == crate::ports::TagMobility::Fixed),
+            None => Ok(false),
+        }
     }
 
     /// The limits in force.
