@@ -37,6 +37,9 @@ pub enum ControlError {
     /// The name is taken.
     #[error("there is an account `{0}` already")]
     AccountTaken(AccountName),
+    /// The account has let the service act in its name already.
+    #[error("the agency exists already")]
+    AgencyExists,
     /// There is no such user, as far as the caller may know.
     #[error("user `{0}` is unknown")]
     UserUnknown(Box<str>),

@@ -42,6 +42,7 @@ impl ControlAccess<'_> {
             id: AccountId::random(),
             name: new.name,
             project: ProjectId::random(),
+            agency: false,
             created: permitted.now(),
         };
         let requires = vec![MetadataRequire::AccountNameFree(account.name.clone())];
@@ -74,6 +75,27 @@ impl ControlAccess<'_> {
             Ok(_) => Ok(account),
             Err(ControlError::AccountUnknown(_) | ControlError::Denied(_)) => Err(unknown()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// The caller's own account.
+    pub async fn own_account(&self) -> Result<Account, ControlError> {
+        let user = self.user().await?;
+        let account = self.parts().metadata.account(&user.account).await?;
+        account.ok_or(ControlError::Unauthorized)
+    }
+
+    /// Lets the service act in the name of the caller's account; for its administrators. Refused when it may
+    /// already.
+    pub async fn create_agency(&self) -> Result<(), ControlError> {
+        let account = self.own_account().await?;
+        let permitted = self.permit(ControlAsk::Administer(&account.id)).await?;
+        let requires = vec![MetadataRequire::AccountExists(account.id.clone())];
+        let change = MetadataChange::PutAccount(Account { agency: true, ..account.clone() });
+        let created = permitted.commit(requires, vec![change]).await;
+        match created.map_err(|unmet| unmet.into_error(|_| permitted.unknown()))? {
+            receipt if is_done(&receipt) => Ok(()),
+            _ => Err(ControlError::AgencyExists),
         }
     }
 

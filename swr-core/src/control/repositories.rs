@@ -1,5 +1,6 @@
 //! Repositories and their versions: created, described, listed, deleted.
 
+use chrono::Days;
 use swr_policy::{RepositoryName, Tag};
 use tracing::instrument;
 
@@ -11,7 +12,7 @@ use super::organisation::organisation_of;
 use super::repository::{Attributes, RepositoryDetails, Version};
 use crate::digest::Digest;
 use crate::error::Error;
-use crate::ports::{ControlAsk, Listing, Overview, RepositoryQuery, VersionQuery};
+use crate::ports::{ControlAsk, DailyUsage, Listing, Overview, RepositoryQuery, UsageKind, VersionQuery};
 use crate::reference::Reference;
 use crate::registry::Precondition;
 
@@ -133,6 +134,28 @@ impl ControlAccess<'_> {
             Err(Error::ManifestUnknown { .. }) => Err(ControlError::VersionUnknown(tag.clone())),
             removed => Ok(removed?),
         }
+    }
+
+    /// What the caller's account used on each of the last `days` days, today included: every day, oldest first.
+    pub async fn usage(&self, kind: UsageKind, days: u32) -> Result<Vec<DailyUsage>, ControlError> {
+        let user = self.user().await?;
+        let until = self.now().date_naive();
+        let from = until.checked_sub_days(Days::new(days.saturating_sub(1).into())).unwrap_or(until);
+        let noted = self.parts().metadata.usage(&user.account, kind, from, until).await?;
+        // What is kept stays from one day to the next; what is pulled does not.
+        let mut last = 0;
+        let every = from.iter_days().take_while(|day| *day <= until);
+        Ok(every
+            .map(|day| {
+                let bytes = match (noted.iter().find(|noted| noted.day == day), kind) {
+                    (Some(noted), _) => noted.bytes,
+                    (None, UsageKind::Stored) => last,
+                    (None, UsageKind::Pulled) => 0,
+                };
+                last = bytes;
+                DailyUsage { day, bytes }
+            })
+            .collect())
     }
 
     /// What the caller's account has.

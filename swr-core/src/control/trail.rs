@@ -28,6 +28,11 @@ impl ControlAccess<'_> {
 }
 
 impl ControlPlane {
+    /// Notes what each account keeps today, for those who look back. To be called a few times a day.
+    pub async fn note_usage(&self) -> Result<(), StoreError> {
+        self.0.metadata.note_stored(self.0.clock.now().date_naive()).await
+    }
+
     /// Removes traces older than `keep`, and temporary keys that have expired, and says how many; fewer
     /// than there are when there are many.
     pub async fn trim(&self, keep: TimeDelta) -> Result<u64, StoreError> {

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use swr_policy::{OrganisationName, RepositoryName, Tag, VersionFacts};
 
 use crate::control::change::{MetadataCommit, MetadataCommitError, MetadataReceipt};
@@ -154,6 +154,22 @@ pub trait MetadataStore: ManifestStore {
 
     /// What the account has.
     async fn overview(&self, account: &AccountId) -> Result<Overview, StoreError>;
+
+    /// What the account used on each day from `from` to `until`, both included, in their order. Days on which
+    /// nothing was noted are left out. The bytes pulled are noted with
+    /// [`observe_pulls`](ManifestStore::observe_pulls): for each pull, on the day of the last of its count, the size
+    /// of the [`Version`] that was pulled.
+    async fn usage(
+        &self,
+        account: &AccountId,
+        kind: UsageKind,
+        from: NaiveDate,
+        until: NaiveDate,
+    ) -> Result<Vec<DailyUsage>, StoreError>;
+
+    /// Notes for `day` the bytes that each account's repositories hold, as [`Overview::bytes`] has them, in place of
+    /// what was noted for that day before.
+    async fn note_stored(&self, day: NaiveDate) -> Result<(), StoreError>;
 
     // Changes.
 
@@ -469,6 +485,26 @@ pub enum VersionOrder {
     #[default]
     Tag,
     Updated,
+}
+
+/// What is noted day by day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "backends answer for both")]
+pub enum UsageKind {
+    /// Bytes that were kept.
+    Stored,
+    /// Bytes of versions that were pulled.
+    Pulled,
+}
+
+/// What was used on one day, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "backends build it")]
+pub struct DailyUsage {
+    /// The day.
+    pub day: NaiveDate,
+    /// Bytes.
+    pub bytes: u64,
 }
 
 /// What an account has.

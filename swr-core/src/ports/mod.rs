@@ -31,8 +31,8 @@ pub use manifest_store::{
 };
 #[cfg(feature = "control")]
 pub use metadata_store::{
-    AgingFacts, ClaimedDelivery, Listing, MetadataStore, NewDelivery, Overview, RepositoryList,
-    RepositoryOrder, RepositoryQuery, Tried, VersionOrder, VersionQuery, Viewer,
+    AgingFacts, ClaimedDelivery, DailyUsage, Listing, MetadataStore, NewDelivery, Overview, RepositoryList,
+    RepositoryOrder, RepositoryQuery, Tried, UsageKind, VersionOrder, VersionQuery, Viewer,
 };
 pub use store_error::{StoreError, StoreErrorKind};
 pub use tag_guard::{MovableTags, TagGuard, TagMobility};
