@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 pub mod accept;
+#[cfg(any(feature = "kubernetes", feature = "webhook"))]
+pub mod actions;
 pub mod authenticate;
 mod base;
 mod blobs;
