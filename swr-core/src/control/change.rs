@@ -182,7 +182,7 @@ pub enum MetadataRequire {
 ///
 /// What it [needs](Self::needs) must be there, and a name or an id that another one has stays that one's: a change
 /// that would take it is refused with [`MetadataRequire::AccountNameFree`], [`MetadataRequire::UserNameFree`],
-/// [`MetadataRequire::KeyFree`] or [`MetadataRequire::OrganisationFree`] of it.
+/// [`MetadataRequire::KeyFree`], [`MetadataRequire::OrganisationFree`] or [`MetadataRequire::TriggerFree`] of it.
 ///
 /// Serialised it is what its trace keeps, secrets apart, so that the traces replay to the state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -244,7 +244,8 @@ pub enum MetadataChange {
     /// The repository is shared so. The creator and the creation time of a share that there is stay, and one with the
     /// same deadline and description stays as it is.
     PutShare(Share),
-    /// The repository is kept in step so. The identity and the creation time of a rule that there is stay.
+    /// The repository is kept in step so. The identity and the creation time of a rule that there is stay, and one that
+    /// asks for the same stays as it is.
     PutSync(SyncRule),
     /// The repository is not kept in step with the target.
     RemoveSync {
@@ -253,9 +254,10 @@ pub enum MetadataChange {
         /// The target.
         target: SyncTarget,
     },
-    /// A version was asked to go.
+    /// A version was asked to go, perhaps once more.
     AddSyncJob(SyncJob),
-    /// The repository has this aging rule, due at once. A rule that it has keeps its identity.
+    /// The repository has this aging rule, due at once. A rule that it has keeps its identity, and the same rule stays
+    /// due when it was.
     PutRule {
         /// The repository.
         repository: RepositoryName,
@@ -264,7 +266,7 @@ pub enum MetadataChange {
     },
     /// The repository has no aging rule.
     RemoveRule(RepositoryName),
-    /// The repository has this trigger.
+    /// The repository has this trigger. The same one stays as it is.
     CreateTrigger(Trigger),
     /// The trigger fires, or does not. One that fires again does so for versions from then on.
     EnableTrigger {
@@ -319,6 +321,15 @@ impl MetadataChange {
             Self::PutShare(share) => {
                 vec![R::RepositoryExists(share.repository.clone()), R::AccountExists(share.account.clone())]
             }
+            Self::PutSync(SyncRule { repository, .. })
+            | Self::AddSyncJob(SyncJob { repository, .. })
+            | Self::PutRule { repository, .. }
+            | Self::CreateTrigger(Trigger { repository, .. }) => {
+                vec![R::RepositoryExists(repository.clone())]
+            }
+            Self::EnableTrigger { repository, name, .. } => {
+                vec![R::TriggerExists { repository: repository.clone(), name: name.clone() }]
+            }
             Self::PutAccount(_)
             | Self::RemoveUser(_)
             | Self::RemoveAccessKey(_)
@@ -327,6 +338,9 @@ impl MetadataChange {
             | Self::RemoveOrganisation(_)
             | Self::CreateRepository { .. }
             | Self::RemoveGrant { .. }
+            | Self::RemoveSync { .. }
+            | Self::RemoveRule(_)
+            | Self::RemoveTrigger { .. }
             | Self::RemoveShare { .. } => Vec::new(),
         }
     }

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use swr_policy::{AgingRule, RepositoryName, Tag};
+use swr_policy::{RepositoryName, Tag};
+
+pub use swr_policy::aging::{AgingRule, LastPulled, NeededBy, VersionFacts};
 
 /// A rule's identity: given by the store, never given twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

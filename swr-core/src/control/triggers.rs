@@ -212,21 +212,17 @@ impl Courier {
             let Event::TagSet { tag, digest, .. } = &event.event else { continue };
             if !known.contains_key(&event.repository) {
                 let triggers = metadata.triggers(&event.repository).await?.unwrap_or_default();
-                known.insert(event.repository.clone(), Fired::new(triggers));
+                known.insert(event.repository.clone(), Fired::new(&triggers));
             }
             let Some(fired) = known.get(&event.repository) else { continue };
-            for (trigger, made) in fired.by(tag) {
-                if made.created <= event.at {
-                    deliveries.push(NewDelivery {
-                        id: DeliveryId::random(),
-                        trigger,
-                        event: event.seq,
-                        tag: tag.clone(),
-                        digest: *digest,
-                        at: event.at,
-                    });
-                }
-            }
+            deliveries.extend(fired.by(tag).map(|trigger| NewDelivery {
+                id: DeliveryId::random(),
+                trigger,
+                event: event.seq,
+                tag: tag.clone(),
+                digest: *digest,
+                at: event.at,
+            }));
         }
         if let Some(last) = events.last() {
             metadata.fan_out(&deliveries, CONSUMER, last.seq, &fence).await?;
@@ -288,19 +284,20 @@ pub fn retry_after(id: &DeliveryId, attempts: u32) -> TimeDelta {
 
 /// The triggers of a repository, compiled.
 struct Fired {
-    triggers: Vec<(TriggerId, Trigger)>,
+    ids: Vec<TriggerId>,
     set: TriggerSet,
 }
 
 impl Fired {
-    fn new(triggers: Vec<(TriggerId, Trigger)>) -> Self {
-        let set = TriggerSet::new(triggers.iter().map(|(_, trigger)| &trigger.rule));
-        Self { triggers, set }
+    fn new(triggers: &[(TriggerId, Trigger)]) -> Self {
+        Self {
+            ids: triggers.iter().map(|(id, _)| *id).collect(),
+            set: TriggerSet::new(triggers.iter().map(|(_, trigger)| &trigger.rule)),
+        }
     }
 
-    fn by(&self, tag: &swr_policy::Tag) -> impl Iterator<Item = (TriggerId, &Trigger)> {
-        let fired = self.set.fired_by(tag);
-        fired.into_iter().filter_map(|at| self.triggers.get(at)).map(|(id, trigger)| (*id, trigger))
+    fn by(&self, tag: &swr_policy::Tag) -> impl Iterator<Item = TriggerId> {
+        self.set.fired_by(tag).into_iter().filter_map(|at| self.ids.get(at)).copied()
     }
 }
 

@@ -229,10 +229,10 @@ pub trait MetadataStore: ManifestStore {
         fence: &Fence,
     ) -> Result<(), StoreError>;
 
-    /// What a rule has to know of the versions after a tag, in the order of their tags. What needs a version: the
-    /// tags that point to its manifest's subject, or to an index that names its manifest; a subject or an index
-    /// without a tag is [`NeededBy::Untagged`](swr_policy::aging::NeededBy::Untagged). What is needed by what
-    /// points to the same manifest is left out.
+    /// What a rule has to know of the versions after a tag, in the order of their tags. A version was pulled when its
+    /// tag was, or its manifest by digest. What needs a version: the tags that point to its manifest's subject, or to
+    /// an index that names its manifest, in their order; a subject or an index that is there without a tag is
+    /// [`NeededBy::Untagged`](swr_policy::aging::NeededBy::Untagged).
     async fn aging_facts(
         &self,
         repository: &RepositoryName,
@@ -241,7 +241,8 @@ pub trait MetadataStore: ManifestStore {
 
     /// What rules have cleared in the repository, newest first; `None` when there is no such listed repository. A
     /// store writes it itself: [`Change::RemoveTag`](crate::commit::Change::RemoveTag) by
-    /// [`Task::Aging`](crate::caller::Task::Aging) is kept as cleared by the repository's rule, in the same step.
+    /// [`Task::Aging`](crate::caller::Task::Aging) is kept as cleared by the repository's rule, if there is one, in the
+    /// same step.
     async fn cleared(
         &self,
         repository: &RepositoryName,
@@ -260,8 +261,9 @@ pub trait MetadataStore: ManifestStore {
     /// The deliveries of a trigger, newest first.
     async fn deliveries(&self, trigger: TriggerId, limit: NonZeroU32) -> Result<Vec<Delivery>, StoreError>;
 
-    /// Adds deliveries, and moves the cursor of `consumer` to `upto`, in one step. A delivery of an event and a
-    /// trigger that has one already, or of a trigger that is gone, is left out.
+    /// Adds deliveries, due when their versions appeared, and moves the cursor of `consumer` to `upto`, in one step.
+    /// A delivery is left out when there is one of the same event and trigger, and when the trigger is gone, does not
+    /// fire, or was made or enabled only after the version appeared.
     async fn fan_out(
         &self,
         deliveries: &[NewDelivery],
@@ -270,8 +272,9 @@ pub trait MetadataStore: ManifestStore {
         fence: &Fence,
     ) -> Result<(), StoreError>;
 
-    /// Claims deliveries until `until`: of each target the oldest that is not settled, when it is due at `now` and
-    /// nobody else's claim on it lasts. Those of triggers that are disabled by now wait.
+    /// Claims deliveries until `until`, in no particular order: of each target none while a claim on one of its
+    /// deliveries lasts, and else the oldest that is not settled, by its event and then by its trigger, when it is due
+    /// at `now`. Those of triggers that are disabled by now wait, and let others pass.
     async fn claim_deliveries(
         &self,
         now: DateTime<Utc>,
@@ -279,8 +282,8 @@ pub trait MetadataStore: ManifestStore {
         limit: NonZeroU32,
     ) -> Result<Vec<ClaimedDelivery>, StoreError>;
 
-    /// Says what a try of a claimed delivery came to; its claim ends. Nothing happens when the claim is no longer
-    /// the last on it.
+    /// Says what a try of a claimed delivery came to; its claim ends. Nothing happens when the claim has ended so
+    /// already, or is no longer the last on it.
     async fn settle_delivery(&self, claimed: &ClaimedDelivery, tried: &Tried) -> Result<(), StoreError>;
 
     /// Lets a delivery of the trigger that was given up be tried again at `now`. Says whether there is one.
@@ -292,7 +295,7 @@ pub trait MetadataStore: ManifestStore {
     ) -> Result<bool, StoreError>;
 
     /// Removes deliveries that were settled, and clearings that were made, before `before`, at most `limit` of
-    /// each. Says how many.
+    /// each, the oldest first. Says how many.
     async fn trim_history(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError>;
 
     // The trail.

@@ -200,6 +200,8 @@ impl<'a> Changing<'a> {
     fn remove_repository(&mut self, name: &RepositoryName) -> Before {
         let Some(id) = self.tables.names.get(name).copied() else { return Before::Absent };
         self.put(|tables| Some(&mut tables.names), name.clone(), None);
+        #[cfg(feature = "control")]
+        self.drop_metadata(id);
         if self.set_listed(id, false) { Before::Present } else { Before::Absent }
     }
 
@@ -373,6 +375,8 @@ impl<'a> Changing<'a> {
         self.put_in(id, |repository| &mut repository.tags, tag.clone(), None);
         #[cfg(feature = "control")]
         self.describe_updated(id);
+        #[cfg(feature = "control")]
+        self.note_cleared(id, tag);
         self.point_away(id, tag, &digest);
         Before::PointedTo(digest)
     }

@@ -125,7 +125,7 @@ impl Repository {
             || manifest.record.subject.is_some_and(|subject| self.manifests.contains_key(&subject))
     }
 
-    fn resolve(&self, reference: &Reference) -> Option<(&Manifest, Option<&TagState>)> {
+    pub(super) fn resolve(&self, reference: &Reference) -> Option<(&Manifest, Option<&TagState>)> {
         match reference {
             Reference::Digest(digest) => Some((self.manifests.get(digest)?, None)),
             Reference::Tag(tag) => {
@@ -155,7 +155,7 @@ pub(super) struct TagState {
 #[derive(Clone, Copy)]
 pub(super) struct Pulls {
     pub(super) count: u64,
-    last: DateTime<Utc>,
+    pub(super) last: DateTime<Utc>,
 }
 
 impl Pulls {
@@ -239,6 +239,11 @@ impl Tables {
             Some(lease) if lease.token == fence.token && lease.holder.is_some() => Ok(()),
             _ => Err(StoreError::fenced(operation)),
         }
+    }
+
+    pub(super) fn advance(&mut self, consumer: &str, upto: EventSeq) {
+        let cursor = self.cursors.entry(consumer.to_owned()).or_default();
+        *cursor = (*cursor).max(upto);
     }
 
     /// How far the hindmost consumer has come.
@@ -474,8 +479,7 @@ impl ManifestStore for MemoryManifests {
     async fn advance(&self, consumer: &str, upto: EventSeq, fence: &Fence) -> Result<(), StoreError> {
         let mut tables = self.tables();
         tables.fenced(fence, "manifests.advance")?;
-        let cursor = tables.cursors.entry(consumer.to_owned()).or_default();
-        *cursor = (*cursor).max(upto);
+        tables.advance(consumer, upto);
         Ok(())
     }
 
@@ -523,11 +527,10 @@ impl ManifestStore for MemoryManifests {
                     repository.manifests.get_mut(digest).map(|manifest| &mut manifest.pulls)
                 }
             };
-            if let Some(pulls) = pulls {
-                Pulls::add(pulls, more);
-                #[cfg(feature = "control")]
-                repository.described.count_pulls(more.count);
-            }
+            let Some(pulls) = pulls else { continue };
+            Pulls::add(pulls, more);
+            #[cfg(feature = "control")]
+            tables.note_pulled(more);
         }
         Ok(())
     }

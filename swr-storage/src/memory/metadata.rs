@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::ops::Bound;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use swr_core::commit::{RepositoryId, RightsVersion};
 use swr_core::control::change::{MetadataCommit, MetadataCommitError, MetadataReceipt};
@@ -17,17 +17,24 @@ use swr_core::control::grant::{GrantLevel, GrantScope, Granted};
 use swr_core::control::identity::{Account, AccountId, AccountName, User, UserId, UserName};
 use swr_core::control::organisation::{ListedOrganisation, Organisation, OrganisationId, organisation_of};
 use swr_core::control::repository::{Attributes, RepositoryDetails, Version, Visibility};
+use swr_core::control::rule::{Cleared, RepositoryRule, RuleId};
 use swr_core::control::share::{ListedShare, Share};
 use swr_core::control::standing::{OrganisationStanding, RepositoryStanding, Standing, UserStanding};
+use swr_core::control::sync::{SyncJob, SyncRule};
 use swr_core::control::trace::{RefusedOperation, Trace, TraceQuery};
+use swr_core::control::trigger::{Delivery, DeliveryId, Trigger, TriggerId};
+use swr_core::event::EventSeq;
 use swr_core::manifest::{ManifestRecord, ReferenceKind};
 use swr_core::ports::{
-    Candidates, Listing, MetadataStore, Overview, Page, RepositoryList, RepositoryOrder, RepositoryQuery,
-    StoreError, VersionOrder, VersionQuery, Viewer,
+    AgingFacts, Candidates, ClaimedDelivery, DailyUsage, Fence, Listing, MetadataStore, NewDelivery,
+    Overview, Page, RepositoryList, RepositoryOrder, RepositoryQuery, StoreError, Tried, UsageKind,
+    VersionOrder, VersionQuery, Viewer,
 };
 use swr_core::{OrganisationName, RepositoryName, Tag};
 
 use super::manifests::{MemoryManifests, Repository, Tables, TagState, most, start};
+use super::triggers::{MadeDelivery, MadeTrigger};
+use super::usage::Noted;
 
 /// What is kept beside the names of content.
 #[derive(Default)]
@@ -44,6 +51,19 @@ pub(super) struct Metadata {
     pub(super) rights: RightsVersion,
     pub(super) traces: BTreeMap<u64, Trace>,
     pub(super) last_trace: u64,
+    pub(super) usage: BTreeMap<(AccountId, NaiveDate), Noted>,
+    // What hangs on repositories, those that were removed apart.
+    pub(super) syncs: BTreeMap<i64, (RepositoryId, SyncRule)>,
+    pub(super) last_sync: i64,
+    pub(super) sync_jobs: BTreeMap<i64, (RepositoryId, SyncJob)>,
+    pub(super) last_sync_job: i64,
+    pub(super) rules: BTreeMap<RepositoryId, RepositoryRule>,
+    pub(super) last_rule: i64,
+    pub(super) cleared: BTreeMap<u64, (RepositoryId, Cleared)>,
+    pub(super) last_cleared: u64,
+    pub(super) triggers: BTreeMap<TriggerId, MadeTrigger>,
+    pub(super) last_trigger: i64,
+    pub(super) deliveries: BTreeMap<(EventSeq, TriggerId), MadeDelivery>,
 }
 
 /// What is kept of a repository beside its content: it goes with it.
@@ -267,7 +287,7 @@ impl Tables {
             && query.after_id.is_none_or(|after| details.id.0 > after)
     }
 
-    fn overview(&self, account: &AccountId) -> Overview {
+    pub(super) fn overview(&self, account: &AccountId) -> Overview {
         let mut overview = Overview::default();
         for organisation in self.metadata.organisations_of(account) {
             overview.organisations += 1;
@@ -320,7 +340,7 @@ impl Repository {
     }
 
     /// The sizes of all that the manifest names, and of what the manifests below it do, each digest once.
-    fn declared_size(&self, record: &ManifestRecord) -> u64 {
+    pub(super) fn declared_size(&self, record: &ManifestRecord) -> u64 {
         let (mut counted, mut followed) = (BTreeSet::new(), BTreeSet::new());
         let (mut size, mut waiting) = (0u64, vec![record]);
         while let Some(record) = waiting.pop() {
@@ -352,7 +372,7 @@ fn in_order(order: RepositoryOrder, one: &RepositoryDetails, other: &RepositoryD
     ordering.then_with(|| one.name.cmp(&other.name))
 }
 
-fn part<T>(mut fitting: Vec<T>, descending: bool, offset: u64, limit: NonZeroU32) -> Listing<T> {
+pub(super) fn part<T>(mut fitting: Vec<T>, descending: bool, offset: u64, limit: NonZeroU32) -> Listing<T> {
     let total = fitting.len() as u64;
     if descending {
         fitting.reverse();
@@ -529,6 +549,21 @@ impl MetadataStore for MemoryManifests {
         Ok(self.tables().overview(account))
     }
 
+    async fn usage(
+        &self,
+        account: &AccountId,
+        kind: UsageKind,
+        from: NaiveDate,
+        until: NaiveDate,
+    ) -> Result<Vec<DailyUsage>, StoreError> {
+        Ok(self.tables().metadata.usage(account, kind, from, until))
+    }
+
+    async fn note_stored(&self, day: NaiveDate) -> Result<(), StoreError> {
+        self.tables().note_stored(day);
+        Ok(())
+    }
+
     async fn commit_metadata(&self, commit: MetadataCommit) -> Result<MetadataReceipt, MetadataCommitError> {
         self.tables().commit_metadata(commit)
     }
@@ -536,6 +571,126 @@ impl MetadataStore for MemoryManifests {
     async fn trim_temporary_keys(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
         let keys = &mut self.tables().metadata.temporary_keys;
         Ok(keys.extract_if(.., |_, key| key.expires < before).take(most(limit)).count() as u64)
+    }
+
+    async fn syncs(&self, repository: &RepositoryName) -> Result<Option<Vec<SyncRule>>, StoreError> {
+        let tables = self.tables();
+        Ok(tables.listed_id(repository).map(|id| tables.syncs_of(id).cloned().collect()))
+    }
+
+    async fn sync_jobs(
+        &self,
+        repository: &RepositoryName,
+        descending: bool,
+        offset: u64,
+        limit: NonZeroU32,
+    ) -> Result<Option<Listing<SyncJob>>, StoreError> {
+        let tables = self.tables();
+        let jobs = tables.listed_id(repository).map(|id| tables.sync_jobs_of(id).cloned().collect());
+        Ok(jobs.map(|jobs| part(jobs, descending, offset, limit)))
+    }
+
+    async fn rule(&self, repository: &RepositoryName) -> Result<Option<RepositoryRule>, StoreError> {
+        Ok(self.tables().rule(repository).cloned())
+    }
+
+    async fn due_rules(
+        &self,
+        now: DateTime<Utc>,
+        limit: NonZeroU32,
+    ) -> Result<Vec<RepositoryRule>, StoreError> {
+        let mut due = self.tables().due_rules(now);
+        due.truncate(most(limit));
+        Ok(due)
+    }
+
+    async fn rule_ran(
+        &self,
+        id: RuleId,
+        ran: DateTime<Utc>,
+        next: DateTime<Utc>,
+        fence: &Fence,
+    ) -> Result<(), StoreError> {
+        let mut tables = self.tables();
+        tables.fenced(fence, "metadata.rule_ran")?;
+        tables.rule_ran(id, ran, next);
+        Ok(())
+    }
+
+    async fn aging_facts(
+        &self,
+        repository: &RepositoryName,
+        page: &Page<Tag>,
+    ) -> Result<Vec<AgingFacts>, StoreError> {
+        Ok(self.tables().listed(repository).map_or_else(Vec::new, |found| found.aging_facts(page)))
+    }
+
+    async fn cleared(
+        &self,
+        repository: &RepositoryName,
+        offset: u64,
+        limit: NonZeroU32,
+    ) -> Result<Option<Listing<Cleared>>, StoreError> {
+        let tables = self.tables();
+        let cleared = tables.listed_id(repository).map(|id| tables.cleared(id).cloned().collect());
+        Ok(cleared.map(|cleared| part(cleared, false, offset, limit)))
+    }
+
+    async fn triggers(
+        &self,
+        repository: &RepositoryName,
+    ) -> Result<Option<Vec<(TriggerId, Trigger)>>, StoreError> {
+        let tables = self.tables();
+        let Some(of) = tables.listed_id(repository) else { return Ok(None) };
+        let triggers = tables.triggers_of(of).map(|(id, made)| (id, made.trigger.clone()));
+        let mut triggers: Vec<_> = triggers.collect();
+        triggers.sort_by(|(_, one), (_, other)| one.name.cmp(&other.name));
+        Ok(Some(triggers))
+    }
+
+    async fn deliveries(&self, trigger: TriggerId, limit: NonZeroU32) -> Result<Vec<Delivery>, StoreError> {
+        Ok(self.tables().metadata.deliveries_of(trigger).take(most(limit)).cloned().collect())
+    }
+
+    async fn fan_out(
+        &self,
+        deliveries: &[NewDelivery],
+        consumer: &str,
+        upto: EventSeq,
+        fence: &Fence,
+    ) -> Result<(), StoreError> {
+        let mut tables = self.tables();
+        tables.fenced(fence, "metadata.fan_out")?;
+        tables.metadata.add_deliveries(deliveries);
+        tables.advance(consumer, upto);
+        Ok(())
+    }
+
+    async fn claim_deliveries(
+        &self,
+        now: DateTime<Utc>,
+        until: DateTime<Utc>,
+        limit: NonZeroU32,
+    ) -> Result<Vec<ClaimedDelivery>, StoreError> {
+        Ok(self.tables().metadata.claim_deliveries(now, until, most(limit)))
+    }
+
+    async fn settle_delivery(&self, claimed: &ClaimedDelivery, tried: &Tried) -> Result<(), StoreError> {
+        self.tables().metadata.settle_delivery(claimed, tried);
+        Ok(())
+    }
+
+    async fn revive_delivery(
+        &self,
+        trigger: TriggerId,
+        id: &DeliveryId,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        Ok(self.tables().metadata.revive_delivery(trigger, id, now))
+    }
+
+    async fn trim_history(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
+        Ok(self.tables().metadata.trim_history(before, most(limit)))
     }
 
     async fn traces(&self, query: &TraceQuery) -> Result<Vec<Trace>, StoreError> {

@@ -10,7 +10,9 @@ use swr_core::control::identity::{Account, AccountId, Role, User, UserId};
 use swr_core::control::organisation::{Organisation, OrganisationId};
 use swr_core::control::repository::{Attributes, Visibility};
 use swr_core::control::share::Share;
+use swr_core::control::sync::{SyncJob, SyncRule};
 use swr_core::control::trace::{Outcome, Traced};
+use swr_core::control::trigger::Trigger;
 use swr_core::event::Event;
 use swr_core::{OrganisationName, RepositoryName};
 
@@ -98,6 +100,15 @@ impl Tables {
             R::GrantFree { scope, user } => self.granted(scope, user).is_none(),
             R::ShareExists { repository, account } => self.shared(repository, account).is_some(),
             R::ShareFree { repository, account } => self.shared(repository, account).is_none(),
+            R::SyncExists { repository, target } => self.sync(repository, target).is_some(),
+            R::RuleFree(repository) => self.rule(repository).is_none(),
+            R::RuleIs { repository, id } => self.rule(repository).is_some_and(|rule| rule.id == *id),
+            R::TriggerFree { repository, name } => self.trigger(repository, name).is_none(),
+            R::TriggerExists { repository, name } => self.trigger(repository, name).is_some(),
+            R::TriggersFewerThan { repository, limit } => {
+                let id = self.listed_id(repository);
+                fewer(id.map_or(0, |id| self.triggers_of(id).count()), *limit)
+            }
             R::SharesFewerThan { repository, limit } => {
                 fewer(self.described(repository).map_or(0, |it| it.shares.len()), *limit)
             }
@@ -134,7 +145,7 @@ impl Tables {
         }
     }
 
-    fn listed_id(&self, name: &RepositoryName) -> Option<RepositoryId> {
+    pub(super) fn listed_id(&self, name: &RepositoryName) -> Option<RepositoryId> {
         self.listed(name).and(self.names.get(name).copied())
     }
 
@@ -160,7 +171,16 @@ impl Tables {
                 GrantScope::Organisation(name) => owner(name),
                 GrantScope::Repository(name) => owner_of(name),
             },
-            C::PutShare(Share { repository, .. }) | C::RemoveShare { repository, .. } => owner_of(repository),
+            C::PutShare(Share { repository, .. })
+            | C::RemoveShare { repository, .. }
+            | C::PutSync(SyncRule { repository, .. })
+            | C::RemoveSync { repository, .. }
+            | C::AddSyncJob(SyncJob { repository, .. })
+            | C::PutRule { repository, .. }
+            | C::RemoveRule(repository)
+            | C::CreateTrigger(Trigger { repository, .. })
+            | C::EnableTrigger { repository, .. }
+            | C::RemoveTrigger { repository, .. } => owner_of(repository),
         }
     }
 }
@@ -177,7 +197,7 @@ fn fewer(count: usize, limit: u32) -> bool {
 
 type Outcomes = Result<Effect, MetadataCommitError>;
 
-fn taken(require: MetadataRequire) -> MetadataCommitError {
+pub(super) fn taken(require: MetadataRequire) -> MetadataCommitError {
     MetadataCommitError::Unmet(vec![require])
 }
 
@@ -190,7 +210,7 @@ fn effect<T: PartialEq>(before: Option<&T>, after: &T) -> Effect {
     }
 }
 
-fn removal(was_there: bool) -> Effect {
+pub(super) fn removal(was_there: bool) -> Effect {
     if was_there { Effect::Removed } else { Effect::Nothing }
 }
 
@@ -224,6 +244,16 @@ impl Changing<'_> {
             C::PutGrant(Grant { scope, user, level, .. }) => Ok(self.set_grant(scope, user, Some(*level))),
             C::RemoveGrant { scope, user } => Ok(self.set_grant(scope, user, None)),
             C::PutShare(share) => Ok(self.put_share(share)),
+            C::PutSync(sync) => Ok(self.put_sync(sync)),
+            C::RemoveSync { repository, target } => Ok(self.remove_sync(repository, target)),
+            C::AddSyncJob(job) => Ok(self.add_sync_job(job)),
+            C::PutRule { repository, rule } => Ok(self.put_rule(repository, rule)),
+            C::RemoveRule(repository) => Ok(self.remove_rule(repository)),
+            C::CreateTrigger(trigger) => self.create_trigger(trigger),
+            C::EnableTrigger { repository, name, enabled } => {
+                Ok(self.enable_trigger(repository, name, *enabled))
+            }
+            C::RemoveTrigger { repository, name } => Ok(self.remove_trigger(repository, name)),
             C::RemoveShare { repository, account } => Ok(self.remove_share(repository, account)),
         }
     }
@@ -438,6 +468,27 @@ impl Changing<'_> {
     pub(super) fn describe_updated(&mut self, id: RepositoryId) {
         let at = self.at;
         self.describe(id, |described| described.updated = at);
+    }
+
+    /// It is no more: what hangs on it beside its content goes at once.
+    pub(super) fn drop_metadata(&mut self, id: RepositoryId) {
+        let syncs: Vec<_> = self.tables.syncs_of(id).map(|sync| sync.id).collect();
+        let jobs: Vec<_> = self.tables.sync_jobs_of(id).map(|job| job.id).collect();
+        let cleared: Vec<_> = self.tables.cleared(id).map(|cleared| cleared.seq).collect();
+        let triggers: Vec<_> = self.tables.triggers_of(id).map(|(trigger, _)| trigger).collect();
+        for sync in syncs {
+            self.put(|tables| Some(&mut tables.metadata.syncs), sync, None);
+        }
+        for job in jobs {
+            self.put(|tables| Some(&mut tables.metadata.sync_jobs), job, None);
+        }
+        for seq in cleared {
+            self.put(|tables| Some(&mut tables.metadata.cleared), seq, None);
+        }
+        for trigger in triggers {
+            self.drop_trigger(trigger);
+        }
+        self.put(|tables| Some(&mut tables.metadata.rules), id, None);
     }
 
     fn describe(&mut self, id: RepositoryId, change: impl FnOnce(&mut Described)) {

@@ -11,7 +11,15 @@ mod metadata;
 mod metadata_commit;
 #[cfg(feature = "control")]
 mod metadata_trail;
+#[cfg(feature = "control")]
+mod rules;
+#[cfg(feature = "control")]
+mod syncs;
+#[cfg(feature = "control")]
+mod triggers;
 mod uploads;
+#[cfg(feature = "control")]
+mod usage;
 
 pub use blobs::MemoryBlobs;
 pub use manifests::MemoryManifests;

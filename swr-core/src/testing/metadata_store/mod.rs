@@ -381,6 +381,7 @@ pub(super) fn account(name: &str) -> Account {
         id: AccountId::parse(&hex(&format!("the account {name}"))).unwrap(),
         name: AccountName::parse(name).unwrap(),
         project: ProjectId::parse(&hex(&format!("the project of {name}"))).unwrap(),
+        agency: false,
         created: minute(0),
     }
 }
