@@ -272,9 +272,10 @@ pub trait MetadataStore: ManifestStore {
         fence: &Fence,
     ) -> Result<(), StoreError>;
 
-    /// Claims deliveries until `until`, in no particular order: of each target none while a claim on one of its
-    /// deliveries lasts, and else the oldest that is not settled, by its event and then by its trigger, when it is due
-    /// at `now`. Those of triggers that are disabled by now wait, and let others pass.
+    /// Claims deliveries until `until`: of each target none while a claim on one of its deliveries lasts, and else the
+    /// oldest that is not settled, by its event and then by its trigger, when it is due at `now`. Those of triggers
+    /// that are disabled by now wait, and let others pass. Where the limit leaves targets out, they come before those
+    /// that were just served.
     async fn claim_deliveries(
         &self,
         now: DateTime<Utc>,

@@ -143,6 +143,7 @@ mod tests {
         assert_all_stamped(&manifests, include_str!("manifest_store/mod.rs"));
         let metadata = [
             include_str!("metadata_store/credentials.rs"),
+            include_str!("metadata_store/deliveries.rs"),
             include_str!("metadata_store/grants.rs"),
             include_str!("metadata_store/identity.rs"),
             include_str!("metadata_store/lists.rs"),
@@ -150,9 +151,13 @@ mod tests {
             include_str!("metadata_store/races.rs"),
             include_str!("metadata_store/repositories.rs"),
             include_str!("metadata_store/requirements.rs"),
+            include_str!("metadata_store/rules.rs"),
             include_str!("metadata_store/shares.rs"),
             include_str!("metadata_store/standing.rs"),
+            include_str!("metadata_store/syncs.rs"),
             include_str!("metadata_store/traces.rs"),
+            include_str!("metadata_store/triggers.rs"),
+            include_str!("metadata_store/usage.rs"),
             include_str!("metadata_store/versions.rs"),
         ];
         assert_all_stamped(&metadata, include_str!("metadata_store/mod.rs"));

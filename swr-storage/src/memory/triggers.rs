@@ -106,7 +106,9 @@ impl Metadata {
             }
         }
         oldest.retain(|target, _| !busy.contains(target));
-        let claimed = oldest.into_values().filter_map(|(key, trigger)| {
+        let mut oldest: Vec<_> = oldest.into_values().collect();
+        oldest.sort_unstable_by_key(|(key, _)| *key);
+        let claimed = oldest.into_iter().filter_map(|(key, trigger)| {
             let made = self.deliveries.get_mut(&key)?;
             let DeliveryState::Waiting(due) = made.delivery.state else { return None };
             (due <= now).then(|| {

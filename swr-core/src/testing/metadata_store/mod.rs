@@ -3,7 +3,11 @@
 use std::num::NonZeroU32;
 
 use chrono::{DateTime, Utc};
-use swr_policy::{OrganisationName, RepositoryName, Tag};
+use swr_policy::aging::{AgeMeasure, AgingLimit, NewestCount};
+use swr_policy::{
+    AgingRule, OrganisationName, Pattern, RepositoryName, Tag, TagSelector, TriggerCondition, TriggerName,
+    TriggerRule, VersionFacts,
+};
 
 use super::minute;
 use super::sample_images::SampleManifest;
@@ -18,16 +22,21 @@ use crate::control::identity::{
     Account, AccountId, AccountName, PasswordHash, ProjectId, Role, User, UserId, UserName,
 };
 use crate::control::repository::{Attributes, Category, RepositoryDetails, Visibility};
+use crate::control::rule::RuleId;
 use crate::control::share::{Deadline, Share};
 use crate::control::standing::Standing;
+use crate::control::sync::{SyncJob, SyncRule, SyncTarget};
 use crate::control::trace::{Trace, TraceQuery};
+use crate::control::trigger::{DeliveryId, Trigger, TriggerId, TriggerTarget};
 use crate::digest::{Algorithm, Digest};
 use crate::event::{EventSeq, RecordedEvent};
 use crate::ports::{
-    MetadataStore, Page, RepositoryList, RepositoryOrder, RepositoryQuery, VersionOrder, VersionQuery, Viewer,
+    Fence, Lease, MetadataStore, NewDelivery, Page, RepositoryList, RepositoryOrder, RepositoryQuery,
+    VersionOrder, VersionQuery, Viewer,
 };
 
 mod credentials;
+mod deliveries;
 mod grants;
 mod identity;
 mod lists;
@@ -35,12 +44,17 @@ mod organisations;
 mod races;
 mod repositories;
 mod requirements;
+mod rules;
 mod shares;
 mod standing;
+mod syncs;
 mod traces;
+mod triggers;
+mod usage;
 mod versions;
 
 pub use credentials::*;
+pub use deliveries::*;
 pub use grants::*;
 pub use identity::*;
 pub use lists::*;
@@ -48,9 +62,13 @@ pub use organisations::*;
 pub use races::*;
 pub use repositories::*;
 pub use requirements::*;
+pub use rules::*;
 pub use shares::*;
 pub use standing::*;
+pub use syncs::*;
 pub use traces::*;
+pub use triggers::*;
+pub use usage::*;
 pub use versions::*;
 
 #[doc(hidden)]
@@ -133,6 +151,43 @@ macro_rules! metadata_store_clauses {
                 a_share_needs_its_repository_and_its_account
                 shares_of_what_is_not_listed_are_unknown
                 a_share_lasts_until_its_deadline
+                // Aging rules.
+                a_rule_is_put_changed_and_removed
+                the_same_rule_stays_due_when_it_was
+                a_rule_needs_its_repository
+                due_rules_come_longest_due_first
+                a_rule_that_was_changed_while_it_ran_stays_due
+                a_rule_has_run_only_by_its_leaseholder
+                aging_facts_say_when_a_version_was_set_and_pulled
+                aging_facts_say_what_a_version_is_needed_by
+                what_a_rule_cleared_is_kept_newest_first
+                what_a_rule_cleared_outlives_the_rule
+                a_repository_made_again_has_none_of_what_ran_for_it
+                no_number_of_a_rule_a_trigger_or_a_synchronisation_is_given_twice
+                // Triggers.
+                triggers_come_in_the_order_of_their_names
+                a_name_belongs_to_one_trigger_of_a_repository
+                a_trigger_is_enabled_disabled_and_removed
+                what_runs_for_a_repository_is_there_or_it_is_not
+                // Deliveries.
+                a_delivery_of_an_event_and_a_trigger_is_made_once
+                a_fence_that_is_no_longer_the_leases_fans_nothing_out
+                versions_from_before_fire_no_trigger
+                two_claimers_never_hold_one_delivery
+                a_claim_that_lapsed_settles_nothing_once_there_is_another
+                targets_are_served_in_order_and_side_by_side
+                deliveries_are_claimed_as_many_as_wanted
+                deliveries_of_a_disabled_trigger_wait_and_let_others_pass
+                a_removed_trigger_takes_its_deliveries
+                a_delivery_that_was_given_up_is_revived
+                settled_deliveries_are_trimmed_in_small_batches
+                // Synchronisation.
+                a_synchronisation_put_twice_is_the_same_one
+                synchronisation_jobs_come_in_parts_both_ways
+                // Usage.
+                what_accounts_keep_is_noted_for_a_day
+                what_is_pulled_is_noted_for_its_day
+                bytes_that_no_number_holds_stop_at_the_greatest
                 // Standing, and what can be read.
                 a_standing_is_all_that_a_decision_weighs
                 nobody_in_particular_has_no_standing
@@ -299,6 +354,18 @@ impl<'a> Scene<'a> {
         changes.extend(tags.iter().map(|tag| set_tag(tag, digest)));
         self.change(at, repository, changes).await;
         digest
+    }
+
+    /// The fence of a lease that lasts for ever.
+    async fn fence(&self, name: &str) -> Fence {
+        let lease = Lease { name, holder: "one", now: minute(0), until: minute(1_000_000) };
+        self.store.lease(&lease).await.unwrap().unwrap()
+    }
+
+    /// Adds deliveries, and says that the events up to this one were looked at.
+    async fn fan_out(&self, deliveries: &[NewDelivery], upto: u64) {
+        let fence = self.fence("triggers").await;
+        self.store.fan_out(deliveries, "triggers", EventSeq(upto), &fence).await.unwrap();
     }
 
     /// The count of changes of rights.
@@ -525,6 +592,109 @@ fn put_share(repository: &str, account: &Account, deadline: Deadline) -> Metadat
 
 fn remove_share(repository: &str, account: &Account) -> MetadataChange {
     MetadataChange::RemoveShare { repository: repository_name(repository), account: account.id.clone() }
+}
+
+// What runs for a repository.
+
+/// All versions but so many of the newest go.
+pub(super) fn keep_newest(count: u32) -> AgingRule {
+    AgingRule::new(AgingLimit::Count(NewestCount::new(count).unwrap()))
+}
+
+pub(super) fn put_rule(repository: &str, count: u32) -> MetadataChange {
+    MetadataChange::PutRule { repository: repository_name(repository), rule: keep_newest(count) }
+}
+
+pub(super) fn trigger_name(text: &str) -> TriggerName {
+    TriggerName::parse(text).unwrap()
+}
+
+/// Made by Ada at the beginning: it tells this address of every version.
+pub(super) fn trigger(repository: &str, name: &str, url: &str) -> Trigger {
+    Trigger {
+        repository: repository_name(repository),
+        name: trigger_name(name),
+        rule: TriggerRule { condition: TriggerCondition::All, enabled: true },
+        target: TriggerTarget::Webhook {
+            url: url.into(),
+            secret: Some(Sealed::new(format!("sealed {name}").into_bytes())),
+        },
+        creator: ada().id,
+        creator_name: ada().name,
+        created: minute(0),
+    }
+}
+
+pub(super) fn create_trigger(repository: &str, name: &str, url: &str) -> MetadataChange {
+    MetadataChange::CreateTrigger(trigger(repository, name, url))
+}
+
+pub(super) fn enable(repository: &str, name: &str, enabled: bool) -> MetadataChange {
+    MetadataChange::EnableTrigger {
+        repository: repository_name(repository),
+        name: trigger_name(name),
+        enabled,
+    }
+}
+
+/// Of the event of this place, which set this tag.
+pub(super) fn delivery(trigger: TriggerId, event: u64, text: &str, at: DateTime<Utc>) -> NewDelivery {
+    NewDelivery {
+        id: DeliveryId::random(),
+        trigger,
+        event: EventSeq(event),
+        tag: tag(text),
+        digest: Algorithm::Sha256.digest(text.as_bytes()),
+        at,
+    }
+}
+
+pub(super) fn sync_target(region: &str, organisation: &str) -> SyncTarget {
+    SyncTarget { region: region.into(), organisation: organisation.into() }
+}
+
+/// As of the first minute, without replacing anything.
+pub(super) fn sync(repository: &str, region: &str, organisation: &str, auto: bool) -> SyncRule {
+    SyncRule {
+        id: 0,
+        repository: repository_name(repository),
+        target: sync_target(region, organisation),
+        auto,
+        overwrite: false,
+        created: minute(1),
+        updated: minute(1),
+    }
+}
+
+pub(super) fn put_sync(repository: &str, region: &str, organisation: &str, auto: bool) -> MetadataChange {
+    MetadataChange::PutSync(sync(repository, region, organisation, auto))
+}
+
+pub(super) fn remove_sync(repository: &str, region: &str, organisation: &str) -> MetadataChange {
+    MetadataChange::RemoveSync {
+        repository: repository_name(repository),
+        target: sync_target(region, organisation),
+    }
+}
+
+/// Asked for by Ada in the first minute.
+pub(super) fn sync_job(repository: &str, text: &str, region: &str) -> SyncJob {
+    SyncJob {
+        id: 0,
+        repository: repository_name(repository),
+        tag: tag(text),
+        target: sync_target(region, "lib"),
+        overwrite: true,
+        status: "waiting".into(),
+        operator: ada().id,
+        operator_name: ada().name,
+        created: minute(1),
+        updated: minute(1),
+    }
+}
+
+pub(super) fn add_sync_job(repository: &str, text: &str, region: &str) -> MetadataChange {
+    MetadataChange::AddSyncJob(sync_job(repository, text, region))
 }
 
 // What is asked.
