@@ -213,6 +213,7 @@ async fn what_a_database_of_format_1_did_not_know_is_told_from_what_it_holds() {
         id: AccountId::random(),
         name: AccountName::parse("north").unwrap(),
         project: ProjectId::random(),
+        agency: false,
         created: minute(30),
     };
     let user = User {

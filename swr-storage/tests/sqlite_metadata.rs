@@ -43,6 +43,7 @@ fn account(number: u8) -> Account {
         id: AccountId::parse(&format!("{number:032x}")).unwrap(),
         name: AccountName::parse(&format!("account-{number}")).unwrap(),
         project: ProjectId::parse(&format!("{number:032x}")).unwrap(),
+        agency: false,
         created: minute(0),
     }
 }

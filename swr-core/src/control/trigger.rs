@@ -4,7 +4,9 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use swr_policy::{RepositoryName, Tag, TriggerName, TriggerRule};
+use swr_policy::{RepositoryName, Tag, TriggerName};
+
+pub use swr_policy::TriggerRule;
 
 use super::credential::Sealed;
 use super::identity::{UserId, UserName};

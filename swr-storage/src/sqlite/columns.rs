@@ -143,7 +143,8 @@ impl FromSql for Sql<u64> {
 /// The values of the control plane.
 #[cfg(feature = "control")]
 mod control {
-    use swr_core::OrganisationName;
+    use chrono::{Datelike, NaiveDate};
+
     use swr_core::control::credential::{KeyId, Sealed};
     use swr_core::control::grant::GrantLevel;
     use swr_core::control::identity::{
@@ -153,16 +154,21 @@ mod control {
     use swr_core::control::repository::{Category, Visibility};
     use swr_core::control::share::Deadline;
     use swr_core::control::trace::{Operation, TraceId};
+    use swr_core::control::trigger::DeliveryId;
+    use swr_core::ports::UsageKind;
+    use swr_core::{OrganisationName, TriggerName};
 
     use super::*;
 
     stands_as_text! {
         AccountId => AccountId::parse,
         AccountName => AccountName::parse,
+        DeliveryId => |text: &str| Ok::<_, std::convert::Infallible>(DeliveryId::new(text)),
         KeyId => KeyId::parse,
         OrganisationName => OrganisationName::parse,
         ProjectId => ProjectId::parse,
         TraceId => |text: &str| Ok::<_, std::convert::Infallible>(TraceId::new(text)),
+        TriggerName => TriggerName::parse,
         UserId => UserId::parse,
         UserName => UserName::parse,
     }
@@ -200,6 +206,28 @@ mod control {
         fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
             let is_public = bool::column_result(value)?;
             Ok(Self(if is_public { Visibility::Public } else { Visibility::Private }))
+        }
+    }
+
+    impl ToSql for Sql<UsageKind> {
+        fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+            Ok(ToSqlOutput::from(match self.0 {
+                UsageKind::Stored => 0,
+                UsageKind::Pulled => 1,
+            }))
+        }
+    }
+
+    impl ToSql for Sql<NaiveDate> {
+        fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+            Ok(ToSqlOutput::from(self.0.num_days_from_ce()))
+        }
+    }
+
+    impl FromSql for Sql<NaiveDate> {
+        fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+            let day = i32::column_result(value)?;
+            NaiveDate::from_num_days_from_ce_opt(day).map(Self).ok_or(FromSqlError::OutOfRange(day.into()))
         }
     }
 

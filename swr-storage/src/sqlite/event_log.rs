@@ -113,7 +113,8 @@ pub(super) fn observe_pulls(connection: &Connection, counts: &[PullCount]) -> ru
     let mut of_tag = connection.prepare_cached(OBSERVE_TAG)?;
     let mut of_manifest = connection.prepare_cached(OBSERVE_MANIFEST)?;
     let mut of_repository = connection.prepare_cached(OBSERVE_REPOSITORY)?;
-    for PullCount { repository, reference, count, last } in counts {
+    for pulled in counts {
+        let PullCount { repository, reference, count, last } = pulled;
         let count = i64::try_from(*count).unwrap_or(i64::MAX);
         let observed = match reference {
             Reference::Tag(tag) => of_tag.execute(params![Sql(repository), Sql(tag), count, Sql(*last)])?,
@@ -123,6 +124,8 @@ pub(super) fn observe_pulls(connection: &Connection, counts: &[PullCount]) -> ru
         };
         if observed > 0 {
             of_repository.execute(params![Sql(repository), count])?;
+            #[cfg(feature = "control")]
+            super::usage::note_pulled(connection, pulled)?;
         }
     }
     Ok(())

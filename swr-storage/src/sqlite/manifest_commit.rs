@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use swr_core::caller::{Actor, Caller, Origin};
+use swr_core::caller::{Actor, Caller, Origin, Task};
 use swr_core::commit::{
     BlobLocation, Change, Commit, Grounds, Receipt, RepositoryId, Require, RightsVersion, StoredBlob,
 };
@@ -270,6 +270,29 @@ const REMOVE_GRANTS_ON: &str = "DELETE FROM repository_grants WHERE repository =
 
 const REMOVE_SHARES_OF: &str = "DELETE FROM shares WHERE repository = ?1";
 
+/// What ran for a repository; the targets of its triggers may have something else to do from then on.
+const REMOVE_RULE_OF: &str = "DELETE FROM rules WHERE repository = ?1";
+
+const REMOVE_CLEARED_IN: &str = "DELETE FROM cleared WHERE repository = ?1";
+
+const REMOVE_SYNCS_OF: &str = "DELETE FROM syncs WHERE repository = ?1";
+
+const REMOVE_SYNC_JOBS_OF: &str = "DELETE FROM sync_jobs WHERE repository = ?1";
+
+const WAKE_TARGETS_OF: &str = "
+    UPDATE delivery_targets SET ready = min(ready, ?2)
+    WHERE target_key IN (SELECT target_key FROM triggers WHERE repository = ?1)";
+
+const REMOVE_DELIVERIES_OF: &str =
+    "DELETE FROM deliveries WHERE trigger IN (SELECT id FROM triggers WHERE repository = ?1)";
+
+const REMOVE_TRIGGERS_OF: &str = "DELETE FROM triggers WHERE repository = ?1";
+
+/// By the repository's rule, if there is one.
+const NOTE_CLEARED: &str = "
+    INSERT INTO cleared (repository, rule_id, rule, tag, at)
+    SELECT repository, id, rule, ?2, ?3 FROM rules WHERE repository = ?1";
+
 const RECORD_OF: &str = "SELECT location, quarantined FROM blobs WHERE digest = ?1";
 
 const IS_DISCARDED: &str = "SELECT 1 FROM garbage WHERE location = ?1";
@@ -383,16 +406,28 @@ impl Changing<'_> {
         Ok(Before::Absent)
     }
 
-    /// Takes the name away at once, and who may what; the content that hangs on the id is emptied later.
+    /// Takes the name away at once, who may what, and what runs for it; the content that hangs on the id is emptied later.
     fn remove_repository(&mut self) -> Result<Before, WriteError> {
         let Some(Repository { id, is_listed }) = self.repository.take() else { return Ok(Before::Absent) };
         self.run(REMOVE_REPOSITORY, params![Sql(id)])?;
-        // On a hidden repository there are no rights.
+        // On a hidden repository there are no rights, and nothing runs for it.
         if !is_listed {
             return Ok(Before::Absent);
         }
-        self.run(REMOVE_GRANTS_ON, params![Sql(id)])?;
-        self.run(REMOVE_SHARES_OF, params![Sql(id)])?;
+        self.run(WAKE_TARGETS_OF, params![Sql(id), Sql(self.at)])?;
+        let with_it = [
+            REMOVE_GRANTS_ON,
+            REMOVE_SHARES_OF,
+            REMOVE_RULE_OF,
+            REMOVE_CLEARED_IN,
+            REMOVE_SYNCS_OF,
+            REMOVE_SYNC_JOBS_OF,
+            REMOVE_DELIVERIES_OF,
+            REMOVE_TRIGGERS_OF,
+        ];
+        for removal in with_it {
+            self.run(removal, params![Sql(id)])?;
+        }
         move_rights(self.writing.connection)?;
         Ok(Before::Present)
     }
@@ -622,6 +657,9 @@ impl Changing<'_> {
             return Ok(Before::Absent);
         };
         self.run(REMOVE_TAG, params![Sql(id), Sql(tag)])?;
+        if *self.recorded.actor == Actor::Caretaker(Task::Aging) {
+            self.run(NOTE_CLEARED, params![Sql(id), Sql(tag), Sql(self.at)])?;
+        }
         self.is_updated = true;
         self.let_go(id, &before.digest)?;
         Ok(Before::PointedTo(before.digest))
@@ -654,6 +692,14 @@ pub(super) const STATEMENTS: &[&str] = &[
     REMOVE_REPOSITORY,
     REMOVE_GRANTS_ON,
     REMOVE_SHARES_OF,
+    REMOVE_RULE_OF,
+    REMOVE_CLEARED_IN,
+    REMOVE_SYNCS_OF,
+    REMOVE_SYNC_JOBS_OF,
+    WAKE_TARGETS_OF,
+    REMOVE_DELIVERIES_OF,
+    REMOVE_TRIGGERS_OF,
+    NOTE_CLEARED,
     RECORD_OF,
     IS_DISCARDED,
     PUT_RECORD,

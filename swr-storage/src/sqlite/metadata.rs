@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use swr_core::control::change::{MetadataCommit, MetadataCommitError, MetadataReceipt};
 use swr_core::control::credential::{AccessKey, KeyHolder, KeyId, TokenKey};
@@ -11,15 +11,23 @@ use swr_core::control::grant::{GrantScope, Granted};
 use swr_core::control::identity::{Account, AccountId, AccountName, User, UserId, UserName};
 use swr_core::control::organisation::{ListedOrganisation, Organisation};
 use swr_core::control::repository::{RepositoryDetails, Version};
+use swr_core::control::rule::{Cleared, RepositoryRule, RuleId};
 use swr_core::control::share::ListedShare;
 use swr_core::control::standing::Standing;
+use swr_core::control::sync::{SyncJob, SyncRule};
 use swr_core::control::trace::{RefusedOperation, Trace, TraceQuery};
+use swr_core::control::trigger::{Delivery, DeliveryId, Trigger, TriggerId};
+use swr_core::event::EventSeq;
 use swr_core::ports::{
-    Candidates, Listing, MetadataStore, Overview, Page, RepositoryQuery, StoreError, VersionQuery, Viewer,
+    AgingFacts, Candidates, ClaimedDelivery, DailyUsage, Fence, Listing, MetadataStore, NewDelivery,
+    Overview, Page, RepositoryQuery, StoreError, Tried, UsageKind, VersionQuery, Viewer,
 };
-use swr_core::{OrganisationName, RepositoryName};
+use swr_core::{OrganisationName, RepositoryName, Tag};
 
-use super::{SqliteStore, metadata_commit, metadata_reads, repository_lists, traces};
+use super::{
+    SqliteStore, deliveries, event_log, leases, metadata_commit, metadata_reads, repository_lists, rules,
+    syncs, traces, triggers, usage,
+};
 
 #[async_trait]
 impl MetadataStore for SqliteStore {
@@ -212,6 +220,31 @@ impl MetadataStore for SqliteStore {
             .await
     }
 
+    async fn usage(
+        &self,
+        account: &AccountId,
+        kind: UsageKind,
+        from: NaiveDate,
+        until: NaiveDate,
+    ) -> Result<Vec<DailyUsage>, StoreError> {
+        let account = account.clone();
+        self.readers
+            .scan("metadata.usage", move |connection| usage::usage(connection, &account, kind, from, until))
+            .await
+    }
+
+    async fn note_stored(&self, day: NaiveDate) -> Result<(), StoreError> {
+        // Counted beside the writer, which is asked for the notes alone.
+        let stored = self.readers.scan("metadata.note_stored", usage::stored).await?;
+        self.writer
+            .write(move |writing| {
+                writing.claim_room()?;
+                Ok(usage::note_stored(writing.connection, &stored, day)?)
+            })
+            .await
+            .map_err(|error| error.of("metadata.note_stored"))
+    }
+
     async fn commit_metadata(&self, commit: MetadataCommit) -> Result<MetadataReceipt, MetadataCommitError> {
         self.writer
             .write(move |writing| metadata_commit::commit(writing, &commit))
@@ -226,6 +259,161 @@ impl MetadataStore for SqliteStore {
             })
             .await
             .map_err(|error| error.of("metadata.trim_temporary_keys"))
+    }
+
+    async fn syncs(&self, repository: &RepositoryName) -> Result<Option<Vec<SyncRule>>, StoreError> {
+        let repository = repository.clone();
+        self.readers.scan("metadata.syncs", move |connection| syncs::syncs(connection, &repository)).await
+    }
+
+    async fn sync_jobs(
+        &self,
+        repository: &RepositoryName,
+        descending: bool,
+        offset: u64,
+        limit: NonZeroU32,
+    ) -> Result<Option<Listing<SyncJob>>, StoreError> {
+        let repository = repository.clone();
+        self.readers
+            .scan("metadata.sync_jobs", move |connection| {
+                syncs::sync_jobs(connection, &repository, descending, offset, limit)
+            })
+            .await
+    }
+
+    async fn rule(&self, repository: &RepositoryName) -> Result<Option<RepositoryRule>, StoreError> {
+        self.readers.point("metadata.rule", |connection| rules::rule(connection, repository))
+    }
+
+    async fn due_rules(
+        &self,
+        now: DateTime<Utc>,
+        limit: NonZeroU32,
+    ) -> Result<Vec<RepositoryRule>, StoreError> {
+        self.readers
+            .scan("metadata.due_rules", move |connection| rules::due_rules(connection, now, limit))
+            .await
+    }
+
+    async fn rule_ran(
+        &self,
+        id: RuleId,
+        ran: DateTime<Utc>,
+        next: DateTime<Utc>,
+        fence: &Fence,
+    ) -> Result<(), StoreError> {
+        let fence = fence.clone();
+        self.writer
+            .write(move |writing| {
+                leases::expect_held(writing.connection, &fence)?;
+                Ok(rules::rule_ran(writing.connection, id, ran, next)?)
+            })
+            .await
+            .map_err(|error| error.of("metadata.rule_ran"))
+    }
+
+    async fn aging_facts(
+        &self,
+        repository: &RepositoryName,
+        page: &Page<Tag>,
+    ) -> Result<Vec<AgingFacts>, StoreError> {
+        let (repository, page) = (repository.clone(), page.clone());
+        self.readers
+            .scan("metadata.aging_facts", move |connection| {
+                rules::aging_facts(connection, &repository, &page)
+            })
+            .await
+    }
+
+    async fn cleared(
+        &self,
+        repository: &RepositoryName,
+        offset: u64,
+        limit: NonZeroU32,
+    ) -> Result<Option<Listing<Cleared>>, StoreError> {
+        let repository = repository.clone();
+        self.readers
+            .scan("metadata.cleared", move |connection| {
+                rules::cleared(connection, &repository, offset, limit)
+            })
+            .await
+    }
+
+    async fn triggers(
+        &self,
+        repository: &RepositoryName,
+    ) -> Result<Option<Vec<(TriggerId, Trigger)>>, StoreError> {
+        let repository = repository.clone();
+        self.readers
+            .scan("metadata.triggers", move |connection| triggers::triggers(connection, &repository))
+            .await
+    }
+
+    async fn deliveries(&self, trigger: TriggerId, limit: NonZeroU32) -> Result<Vec<Delivery>, StoreError> {
+        self.readers
+            .scan("metadata.deliveries", move |connection| deliveries::deliveries(connection, trigger, limit))
+            .await
+    }
+
+    async fn fan_out(
+        &self,
+        deliveries: &[NewDelivery],
+        consumer: &str,
+        upto: EventSeq,
+        fence: &Fence,
+    ) -> Result<(), StoreError> {
+        let (deliveries, consumer, fence) = (deliveries.to_vec(), consumer.to_owned(), fence.clone());
+        self.writer
+            .write(move |writing| {
+                leases::expect_held(writing.connection, &fence)?;
+                deliveries::add(writing, &deliveries)?;
+                Ok(event_log::advance(writing.connection, &consumer, upto)?)
+            })
+            .await
+            .map_err(|error| error.of("metadata.fan_out"))
+    }
+
+    async fn claim_deliveries(
+        &self,
+        now: DateTime<Utc>,
+        until: DateTime<Utc>,
+        limit: NonZeroU32,
+    ) -> Result<Vec<ClaimedDelivery>, StoreError> {
+        self.writer
+            .write(move |writing| deliveries::claim(writing, now, until, limit))
+            .await
+            .map_err(|error| error.of("metadata.claim_deliveries"))
+    }
+
+    async fn settle_delivery(&self, claimed: &ClaimedDelivery, tried: &Tried) -> Result<(), StoreError> {
+        let (claimed, tried) = (claimed.clone(), tried.clone());
+        self.writer
+            .write(move |writing| Ok(deliveries::settle(writing.connection, &claimed, &tried)?))
+            .await
+            .map_err(|error| error.of("metadata.settle_delivery"))
+    }
+
+    async fn revive_delivery(
+        &self,
+        trigger: TriggerId,
+        id: &DeliveryId,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.writer
+            .write(move |writing| Ok(deliveries::revive(writing.connection, trigger, &id, now)?))
+            .await
+            .map_err(|error| error.of("metadata.revive_delivery"))
+    }
+
+    async fn trim_history(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
+        self.writer
+            .write(move |writing| {
+                let deliveries = deliveries::trim(writing.connection, before, limit)?;
+                Ok(deliveries + rules::trim_cleared(writing.connection, before, limit)?)
+            })
+            .await
+            .map_err(|error| error.of("metadata.trim_history"))
     }
 
     async fn traces(&self, query: &TraceQuery) -> Result<Vec<Trace>, StoreError> {

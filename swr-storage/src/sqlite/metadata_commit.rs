@@ -12,17 +12,23 @@ use swr_core::control::grant::{Grant, GrantScope};
 use swr_core::control::identity::{Account, AccountId, User, UserId};
 use swr_core::control::organisation::{OrganisationId, organisation_of};
 use swr_core::control::repository::{Attributes, Visibility};
+use swr_core::control::rule::RuleId;
 use swr_core::control::share::Share;
+use swr_core::control::sync::{SyncJob, SyncRule, SyncTarget};
 use swr_core::control::trace::{Outcome, Traced};
+use swr_core::control::trigger::Trigger;
 use swr_core::event::RecordedEvent;
-use swr_core::{OrganisationName, RepositoryName};
+use swr_core::{OrganisationName, RepositoryName, TriggerName};
 
 use super::columns::Sql;
 use super::connections::{WriteError, Writing};
 use super::manifest_commit::{Changing, Recorded, move_rights, rights};
 use super::manifest_reads::listed;
 use super::metadata_reads::repositories_in;
+use super::rules::{RULE_IS, RULE_OF};
+use super::syncs::SYNC;
 use super::traces::{NewTrace, leave, owner};
+use super::triggers::{NAMED, TRIGGERS_OF};
 
 /// Applies the commit. What is left of one that fails, the writer rolls back.
 pub(super) fn commit(writing: &Writing<'_>, commit: &MetadataCommit) -> Result<MetadataReceipt, WriteError> {
@@ -142,6 +148,26 @@ fn holds(connection: &Connection, require: &MetadataRequire) -> rusqlite::Result
         R::GrantFree { scope, user } => !is_granted(connection, scope, user)?,
         R::ShareExists { repository, account } => is_shared(connection, repository, account)?,
         R::ShareFree { repository, account } => !is_shared(connection, repository, account)?,
+        R::SyncExists { repository, target: SyncTarget { region, organisation } } => {
+            match listed(connection, repository)? {
+                Some(id) => there(SYNC, &[&Sql(id), region, organisation])?,
+                None => false,
+            }
+        }
+        R::RuleFree(repository) => match listed(connection, repository)? {
+            Some(id) => !there(RULE_OF, &[&Sql(id)])?,
+            None => true,
+        },
+        R::RuleIs { repository, id: RuleId(rule) } => match listed(connection, repository)? {
+            Some(id) => there(RULE_IS, &[&Sql(id), rule])?,
+            None => false,
+        },
+        R::TriggerFree { repository, name } => !is_triggered(connection, repository, name)?,
+        R::TriggerExists { repository, name } => is_triggered(connection, repository, name)?,
+        R::TriggersFewerThan { repository, limit } => match listed(connection, repository)? {
+            Some(id) => fewer(TRIGGERS_OF, &Sql(id), *limit)?,
+            None => *limit > 0,
+        },
         R::SharesFewerThan { repository, limit } => match listed(connection, repository)? {
             Some(id) => fewer(SHARES_OF, &Sql(id), *limit)?,
             None => *limit > 0,
@@ -197,6 +223,15 @@ fn is_shared(
     connection.prepare_cached(SHARE)?.exists(params![Sql(id), Sql(account)])
 }
 
+fn is_triggered(
+    connection: &Connection,
+    repository: &RepositoryName,
+    name: &TriggerName,
+) -> rusqlite::Result<bool> {
+    let Some(id) = listed(connection, repository)? else { return Ok(false) };
+    connection.prepare_cached(NAMED)?.exists(params![Sql(id), Sql(name)])
+}
+
 const ACCOUNT_OF_USER: &str = "SELECT account FROM users WHERE id = ?1";
 
 const ACCOUNT_OF_KEY: &str = "
@@ -227,17 +262,25 @@ fn whom(connection: &Connection, change: &MetadataChange) -> rusqlite::Result<Op
             GrantScope::Organisation(name) => owner(connection, name),
             GrantScope::Repository(name) => of_repository(name),
         },
-        C::PutShare(share) => of_repository(&share.repository),
-        C::RemoveShare { repository, .. } => of_repository(repository),
+        C::PutShare(Share { repository, .. })
+        | C::RemoveShare { repository, .. }
+        | C::PutSync(SyncRule { repository, .. })
+        | C::RemoveSync { repository, .. }
+        | C::AddSyncJob(SyncJob { repository, .. })
+        | C::PutRule { repository, .. }
+        | C::RemoveRule(repository)
+        | C::CreateTrigger(Trigger { repository, .. })
+        | C::EnableTrigger { repository, .. }
+        | C::RemoveTrigger { repository, .. } => of_repository(repository),
     }
 }
 
 // What changes. What finds everything as it wants it touches no row.
 
 const PUT_ACCOUNT: &str = "
-    INSERT INTO accounts (id, name, project, created) VALUES (?1, ?2, ?3, ?4)
-    ON CONFLICT (id) DO UPDATE SET name = ?2, project = ?3, created = ?4
-    WHERE (name, project, created) IS NOT (?2, ?3, ?4)";
+    INSERT INTO accounts (id, name, project, agency, created) VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT (id) DO UPDATE SET name = ?2, project = ?3, agency = ?4, created = ?5
+    WHERE (name, project, agency, created) IS NOT (?2, ?3, ?4, ?5)";
 
 const PUT_USER: &str = "
     INSERT INTO users (id, account, name, role, password, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -312,10 +355,10 @@ const PUT_SHARE: &str = "
 const REMOVE_SHARE: &str = "DELETE FROM shares WHERE repository = ?1 AND account = ?2";
 
 /// A commit, being applied.
-struct Applying<'a> {
-    writing: &'a Writing<'a>,
+pub(super) struct Applying<'a> {
+    pub(super) writing: &'a Writing<'a>,
     recorded: &'a Recorded<'a>,
-    at: DateTime<Utc>,
+    pub(super) at: DateTime<Utc>,
     events: Vec<RecordedEvent>,
 }
 
@@ -346,6 +389,14 @@ impl Applying<'_> {
             C::PutGrant(grant) => self.put_grant(grant),
             C::RemoveGrant { scope, user } => self.remove_grant(scope, user),
             C::PutShare(share) => self.put_share(share),
+            C::PutSync(sync) => self.put_sync(sync),
+            C::RemoveSync { repository, target } => self.remove_sync(repository, target),
+            C::AddSyncJob(job) => self.add_sync_job(job),
+            C::PutRule { repository, rule } => self.put_rule(repository, rule),
+            C::RemoveRule(repository) => self.remove_rule(repository),
+            C::CreateTrigger(trigger) => self.create_trigger(trigger),
+            C::EnableTrigger { repository, name, enabled } => self.enable_trigger(repository, name, *enabled),
+            C::RemoveTrigger { repository, name } => self.remove_trigger(repository, name),
             C::RemoveShare { repository, account } => match self.listed(repository)? {
                 Some(id) => self.remove(REMOVE_SHARE, params![Sql(id), Sql(account)]),
                 None => Ok(Effect::Nothing),
@@ -354,12 +405,12 @@ impl Applying<'_> {
     }
 
     /// Says how many rows changed.
-    fn run(&self, statement: &str, params: &[&dyn ToSql]) -> rusqlite::Result<usize> {
+    pub(super) fn run(&self, statement: &str, params: &[&dyn ToSql]) -> rusqlite::Result<usize> {
         self.writing.connection.prepare_cached(statement)?.execute(params)
     }
 
     /// Puts a row in its place. While the disk is full, nothing is given; what takes away goes on.
-    fn put(
+    pub(super) fn put(
         &self,
         there: &str,
         key: &[&dyn ToSql],
@@ -374,21 +425,22 @@ impl Applying<'_> {
         Ok(if is_there { Effect::Changed } else { Effect::Created })
     }
 
-    fn remove(&self, statement: &str, key: &[&dyn ToSql]) -> Result<Effect, WriteError> {
+    pub(super) fn remove(&self, statement: &str, key: &[&dyn ToSql]) -> Result<Effect, WriteError> {
         Ok(if self.run(statement, key)? > 0 { Effect::Removed } else { Effect::Nothing })
     }
 
-    fn listed(&self, name: &RepositoryName) -> rusqlite::Result<Option<RepositoryId>> {
+    pub(super) fn listed(&self, name: &RepositoryName) -> rusqlite::Result<Option<RepositoryId>> {
         listed(self.writing.connection, name)
     }
 
     // People.
 
-    fn put_account(&self, Account { id, name, project, created }: &Account) -> Result<Effect, WriteError> {
+    fn put_account(&self, account: &Account) -> Result<Effect, WriteError> {
+        let Account { id, name, project, agency, created } = account;
         self.expect_own(ACCOUNT_OF_NAME, &[&Sql(name)], id.as_str(), || {
             MetadataRequire::AccountNameFree(name.clone())
         })?;
-        let put = params![Sql(id), Sql(name), Sql(project), Sql(*created)];
+        let put = params![Sql(id), Sql(name), Sql(project), agency, Sql(*created)];
         self.put(ACCOUNT, params![Sql(id)], PUT_ACCOUNT, put)
     }
 

@@ -73,18 +73,18 @@ fn level(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<GrantLevel>> {
 
 // People.
 
-const ACCOUNT: &str = "SELECT id, name, project, created FROM accounts WHERE id = ?1";
+const ACCOUNT: &str = "SELECT id, name, project, agency, created FROM accounts WHERE id = ?1";
 
-const ACCOUNT_NAMED: &str = "SELECT id, name, project, created FROM accounts WHERE name = ?1";
+const ACCOUNT_NAMED: &str = "SELECT id, name, project, agency, created FROM accounts WHERE name = ?1";
 
 const ACCOUNTS: &str = "
-    SELECT id, name, project, created FROM accounts WHERE name > ?1 ORDER BY name LIMIT ?2";
+    SELECT id, name, project, agency, created FROM accounts WHERE name > ?1 ORDER BY name LIMIT ?2";
 
 /// The columns from `at` on.
 fn to_account(row: &Row<'_>, at: usize) -> rusqlite::Result<Account> {
     let (Sql(id), Sql(name)) = (row.get(at)?, row.get(at + 1)?);
-    let (Sql(project), Sql(created)) = (row.get(at + 2)?, row.get(at + 3)?);
-    Ok(Account { id, name, project, created })
+    let (Sql(project), Sql(created)) = (row.get(at + 2)?, row.get(at + 4)?);
+    Ok(Account { id, name, project, agency: row.get(at + 3)?, created })
 }
 
 pub(super) fn account(connection: &Connection, id: &AccountId) -> rusqlite::Result<Option<Account>> {
@@ -150,7 +150,7 @@ pub(super) fn users(
 const KEY_HOLDER: &str = "
     SELECT access_keys.description, access_keys.secret, access_keys.created, NULL, NULL,
         users.id, users.account, users.name, users.role, users.password, users.created,
-        accounts.id, accounts.name, accounts.project, accounts.created
+        accounts.id, accounts.name, accounts.project, accounts.agency, accounts.created
     FROM access_keys
     JOIN users ON users.id = access_keys.user
     JOIN accounts ON accounts.id = users.account
@@ -158,7 +158,7 @@ const KEY_HOLDER: &str = "
     UNION ALL
     SELECT NULL, temporary_keys.secret, NULL, temporary_keys.issued_with, temporary_keys.expires,
         users.id, users.account, users.name, users.role, users.password, users.created,
-        accounts.id, accounts.name, accounts.project, accounts.created
+        accounts.id, accounts.name, accounts.project, accounts.agency, accounts.created
     FROM temporary_keys
     JOIN users ON users.id = temporary_keys.user
     JOIN accounts ON accounts.id = users.account

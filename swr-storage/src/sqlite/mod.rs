@@ -7,6 +7,8 @@
 mod collection;
 mod columns;
 mod connections;
+#[cfg(feature = "control")]
+mod deliveries;
 mod event_log;
 mod leases;
 mod manifest_commit;
@@ -21,8 +23,16 @@ mod metadata_reads;
 mod repository_lists;
 mod reserve;
 #[cfg(feature = "control")]
+mod rules;
+#[cfg(feature = "control")]
+mod syncs;
+#[cfg(feature = "control")]
 mod traces;
+#[cfg(feature = "control")]
+mod triggers;
 mod upload_sessions;
+#[cfg(feature = "control")]
+mod usage;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -179,7 +189,8 @@ const OPEN: &str = "sqlite.open";
 const APPLICATION_ID: i32 = 0x5357_5231;
 
 /// From one format to the next. A step that was published does not change.
-const FORMAT_STEPS: &[&str] = &[include_str!("schema.sql"), include_str!("metadata.sql")];
+const FORMAT_STEPS: &[&str] =
+    &[include_str!("schema.sql"), include_str!("metadata.sql"), include_str!("running.sql")];
 
 /// At most as many frames lie in the WAL before they are moved into the database: half of what it has room for.
 const WAL_FRAMES: i64 = 1000;
@@ -679,7 +690,12 @@ mod tests {
                 metadata_commit::STATEMENTS,
                 metadata_reads::STATEMENTS,
                 repository_lists::STATEMENTS,
+                deliveries::STATEMENTS,
+                rules::STATEMENTS,
+                syncs::STATEMENTS,
                 traces::STATEMENTS,
+                triggers::STATEMENTS,
+                usage::STATEMENTS,
             ]));
             sorted.extend(composed_and_sorted);
             sorted.extend(owned(&[metadata_reads::SORTED, repository_lists::SORTED]));

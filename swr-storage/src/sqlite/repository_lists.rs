@@ -210,7 +210,7 @@ pub(super) fn repository_list(
 }
 
 /// No list is longer than an integer counts.
-fn offset_of(offset: u64) -> i64 {
+pub(super) fn offset_of(offset: u64) -> i64 {
     i64::try_from(offset).unwrap_or(i64::MAX)
 }
 
@@ -301,7 +301,7 @@ pub(super) fn versions(
 }
 
 /// A manifest may declare what it likes: sums stop at the greatest integer.
-fn declared(connection: &Connection, manifest: i64) -> rusqlite::Result<u64> {
+pub(super) fn declared(connection: &Connection, manifest: i64) -> rusqlite::Result<u64> {
     let mut sizes = connection.prepare_cached(DECLARED)?;
     let mut sizes = sizes.query_map([manifest], |row| row.get(0))?;
     sizes.try_fold(0, |sum: u64, size| size.map(|Sql(size): Sql<u64>| sum.saturating_add(size)))
