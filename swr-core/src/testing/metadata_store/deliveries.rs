@@ -157,7 +157,7 @@ pub async fn a_claim_that_lapsed_settles_nothing_once_there_is_another(store: &d
         detail: "tried at 13".into(),
         ..before[0].clone()
     };
-    assert_eq!(store.deliveries(one, limit(9)).await.unwrap(), [expected.clone()]);
+    assert_eq!(store.deliveries(one, limit(9)).await.unwrap(), std::slice::from_ref(&expected));
     settle(store, &second, tried(14, DeliveryState::Delivered)).await;
     assert_eq!(store.deliveries(one, limit(9)).await.unwrap(), [expected]);
     assert_eq!(claim(store, 19).await, []);
