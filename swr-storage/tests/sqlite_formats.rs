@@ -22,6 +22,9 @@ use swr_storage::{SqliteOptions, SqliteStore};
 /// What [`tell`] left when the format was 1.
 const FORMAT_1: &str = include_str!("sqlite_formats/1.sql");
 
+/// What [`tell`] and [`people::tell`] left when the format was 2.
+const FORMAT_2: &str = include_str!("sqlite_formats/2.sql");
+
 async fn open(path: &Path) -> SqliteStore {
     let mut options = SqliteOptions::default();
     options.wal_bytes = 0;
@@ -29,11 +32,11 @@ async fn open(path: &Path) -> SqliteStore {
     SqliteStore::open_with(path, options).await.unwrap()
 }
 
-/// As the fixture was made: a store of format 1.
-async fn open_format_1(folder: &Path) -> SqliteStore {
+/// As the fixture was made: a store of an earlier format.
+async fn open_format(fixture: &str, folder: &Path) -> SqliteStore {
     let path = folder.join("registry.db");
     let database = rusqlite::Connection::open(&path).unwrap();
-    database.execute_batch(FORMAT_1).unwrap();
+    database.execute_batch(fixture).unwrap();
     drop(database);
     open(&path).await
 }
@@ -122,6 +125,199 @@ fn name(text: &str) -> RepositoryName {
     text.parse().unwrap()
 }
 
+/// What format 2 knows beside that: people, their keys, what they may do and what they did. It cannot change either.
+#[cfg(feature = "control")]
+mod people {
+    use swr_core::OrganisationName;
+    use swr_core::caller::Task;
+    use swr_core::control::change::{MetadataChange, MetadataCommit};
+    use swr_core::control::credential::{AccessKey, KeyId, Sealed, TemporaryKey, TokenKey};
+    use swr_core::control::grant::{Grant, GrantLevel, GrantScope};
+    use swr_core::control::identity::{
+        Account, AccountId, AccountName, PasswordHash, ProjectId, Role, User, UserId, UserName,
+    };
+    use swr_core::control::repository::{Attributes, Category, Visibility};
+    use swr_core::control::rule::{AgingLimit, AgingRule, NewestCount};
+    use swr_core::control::share::{Deadline, Share};
+    use swr_core::control::trace::{Trace, TraceId};
+    use swr_core::ports::{MetadataStore, UsageKind};
+
+    use super::*;
+
+    pub(super) fn account(name: &str, digit: &str) -> Account {
+        Account {
+            id: AccountId::parse(&digit.repeat(32)).unwrap(),
+            name: AccountName::parse(name).unwrap(),
+            project: ProjectId::parse(&digit.repeat(32)).unwrap(),
+            agency: false,
+            created: minute(30),
+        }
+    }
+
+    fn user(account: &Account, name: &str, digit: &str) -> User {
+        User {
+            id: UserId::parse(&digit.repeat(32)).unwrap(),
+            account: account.id.clone(),
+            name: UserName::parse(name).unwrap(),
+            role: Role::Administrator,
+            password: Some(PasswordHash::new("$argon2id$of-ada")),
+            created: minute(30),
+        }
+    }
+
+    pub(super) async fn tell(store: &SqliteStore) {
+        let (north, south) = (account("north", "1"), account("south", "2"));
+        let (ada, eve) = (user(&north, "ada", "a"), user(&south, "eve", "e"));
+        let commit = async |at, actor, changes| {
+            let (origin, requires) = (Origin::default(), Vec::new());
+            let commit = MetadataCommit { actor, origin, at: minute(at), requires, changes };
+            store.commit_metadata(commit).await.unwrap();
+        };
+        let people = vec![
+            MetadataChange::PutAccount(north.clone()),
+            MetadataChange::PutAccount(south.clone()),
+            MetadataChange::PutUser(ada.clone()),
+            MetadataChange::PutUser(eve.clone()),
+        ];
+        commit(30, Actor::Caretaker(Task::Administration), people).await;
+        let key = |text: &str| KeyId::parse(text).unwrap();
+        let sealed = |text: &str| Some(Sealed::new(text.as_bytes()));
+        let by_ada = vec![
+            MetadataChange::PutAccessKey(AccessKey {
+                id: key("AK1"),
+                user: ada.id.clone(),
+                description: "a key".into(),
+                secret: sealed("sealed"),
+                created: minute(31),
+            }),
+            MetadataChange::PutTemporaryKey(TemporaryKey {
+                id: key("TK1"),
+                user: ada.id.clone(),
+                issued_with: Some(key("AK1")),
+                secret: [7; 32],
+                expires: minute(99),
+            }),
+            MetadataChange::PutTokenKey(TokenKey {
+                id: key("KK1"),
+                secret: sealed("sealed as well"),
+                created: minute(31),
+            }),
+            MetadataChange::CreateOrganisation {
+                name: "math".parse().unwrap(),
+                account: north.id.clone(),
+                creator: ada.id.clone(),
+            },
+            MetadataChange::SetAttributes {
+                name: name("math/a"),
+                attributes: Attributes {
+                    visibility: Visibility::Public,
+                    category: Category::Linux,
+                    description: "words".into(),
+                },
+            },
+            MetadataChange::PutGrant(Grant {
+                scope: GrantScope::Organisation("math".parse().unwrap()),
+                user: ada.id.clone(),
+                level: GrantLevel::Manage,
+                created: minute(31),
+            }),
+            MetadataChange::PutGrant(Grant {
+                scope: GrantScope::Repository(name("math/b")),
+                user: eve.id.clone(),
+                level: GrantLevel::Read,
+                created: minute(31),
+            }),
+            MetadataChange::PutShare(Share {
+                repository: name("math/b"),
+                account: south.id.clone(),
+                deadline: Deadline::At(minute(99)),
+                description: "for a while".into(),
+                creator: ada.id.clone(),
+                creator_name: ada.name.clone(),
+                created: minute(31),
+                updated: minute(31),
+            }),
+        ];
+        let ada = Actor::Caller(Caller::User(Identity::new(ada.id.as_str())));
+        commit(31, ada, by_ada).await;
+    }
+
+    /// Every answer about it that is no matter of chance.
+    async fn answers(store: &SqliteStore) -> Vec<String> {
+        let mut answers = vec![
+            format!("{:?}", store.token_keys().await.unwrap()),
+            format!("{:?}", store.all_access_keys(&all()).await.unwrap()),
+            format!("{:?}", store.standing(None, &math(), None).await.unwrap()),
+            format!("{:?}", store.organisation(&math()).await.unwrap()),
+        ];
+        for key in ["AK1", "TK1"] {
+            let holder = store.key_holder(&KeyId::parse(key).unwrap()).await.unwrap();
+            answers.push(format!("{holder:?}"));
+        }
+        for account in store.accounts(&all()).await.unwrap() {
+            let users = store.users(&account.id, &all()).await.unwrap();
+            answers.push(format!("{account:?} {users:?} {:?}", store.overview(&account.id).await.unwrap()));
+        }
+        for repository in NAMES.map(name) {
+            let scope = GrantScope::Repository(repository.clone());
+            answers.push(format!("{:?}", store.repository_details(&repository).await.unwrap()));
+            answers.push(format!("{:?}", store.grants(&scope).await.unwrap()));
+            answers.push(format!("{:?}", store.shares(&repository, &all()).await.unwrap()));
+        }
+        let trail = store.traces_after(0, many()).await.unwrap();
+        answers
+            .extend(trail.into_iter().map(|trace| format!("{:?}", Trace { id: TraceId::new(""), ..trace })));
+        answers
+    }
+
+    fn math() -> OrganisationName {
+        "math".parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn people_of_format_2_are_who_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let present = SqliteStore::in_memory().await.unwrap();
+        super::tell(&present).await;
+        tell(&present).await;
+        let migrated = open_format(FORMAT_2, folder.path()).await;
+        let expected = answers(&present).await;
+        // Traces of an account's change of format 2 do not speak of what there was not.
+        let told = |answers: &[String]| -> Vec<String> {
+            answers.iter().map(|answer| answer.replace(r#"\"agency\":false,"#, "")).collect()
+        };
+        assert_eq!(told(&answers(&migrated).await), told(&expected));
+
+        // And so it goes on, with what runs for them.
+        let repository = name("math/a");
+        let rule = AgingRule::new(AgingLimit::Count(NewestCount::new(1).unwrap()));
+        let change = MetadataChange::PutRule { repository: repository.clone(), rule };
+        for store in [&present, &migrated] {
+            let commit = MetadataCommit {
+                actor: Actor::Caretaker(Task::Administration),
+                origin: Origin::default(),
+                at: minute(40),
+                requires: Vec::new(),
+                changes: vec![change.clone()],
+            };
+            store.commit_metadata(commit).await.unwrap();
+            store.note_stored(minute(40).date_naive()).await.unwrap();
+        }
+        let seen = async |store: &SqliteStore| {
+            let day = minute(40).date_naive();
+            let account = account("north", "1").id;
+            let usage = store.usage(&account, UsageKind::Stored, day, day).await.unwrap();
+            (
+                store.rule(&repository).await.unwrap(),
+                store.aging_facts(&repository, &all()).await.unwrap(),
+                usage,
+            )
+        };
+        assert_eq!(seen(&migrated).await, seen(&present).await);
+        assert_eq!(migrated.check().await.unwrap(), Vec::<String>::new());
+    }
+}
+
 // What a store says of it.
 
 const NAMES: [&str; 5] = ["math/a", "math/b", "math/gone", "math/hidden", "alone"];
@@ -172,27 +368,30 @@ async fn answers(store: &SqliteStore) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_database_of_format_1_is_as_if_it_had_always_been_of_this_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let present = SqliteStore::in_memory().await.unwrap();
-    tell(&present).await;
-    let migrated = open_format_1(folder.path()).await;
-    let expected = answers(&present).await;
-    assert_eq!(answers(&migrated).await, expected);
-    assert_eq!(migrated.check().await.unwrap(), Vec::<String>::new());
+async fn a_database_of_an_earlier_format_is_as_if_it_had_always_been_of_this_one() {
+    for fixture in [FORMAT_1, FORMAT_2] {
+        let folder = tempfile::tempdir().unwrap();
+        let present = SqliteStore::in_memory().await.unwrap();
+        tell(&present).await;
+        let migrated = open_format(fixture, folder.path()).await;
+        let expected = answers(&present).await;
+        assert_eq!(answers(&migrated).await, expected);
+        assert_eq!(migrated.check().await.unwrap(), Vec::<String>::new());
 
-    // And so it goes on: over a restart, and through a collection.
-    drop(migrated);
-    let migrated = open(&folder.path().join("registry.db")).await;
-    assert_eq!(answers(&migrated).await, expected);
-    let unused = Unused { manifests_before: Some(minute(500)), links_before: minute(500), at: minute(500) };
-    for store in [&present, &migrated] {
-        while !store.release_unused(&unused, &fence(), many()).await.unwrap().is_nothing() {}
-        store.discard_unlinked(minute(500), minute(500), &fence(), many()).await.unwrap();
+        // And so it goes on: over a restart, and through a collection.
+        drop(migrated);
+        let migrated = open(&folder.path().join("registry.db")).await;
+        assert_eq!(answers(&migrated).await, expected);
+        let (before, at) = (minute(500), minute(500));
+        let unused = Unused { manifests_before: Some(before), links_before: before, at };
+        for store in [&present, &migrated] {
+            while !store.release_unused(&unused, &fence(), many()).await.unwrap().is_nothing() {}
+            store.discard_unlinked(before, at, &fence(), many()).await.unwrap();
+        }
+        let expected = answers(&present).await;
+        assert_eq!(answers(&migrated).await, expected);
+        assert!(!expected.iter().any(|answer| answer.starts_with("math/hidden: Some")), "{expected:#?}");
     }
-    let expected = answers(&present).await;
-    assert_eq!(answers(&migrated).await, expected);
-    assert!(!expected.iter().any(|answer| answer.starts_with("math/hidden: Some")), "{expected:#?}");
 }
 
 /// What was not known then is what it would be for a repository of which nothing was said, as far as it can be told.
@@ -207,7 +406,7 @@ async fn what_a_database_of_format_1_did_not_know_is_told_from_what_it_holds() {
     use swr_core::ports::{MetadataStore, VersionOrder, VersionQuery};
 
     let folder = tempfile::tempdir().unwrap();
-    let store = open_format_1(folder.path()).await;
+    let store = open_format(FORMAT_1, folder.path()).await;
     assert_eq!(store.traces_after(0, many()).await.unwrap(), []);
     let account = Account {
         id: AccountId::random(),

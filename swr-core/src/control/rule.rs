@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use swr_policy::{RepositoryName, Tag};
 
-pub use swr_policy::aging::{AgingRule, LastPulled, NeededBy, VersionFacts};
+pub use swr_policy::aging::{
+    AgeDays, AgeMeasure, AgingKind, AgingLimit, AgingRule, LastPulled, NeededBy, NewestCount, VersionFacts,
+};
 
 /// A rule's identity: given by the store, never given twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
