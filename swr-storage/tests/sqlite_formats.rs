@@ -282,6 +282,9 @@ mod people {
         tell(&present).await;
         let migrated = open_format(FORMAT_2, folder.path()).await;
         let expected = answers(&present).await;
+        for trace in migrated.traces_after(0, many()).await.unwrap() {
+            serde_json::from_str::<MetadataChange>(&trace.traced.change).unwrap();
+        }
         // Traces of an account's change of format 2 do not speak of what there was not.
         let told = |answers: &[String]| -> Vec<String> {
             answers.iter().map(|answer| answer.replace(r#"\"agency\":false,"#, "")).collect()

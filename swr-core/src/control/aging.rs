@@ -167,23 +167,34 @@ impl ControlPlane {
     pub async fn age(&self, every: TimeDelta) -> Result<Option<Aged>, StoreError> {
         let metadata = &*self.0.metadata;
         let holder = UploadId::random();
-        let Some(mut fence) = self.hold(holder.as_str()).await? else { return Ok(None) };
+        let Some(fence) = self.hold(holder.as_str()).await? else { return Ok(None) };
+        let aged = self.run_due(metadata, every, holder.as_str(), &fence).await;
+        // Also when it failed, so that the next round need not wait for the lease to lapse.
+        metadata.release_lease(&fence).await?;
+        aged.map(Some)
+    }
+
+    async fn run_due(
+        &self,
+        metadata: &dyn MetadataStore,
+        every: TimeDelta,
+        holder: &str,
+        fence: &Fence,
+    ) -> Result<Aged, StoreError> {
         let due = metadata.due_rules(self.0.clock.now(), RULES_PER_ROUND).await?;
         let mut aged = Aged { more: due.len() >= RULES_PER_ROUND.get() as usize, ..Aged::default() };
         for rule in due {
-            match self.hold(holder.as_str()).await? {
-                Some(prolonged) => fence = prolonged,
-                // A round that takes longer than its lease is somebody else's by now.
-                None => return Ok(Some(Aged { more: true, ..aged })),
+            // A round that takes longer than its lease is somebody else's by now.
+            if self.hold(holder).await?.as_ref() != Some(fence) {
+                return Ok(Aged { more: true, ..aged });
             }
             aged.versions += self.run_rule(metadata, &rule).await?;
             aged.rules += 1;
             let now = self.0.clock.now();
             let next = now.checked_add_signed(every).unwrap_or(now);
-            metadata.rule_ran(rule.id, rule.due, next, &fence).await?;
+            metadata.rule_ran(rule.id, rule.due, next, fence).await?;
         }
-        metadata.release_lease(&fence).await?;
-        Ok(Some(aged))
+        Ok(aged)
     }
 
     async fn hold(&self, holder: &str) -> Result<Option<Fence>, StoreError> {

@@ -181,7 +181,8 @@ pub struct Account {
     pub name: AccountName,
     /// The id of its region project.
     pub project: ProjectId,
-    /// Whether it has let the service act in its name (the wire's agency).
+    /// Whether it has let the service act in its name (the wire's agency). Traces from before it could do not say.
+    #[serde(default)]
     pub agency: bool,
     /// When it was made.
     pub created: DateTime<Utc>,

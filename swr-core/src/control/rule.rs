@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use swr_policy::{RepositoryName, Tag};
 
+pub use swr_policy::TagSelector;
 pub use swr_policy::aging::{
     AgeDays, AgeMeasure, AgingKind, AgingLimit, AgingRule, LastPulled, NeededBy, NewestCount, VersionFacts,
 };

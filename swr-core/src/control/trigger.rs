@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use swr_policy::{RepositoryName, Tag, TriggerName};
 
-pub use swr_policy::TriggerRule;
+pub use swr_policy::{Pattern, TriggerCondition, TriggerRule};
 
 use super::credential::Sealed;
 use super::identity::{UserId, UserName};

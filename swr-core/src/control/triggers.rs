@@ -17,7 +17,7 @@ use super::grant::GrantLevel;
 use super::trigger::{Delivery, DeliveryId, DeliveryState, Trigger, TriggerId, TriggerTarget};
 use crate::event::Event;
 use crate::ports::{
-    ActionError, ClaimedDelivery, ControlAsk, Lease, NewDelivery, StoreError, Tried, TriggerAction,
+    ActionError, ClaimedDelivery, ControlAsk, Fence, Lease, NewDelivery, StoreError, Tried, TriggerAction,
 };
 use crate::registry::BATCH;
 use crate::upload::UploadId;
@@ -205,6 +205,14 @@ impl Courier {
         let holder = UploadId::random();
         let lease = Lease { name: CONSUMER, holder: holder.as_str(), now, until };
         let Some(fence) = metadata.lease(&lease).await? else { return Ok(Carried::default()) };
+        let carried = self.fan_out_next(&fence).await;
+        // Also when it failed, so that the next call need not wait for the lease to lapse.
+        metadata.release_lease(&fence).await?;
+        carried
+    }
+
+    async fn fan_out_next(&self, fence: &Fence) -> Result<Carried, StoreError> {
+        let metadata = &*self.plane.0.metadata;
         let events = metadata.events(metadata.cursor(CONSUMER).await?, BATCH).await?;
         let mut known: HashMap<RepositoryName, Fired> = HashMap::new();
         let mut deliveries = Vec::new();
@@ -225,9 +233,8 @@ impl Courier {
             }));
         }
         if let Some(last) = events.last() {
-            metadata.fan_out(&deliveries, CONSUMER, last.seq, &fence).await?;
+            metadata.fan_out(&deliveries, CONSUMER, last.seq, fence).await?;
         }
-        metadata.release_lease(&fence).await?;
         Ok(Carried { handled: events.len() as u64, more: events.len() >= BATCH.get() as usize })
     }
 

@@ -4,6 +4,7 @@
 //! organisations and some repositories, with now and then a push between the commits of metadata.
 
 use std::fmt::Debug;
+use std::num::NonZeroU32;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::collection::vec;
@@ -14,9 +15,10 @@ use swr_policy::RepositoryName;
 
 use super::history::{Disagreement, compare, many, told};
 use super::metadata_store::{
-    access_key, account, all_versions, create_organisation, create_repository, in_organisation, key_id,
-    on_repository, organisation_name, origin, repositories_of, repository_name, share, tag, temporary_key,
-    token_key, user, viewer,
+    access_key, account, add_sync_job, all_versions, create_organisation, create_repository, delivery,
+    enable, in_organisation, key_id, on_repository, organisation_name, origin, put_rule, put_sync,
+    remove_sync, remove_trigger, repositories_of, repository_name, share, sync_target, tag, temporary_key,
+    token_key, trigger, trigger_name, user, viewer,
 };
 use super::minute;
 use super::sample_images::{SampleBlob, SampleManifest};
@@ -28,13 +30,16 @@ use crate::control::grant::{Grant, GrantLevel, GrantScope};
 use crate::control::identity::{Account, AccountId, AccountName, PasswordHash, Role, User, UserId, UserName};
 use crate::control::organisation::{ListedOrganisation, Organisation, OrganisationId, organisation_of};
 use crate::control::repository::{Attributes, Category, RepositoryDetails, Visibility};
+use crate::control::rule::{Cleared, RepositoryRule, RuleId};
 use crate::control::share::{Deadline, Share};
 use crate::control::standing::Standing;
+use crate::control::sync::{SyncJob, SyncRule};
 use crate::control::trace::{Operation, Outcome, RefusedOperation, Trace, TraceQuery, TraceRating, Traced};
-use crate::event::Event;
+use crate::control::trigger::{Delivery, DeliveryId, DeliveryState, Trigger, TriggerId, TriggerTarget};
+use crate::event::{Event, EventSeq};
 use crate::ports::{
-    Candidates, MetadataStore, Page, PullCount, RepositoryList, RepositoryOrder, RepositoryQuery, StoreError,
-    VersionOrder, VersionQuery,
+    Candidates, ClaimedDelivery, Fence, Lease, MetadataStore, NewDelivery, Page, PullCount, RepositoryList,
+    RepositoryOrder, RepositoryQuery, StoreError, Tried, UsageKind, VersionOrder, VersionQuery,
 };
 
 /// The organisations of the world: one the beginning of the other.
@@ -45,6 +50,8 @@ const NAMES: [&str; 6] = ["elsewhere/a", "math", "math-voila/a", "math/a", "math
 const TAGS: [&str; 3] = ["Latest", "latest", "v1"];
 /// The ids of keys of users, whatever their kind.
 const KEYS: [&str; 4] = ["K1", "K2", "K3", "k1"];
+/// The names of triggers.
+const TRIGGERS: [&str; 3] = ["Hook", "deploy", "hook"];
 /// The ids of keys of tokens.
 const TOKEN_KEYS: [&str; 2] = ["K1", "K9"];
 
@@ -110,10 +117,48 @@ pub enum Step {
     },
     /// An operation of the user of this number was refused, with this status.
     Refused(usize, u16),
+    /// Every rule that is due has run, and is due again after so many minutes.
+    RunRules(i64),
+    /// The event of this place, of so many minutes ago, fires every trigger of the repository.
+    FanOut {
+        /// Where.
+        repository: &'static str,
+        /// The place.
+        event: u64,
+        /// How long ago it was.
+        age: i64,
+    },
+    /// Every delivery that may be tried is claimed for so many minutes.
+    Claim(i64),
+    /// The claim of this number, counted from the last, comes to this.
+    Settle(usize, Trial),
+    /// What became of the event of this place is revived, for every trigger of the repository.
+    Revive {
+        /// Where.
+        repository: &'static str,
+        /// The place.
+        event: u64,
+    },
+    /// What accounts keep is noted.
+    NoteStored,
+    /// Deliveries that were settled and clearings that were made so many minutes ago are dropped, some of them.
+    TrimHistory(i64, u32),
     /// Temporary keys that expired so many minutes ago are dropped.
     TrimKeys(i64),
     /// Traces older than so many minutes are dropped.
     TrimTraces(i64),
+}
+
+/// What the try of a delivery comes to.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Trial {
+    /// It is done.
+    Done,
+    /// It is given up.
+    GivenUp,
+    /// It is tried again after so many minutes.
+    Again(i64),
 }
 
 /// Histories of at most so many steps. They begin with the people of the world, most of whom are soon gone.
@@ -190,8 +235,24 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => (some_names(), select(&TAGS[..]), 1..9u64)
             .prop_map(|(repository, tag, count)| Step::Pulls { repository, tag, count }),
         1 => (0..users().len(), select(vec![403u16, 404, 500])).prop_map(|(user, code)| Step::Refused(user, code)),
+        1 => select(vec![1i64, 30]).prop_map(Step::RunRules),
+        4 => (some_names(), 1..6u64, age())
+            .prop_map(|(repository, event, age)| Step::FanOut { repository, event, age }),
+        3 => select(vec![1i64, 10]).prop_map(Step::Claim),
+        3 => (0..3usize, trials()).prop_map(|(claim, trial)| Step::Settle(claim, trial)),
+        1 => (some_names(), 1..6u64).prop_map(|(repository, event)| Step::Revive { repository, event }),
+        1 => Just(Step::NoteStored),
+        1 => (age(), select(vec![1u32, 99])).prop_map(|(age, limit)| Step::TrimHistory(age, limit)),
         1 => age().prop_map(Step::TrimKeys),
         1 => age().prop_map(Step::TrimTraces),
+    ]
+}
+
+fn trials() -> impl Strategy<Value = Trial> {
+    prop_oneof![
+        2 => Just(Trial::Done),
+        2 => Just(Trial::GivenUp),
+        2 => select(vec![0i64, 5]).prop_map(Trial::Again),
     ]
 }
 
@@ -239,7 +300,8 @@ fn contents() -> impl Strategy<Value = Change> {
 
 fn changes() -> impl Strategy<Value = MetadataChange> {
     prop_oneof![
-        1 => select(accounts().to_vec()).prop_map(MetadataChange::PutAccount),
+        1 => (select(accounts().to_vec()), any::<bool>())
+            .prop_map(|(account, agency)| MetadataChange::PutAccount(Account { agency, ..account })),
         5 => put_users(),
         1 => user_ids().prop_map(MetadataChange::RemoveUser),
         3 => (select(&KEYS[..]), select(users().to_vec()), 0..3i64, any::<bool>()).prop_map(
@@ -275,6 +337,31 @@ fn changes() -> impl Strategy<Value = MetadataChange> {
         4 => shares().prop_map(MetadataChange::PutShare),
         1 => (names(), account_ids())
             .prop_map(|(repository, account)| MetadataChange::RemoveShare { repository, account }),
+        12 => running(),
+    ]
+}
+
+/// Of what runs for a repository.
+fn running() -> impl Strategy<Value = MetadataChange> {
+    let regions = || select(vec!["far", "near"]);
+    let hooks = || select(&TRIGGERS[..]);
+    let urls = select(vec!["https://one.example.net/", "https://two.example.net/"]);
+    prop_oneof![
+        2 => (some_names(), 1..3u32).prop_map(|(name, count)| put_rule(name, count)),
+        1 => names().prop_map(MetadataChange::RemoveRule),
+        4 => (some_names(), hooks(), urls, any::<bool>()).prop_map(|(repository, name, url, enabled)| {
+            let mut made = trigger(repository, name, url);
+            made.rule.enabled = enabled;
+            MetadataChange::CreateTrigger(made)
+        }),
+        2 => (some_names(), hooks(), any::<bool>())
+            .prop_map(|(repository, name, enabled)| enable(repository, name, enabled)),
+        1 => (some_names(), hooks()).prop_map(|(repository, name)| remove_trigger(repository, name)),
+        1 => (some_names(), regions(), any::<bool>())
+            .prop_map(|(repository, region, auto)| put_sync(repository, region, "lib", auto)),
+        1 => (some_names(), regions()).prop_map(|(repository, region)| remove_sync(repository, region, "lib")),
+        1 => (some_names(), select(&TAGS[..]), regions())
+            .prop_map(|(repository, text, region)| add_sync_job(repository, text, region)),
     ]
 }
 
@@ -324,6 +411,7 @@ fn requires() -> impl Strategy<Value = MetadataRequire> {
     let account_names = || select(accounts().map(|account| account.name).to_vec());
     let user_names = || select(vec!["ada", "bob"]).prop_map(|name| UserName::parse(name).unwrap());
     let limit = || 0..3u32;
+    let hooks = || select(&TRIGGERS[..]).prop_map(trigger_name);
     prop_oneof![
         account_names().prop_map(R::AccountNameFree),
         account_ids().prop_map(R::AccountExists),
@@ -347,6 +435,11 @@ fn requires() -> impl Strategy<Value = MetadataRequire> {
         (names(), account_ids()).prop_map(|(repository, account)| R::ShareExists { repository, account }),
         (names(), account_ids()).prop_map(|(repository, account)| R::ShareFree { repository, account }),
         (names(), limit()).prop_map(|(repository, limit)| R::SharesFewerThan { repository, limit }),
+        names().prop_map(|repository| R::SyncExists { repository, target: sync_target("far", "lib") }),
+        names().prop_map(R::RuleFree),
+        (names(), hooks()).prop_map(|(repository, name)| R::TriggerFree { repository, name }),
+        (names(), hooks()).prop_map(|(repository, name)| R::TriggerExists { repository, name }),
+        (names(), limit()).prop_map(|(repository, limit)| R::TriggersFewerThan { repository, limit }),
     ]
 }
 
@@ -492,6 +585,11 @@ struct Player<'a> {
     repositories: Vec<RepositoryId>,
     organisations: Vec<OrganisationId>,
     rights: Vec<RightsVersion>,
+    rules: Vec<RuleId>,
+    triggers: Vec<TriggerId>,
+    syncs: Vec<i64>,
+    sync_jobs: Vec<i64>,
+    claims: Vec<ClaimedDelivery>,
     with_secrets: bool,
 }
 
@@ -503,6 +601,11 @@ impl<'a> Player<'a> {
             repositories: Vec::new(),
             organisations: Vec::new(),
             rights: Vec::new(),
+            rules: Vec::new(),
+            triggers: Vec::new(),
+            syncs: Vec::new(),
+            sync_jobs: Vec::new(),
+            claims: Vec::new(),
             with_secrets: true,
         }
     }
@@ -625,9 +728,79 @@ impl<'a> Player<'a> {
                 };
                 Said::words(said(store.record_refused(&[refused]).await))
             }
+            Step::RunRules(minutes) => {
+                let (fence, next) = (self.fence("aging").await, self.now + TimeDelta::minutes(*minutes));
+                let due = store.due_rules(self.now, many()).await.unwrap();
+                for rule in &due {
+                    store.rule_ran(rule.id, rule.due, next, &fence).await.unwrap();
+                }
+                let due = due.into_iter().map(|rule| self.rule(rule)).collect::<Vec<_>>();
+                Said::words(format!("{due:?}"))
+            }
+            Step::FanOut { repository, event, age } => {
+                let (fence, at) = (self.fence("triggers").await, self.ago(*age));
+                let triggers = store.triggers(&repository_name(repository)).await.unwrap();
+                let new = triggers.into_iter().flatten().map(|(id, trigger)| NewDelivery {
+                    id: delivery_id(&trigger, *event),
+                    ..delivery(id, *event, TAGS[0], at)
+                });
+                let new: Vec<_> = new.collect();
+                Said::words(said(store.fan_out(&new, "triggers", EventSeq(*event), &fence).await))
+            }
+            Step::Claim(minutes) => {
+                let until = self.now + TimeDelta::minutes(*minutes);
+                let mut claimed = store.claim_deliveries(self.now, until, many()).await.unwrap();
+                claimed.sort_by(|one, other| one.delivery.id.cmp(&other.delivery.id));
+                let told = claimed
+                    .iter()
+                    .map(|claimed| (self.delivery(claimed.delivery.clone()), claimed.trigger.clone()));
+                let words = format!("{:?}", told.collect::<Vec<_>>());
+                self.claims.extend(claimed);
+                Said::words(words)
+            }
+            Step::Settle(number, trial) => {
+                let state = match trial {
+                    Trial::Done => DeliveryState::Delivered,
+                    Trial::GivenUp => DeliveryState::Dead,
+                    Trial::Again(minutes) => DeliveryState::Waiting(self.now + TimeDelta::minutes(*minutes)),
+                };
+                let tried = Tried { at: self.now, state, detail: "tried".into() };
+                match self.claims.iter().rev().nth(*number) {
+                    Some(claimed) => Said::words(said(store.settle_delivery(claimed, &tried).await)),
+                    None => Said::words(String::new()),
+                }
+            }
+            Step::Revive { repository, event } => {
+                let triggers = store.triggers(&repository_name(repository)).await.unwrap();
+                let mut words = String::new();
+                for (id, trigger) in triggers.into_iter().flatten() {
+                    let revived = store.revive_delivery(id, &delivery_id(&trigger, *event), self.now).await;
+                    words.push_str(&said(revived));
+                }
+                Said::words(words)
+            }
+            Step::NoteStored => Said::words(said(store.note_stored(self.now.date_naive()).await)),
+            Step::TrimHistory(age, limit) => {
+                let limit = NonZeroU32::new(*limit).unwrap();
+                Said::words(said(store.trim_history(self.ago(*age), limit).await))
+            }
             Step::TrimKeys(age) => Said::words(said(store.trim_temporary_keys(self.ago(*age), many()).await)),
             Step::TrimTraces(age) => Said::words(said(store.trim_traces(self.ago(*age), many()).await)),
         }
+    }
+
+    /// The fence of a lease that lasts for ever.
+    async fn fence(&self, name: &str) -> Fence {
+        let lease = Lease { name, holder: "one", now: self.now, until: minute(1_000_000) };
+        self.store.lease(&lease).await.unwrap().unwrap()
+    }
+
+    fn rule(&mut self, rule: RepositoryRule) -> RepositoryRule {
+        RepositoryRule { id: RuleId(number(&mut self.rules, rule.id)), ..rule }
+    }
+
+    fn delivery(&mut self, delivery: Delivery) -> Delivery {
+        Delivery { trigger: TriggerId(number(&mut self.triggers, delivery.trigger)), ..delivery }
     }
 
     /// The laws that hold at any moment.
@@ -693,6 +866,7 @@ impl<'a> Player<'a> {
         self.look_at_people(&mut seen).await;
         self.look_at_organisations(&mut seen).await;
         self.look_at_repositories(&mut seen).await;
+        self.look_at_what_runs(&mut seen).await;
         self.look_at_lists(&mut seen).await;
         self.look_at_standings(&mut seen).await;
         seen
@@ -816,6 +990,65 @@ impl<'a> Player<'a> {
         }
     }
 
+    async fn look_at_what_runs(&mut self, seen: &mut Vec<String>) {
+        let store = self.store;
+        for text in NAMES {
+            let name = repository_name(text);
+            let rule = store.rule(&name).await.unwrap().map(|rule| self.rule(rule));
+            let facts = store.aging_facts(&name, &page(None)).await.unwrap();
+            seen.push(format!("{text} ages by {rule:?}, which knows {facts:?}"));
+            let cleared = store.cleared(&name, 0, many()).await.unwrap();
+            let cleared = cleared.map(|cleared| {
+                let entries = cleared.entries.into_iter().map(|cleared| Cleared {
+                    seq: 0,
+                    id: RuleId(number(&mut self.rules, cleared.id)),
+                    ..cleared
+                });
+                (entries.collect::<Vec<_>>(), cleared.total)
+            });
+            seen.push(format!("{text} has lost {cleared:?}"));
+            let syncs = store.syncs(&name).await.unwrap();
+            let syncs = syncs
+                .into_iter()
+                .flatten()
+                .map(|sync| SyncRule { id: number(&mut self.syncs, sync.id), ..sync });
+            seen.push(format!("{text} goes to {:?}", syncs.collect::<Vec<_>>()));
+            for descending in [false, true] {
+                let jobs = store.sync_jobs(&name, descending, 1, many()).await.unwrap();
+                let jobs = jobs.map(|jobs| {
+                    let entries = jobs.entries.into_iter();
+                    let entries =
+                        entries.map(|job| SyncJob { id: number(&mut self.sync_jobs, job.id), ..job });
+                    (entries.collect::<Vec<_>>(), jobs.total)
+                });
+                seen.push(format!("{text} was asked for {descending} {jobs:?}"));
+            }
+            let triggers = store.triggers(&name).await.unwrap();
+            seen.push(format!("{text} has triggers: {}", triggers.is_some()));
+            for (id, trigger) in triggers.into_iter().flatten() {
+                let secret = match &trigger.target {
+                    TriggerTarget::Webhook { secret, .. } => self.sealed(secret.clone()),
+                    TriggerTarget::Workload(_) => None,
+                };
+                let (name, rule, target) = (&trigger.name, &trigger.rule, trigger.target.key());
+                seen.push(format!("{name} {rule:?} {target} {secret:?} {:?}", trigger.created));
+                let deliveries = store.deliveries(id, many()).await.unwrap();
+                let deliveries: Vec<_> = deliveries.into_iter().map(|it| self.delivery(it)).collect();
+                seen.push(format!("{deliveries:?}"));
+            }
+        }
+        let due = store.due_rules(self.now, many()).await.unwrap();
+        let due = due.into_iter().map(|rule| self.rule(rule)).collect::<Vec<_>>();
+        seen.push(format!("{due:?} are due"));
+        let day = |at: DateTime<Utc>| at.date_naive();
+        for account in accounts() {
+            for kind in [UsageKind::Stored, UsageKind::Pulled] {
+                let usage = store.usage(&account.id, kind, day(minute(0)), day(self.now)).await.unwrap();
+                seen.push(format!("{} {kind:?} {usage:?}", account.id));
+            }
+        }
+    }
+
     async fn look_at_lists(&self, seen: &mut Vec<String>) {
         let mut queries = Vec::new();
         for user in users() {
@@ -901,6 +1134,11 @@ impl<'a> Player<'a> {
         }
         seen
     }
+}
+
+/// The same for the same event and trigger.
+fn delivery_id(trigger: &Trigger, event: u64) -> DeliveryId {
+    DeliveryId::new(format!("{} {} {event}", trigger.repository, trigger.name))
 }
 
 /// A trace without what is the store's own, in words.

@@ -105,8 +105,7 @@ pub async fn versions_from_before_fire_no_trigger(store: &dyn MetadataStore) {
     scene.commit(minute(5), changes).await;
     let triggers = store.triggers(&repository_name("lib/a")).await.unwrap().unwrap();
     let (gone, late) = (triggers[0].0, triggers[1].0);
-    let remove =
-        MetadataChange::RemoveTrigger { repository: repository_name("lib/a"), name: trigger_name("gone") };
+    let remove = remove_trigger("lib/a", "gone");
     scene.commit(minute(5), [remove]).await;
     let event =
         |seq, at| [delivery(late, seq, &format!("v{seq}"), minute(at)), delivery(gone, seq, "v", minute(at))];
@@ -275,8 +274,7 @@ pub async fn a_removed_trigger_takes_its_deliveries(store: &dyn MetadataStore) {
     scene.fan_out(&new, 3).await;
     let claimed = claim(store, 5).await;
     assert_eq!(tags(&claimed), ["a-1"]);
-    let remove =
-        MetadataChange::RemoveTrigger { repository: repository_name("lib/a"), name: trigger_name("one") };
+    let remove = remove_trigger("lib/a", "one");
     scene.commit(minute(6), [remove]).await;
     assert_eq!(store.deliveries(one, limit(9)).await.unwrap(), []);
     settle(store, &claimed, tried(6, DeliveryState::Delivered)).await;

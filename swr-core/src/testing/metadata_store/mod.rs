@@ -637,6 +637,10 @@ pub(super) fn enable(repository: &str, name: &str, enabled: bool) -> MetadataCha
     }
 }
 
+pub(super) fn remove_trigger(repository: &str, name: &str) -> MetadataChange {
+    MetadataChange::RemoveTrigger { repository: repository_name(repository), name: trigger_name(name) }
+}
+
 /// Of the event of this place, which set this tag.
 pub(super) fn delivery(trigger: TriggerId, event: u64, text: &str, at: DateTime<Utc>) -> NewDelivery {
     NewDelivery {

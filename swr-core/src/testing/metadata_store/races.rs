@@ -4,6 +4,8 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::control::trigger::DeliveryState;
+use crate::ports::{PullCount, Tried, UsageKind};
 
 /// How many at once.
 const MANY: usize = 16;
@@ -228,7 +230,22 @@ pub async fn metadata_is_there_after_reopening<S: MetadataStore>(open: impl Asyn
         for scope in [in_organisation("lib"), on_repository("lib/a")] {
             seen.push(format!("{:?}", store.grants(&scope).await.unwrap()));
         }
-        seen.push(format!("{:?}", store.shares(&repository_name("lib/a"), &page(None, 9)).await.unwrap()));
+        let repository = repository_name("lib/a");
+        seen.push(format!("{:?}", store.shares(&repository, &page(None, 9)).await.unwrap()));
+        seen.push(format!("{:?}", store.rule(&repository).await.unwrap()));
+        seen.push(format!("{:?}", store.cleared(&repository, 0, limit(9)).await.unwrap()));
+        seen.push(format!("{:?}", store.syncs(&repository).await.unwrap()));
+        seen.push(format!("{:?}", store.sync_jobs(&repository, false, 0, limit(9)).await.unwrap()));
+        let day = minute(0).date_naive();
+        for kind in [UsageKind::Stored, UsageKind::Pulled] {
+            seen.push(format!("{:?}", store.usage(&north().id, kind, day, day).await.unwrap()));
+        }
+        for (id, trigger) in store.triggers(&repository).await.unwrap().unwrap() {
+            let TriggerTarget::Webhook { secret: Some(secret), .. } = &trigger.target else { panic!() };
+            seen.push(format!("{id:?} {trigger:?} {:?}", secret.as_bytes()));
+            seen.push(format!("{:?}", store.deliveries(id, limit(9)).await.unwrap()));
+        }
+        seen.push(format!("{:?}", store.cursor("triggers").await.unwrap()));
         seen
     };
     let store = open().await;
@@ -247,11 +264,40 @@ pub async fn metadata_is_there_after_reopening<S: MetadataStore>(open: impl Asyn
         grant(in_organisation("lib"), &bob(), GrantLevel::Edit),
         grant(on_repository("lib/a"), &cyd(), GrantLevel::Read),
         put_share("lib/a", &south(), Deadline::At(minute(20))),
+        put_rule("lib/a", 3),
+        create_trigger("lib/a", "hook", "https://ci.example.net/"),
+        put_sync("lib/a", "far", "lib", true),
+        add_sync_job("lib/a", "v1", "far"),
+        MetadataChange::PutAccount(Account { agency: true, ..north() }),
     ];
     scene.commit(minute(2), changes).await;
+    let pulled = PullCount {
+        repository: repository_name("lib/a"),
+        reference: tag("v1").into(),
+        count: 1,
+        last: minute(2),
+    };
+    store.observe_pulls(&[pulled]).await.unwrap();
+    store.note_stored(minute(2).date_naive()).await.unwrap();
+    let aging = scene.by_actor(Actor::Caretaker(Task::Aging));
+    aging.change(minute(3), "lib/a", [Change::RemoveTag(tag("v1"))]).await;
+    let trigger = store.triggers(&repository_name("lib/a")).await.unwrap().unwrap()[0].0;
+    let new = ["v1", "v2", "v3"].map(|text| delivery(trigger, text[1..].parse().unwrap(), text, minute(3)));
+    scene.fan_out(&new, 3).await;
+    let done = store.claim_deliveries(minute(4), minute(14), limit(9)).await.unwrap();
+    let tried = Tried { at: minute(5), state: DeliveryState::Delivered, detail: "done".into() };
+    store.settle_delivery(&done[0], &tried).await.unwrap();
+    let claimed = store.claim_deliveries(minute(5), minute(15), limit(9)).await.unwrap();
     let before = seen(&store).await;
     drop(store);
-    assert_eq!(seen(&open().await).await, before);
+
+    let store = open().await;
+    assert_eq!(seen(&store).await, before);
+    // Claims last as well, and lapse.
+    assert_eq!(store.claim_deliveries(minute(14), minute(24), limit(9)).await.unwrap(), []);
+    let again = store.claim_deliveries(minute(15), minute(25), limit(9)).await.unwrap();
+    assert_eq!(again[0].delivery, claimed[0].delivery);
+    assert!(again[0].claim > claimed[0].claim);
 }
 
 /// Neither an organisation's id nor a trace's place is given twice, and the count of rights never falls.

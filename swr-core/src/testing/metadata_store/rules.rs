@@ -347,7 +347,7 @@ pub async fn no_number_of_a_rule_a_trigger_or_a_synchronisation_is_given_twice(s
         seen.push((rule_of(&scene, "lib/a").await.unwrap().id, trigger, sync));
         let changes = [
             MetadataChange::RemoveRule(repository.clone()),
-            MetadataChange::RemoveTrigger { repository: repository.clone(), name: trigger_name("hook") },
+            remove_trigger("lib/a", "hook"),
             remove_sync("lib/a", "far", "lib"),
         ];
         assert_eq!(scene.commit(minute(3), changes).await, [Effect::Removed; 3]);

@@ -280,6 +280,14 @@ pub async fn rights_stay_with_whatever_cannot(store: &dyn MetadataStore) {
         MetadataChange::PutTemporaryKey(temporary_key("TK1", &bob(), None, minute(3))),
         MetadataChange::PutTokenKey(token_key("KK1", minute(1))),
         create_repository("lib/b", Visibility::Public),
+        put_rule("lib/a", 1),
+        MetadataChange::RemoveRule(repository_name("lib/a")),
+        create_trigger("lib/a", "hook", "https://ci.example.net/"),
+        enable("lib/a", "hook", false),
+        remove_trigger("lib/a", "hook"),
+        put_sync("lib/a", "far", "lib", true),
+        remove_sync("lib/a", "far", "lib"),
+        add_sync_job("lib/a", "v1", "far"),
     ];
     for change in changes.into_iter().chain(quiet) {
         scene.commit(minute(2), [change.clone()]).await;

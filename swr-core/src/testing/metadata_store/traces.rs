@@ -9,12 +9,14 @@ use crate::testing::sample_images::SampleBlob;
 /// A change of every kind, in an order in which each changes something, and the operation that it is.
 fn every_change() -> Vec<(MetadataChange, Operation)> {
     let renamed = Account { name: AccountName::parse("West").unwrap(), ..account("west") };
+    let with_agency = Account { agency: true, ..renamed.clone() };
     let wim = user("west", "wim", Role::Member);
     let sealed = AccessKey { description: "sealed anew".into(), ..access_key("AK1", &bob(), minute(1)) };
     let token = TokenKey { created: minute(2), ..token_key("KK1", minute(1)) };
     vec![
         (MetadataChange::PutAccount(account("west")), Operation::CreateAccount),
         (MetadataChange::PutAccount(renamed), Operation::UpdateAccount),
+        (MetadataChange::PutAccount(with_agency), Operation::UpdateAccount),
         (MetadataChange::PutUser(wim.clone()), Operation::CreateUser),
         (MetadataChange::PutUser(User { password: None, ..wim.clone() }), Operation::UpdateUser),
         (MetadataChange::RemoveUser(wim.id), Operation::DeleteUser),
@@ -40,8 +42,24 @@ fn every_change() -> Vec<(MetadataChange, Operation)> {
         (put_share("new/a", &south(), Deadline::At(minute(9))), Operation::UpdateImageRepositoryAccessDomain),
         (remove_share("new/a", &south()), Operation::DeleteImageRepositoryAccessDomain),
         (set_visibility("new/a", Visibility::Public), Operation::UpdateImageRepository),
+        (put_sync("new/a", "far", "lib", false), Operation::CreateImageSync),
+        (put_sync("new/a", "far", "lib", true), Operation::UpdateImageSync),
+        (remove_sync("new/a", "far", "lib"), Operation::DeleteImageSync),
+        (put_rule("new/a", 1), Operation::CreateRetention),
+        (put_rule("new/a", 2), Operation::UpdateRetention),
+        (MetadataChange::RemoveRule(repository_name("new/a")), Operation::DeleteRetention),
+        (create_trigger("new/a", "hook", "https://ci.example.net/"), Operation::CreateTrigger),
+        (enable("new/a", "hook", false), Operation::UpdateTrigger),
+        (remove_trigger("new/a", "hook"), Operation::DeleteTrigger),
         (remove_organisation("new"), Operation::DeleteUserNamespace),
     ]
+}
+
+fn without_secret(mut trigger: Trigger) -> Trigger {
+    if let TriggerTarget::Webhook { secret, .. } = &mut trigger.target {
+        *secret = None;
+    }
+    trigger
 }
 
 /// In one commit as in many.
@@ -56,6 +74,17 @@ pub async fn every_effective_change_leaves_one_trace(store: &dyn MetadataStore) 
         assert_eq!(left[0].traced, expected);
         assert_eq!(left[0].traced.operation, operation, "{change:?}");
         assert_eq!(left[0].outcome, Outcome::done(operation));
+    }
+    // Which is never the same again.
+    scene.commit(minute(1), [create_repository("lib/a", Visibility::Private)]).await;
+    for _ in 0..2 {
+        scene.commit(minute(1), [add_sync_job("lib/a", "v1", "far")]).await;
+        let trace = scene.trail().await.pop().unwrap();
+        assert_eq!(
+            trace.traced,
+            Traced::of_change(&add_sync_job("lib/a", "v1", "far"), Effect::Created).unwrap()
+        );
+        assert_eq!(trace.traced.operation, Operation::SyncImage);
     }
     let before = scene.trail().await.len();
     let changes = [
@@ -176,6 +205,14 @@ pub async fn a_trace_of_nobody_is_in_the_trail_of_whom_it_is_about(store: &dyn M
         remove_grant(on_repository("new/a"), &bob()),
         remove_grant(in_organisation("new"), &bob()),
         remove_share("new/a", &north()),
+        put_sync("new/a", "far", "lib", false),
+        remove_sync("new/a", "far", "lib"),
+        add_sync_job("new/a", "v1", "far"),
+        put_rule("new/a", 1),
+        MetadataChange::RemoveRule(repository_name("new/a")),
+        create_trigger("new/a", "hook", "https://ci.example.net/"),
+        enable("new/a", "hook", false),
+        remove_trigger("new/a", "hook"),
         remove_organisation("new"),
     ];
     let nobodies = [
@@ -264,6 +301,14 @@ pub async fn no_trace_has_a_secret(store: &dyn MetadataStore) {
         }),
         MetadataChange::PutTokenKey(TokenKey { secret: hush, ..token_key("KK1", minute(1)) }),
         MetadataChange::PutUser(User { password: Some(PasswordHash::new("hush")), ..secret_user }),
+        create_repository("lib/a", Visibility::Private),
+        MetadataChange::CreateTrigger(Trigger {
+            target: TriggerTarget::Webhook {
+                url: "https://ci.example.net/".into(),
+                secret: Some(Sealed::new(*b"hush")),
+            },
+            ..trigger("lib/a", "hook", "")
+        }),
     ];
     let before = scene.trail().await.len();
     scene.commit(minute(1), changes.clone()).await;
@@ -645,6 +690,7 @@ pub async fn a_trace_tells_its_change_back(store: &dyn MetadataStore) {
                 MetadataChange::PutTemporaryKey(TemporaryKey { secret: [0; 32], ..key })
             }
             MetadataChange::PutTokenKey(key) => MetadataChange::PutTokenKey(TokenKey { secret: None, ..key }),
+            MetadataChange::CreateTrigger(trigger) => MetadataChange::CreateTrigger(without_secret(trigger)),
             other => other,
         };
         assert_eq!(told, expected);

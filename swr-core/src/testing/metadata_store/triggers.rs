@@ -89,8 +89,7 @@ pub async fn a_trigger_is_enabled_disabled_and_removed(store: &dyn MetadataStore
     assert_eq!(found().await, disabled);
     assert_eq!(scene.commit(minute(4), [enable("lib/a", "hook", true)]).await, [Effect::Changed]);
     assert_eq!(found().await, before);
-    let remove =
-        || MetadataChange::RemoveTrigger { repository: repository.clone(), name: trigger_name("hook") };
+    let remove = || remove_trigger("lib/a", "hook");
     assert_eq!(scene.commit(minute(5), [remove()]).await, [Effect::Removed]);
     assert_eq!(scene.commit(minute(5), [remove()]).await, [Effect::Nothing]);
     assert_eq!(found().await, []);
