@@ -9,10 +9,12 @@ use sha2::{Digest as _, Sha256};
 
 use swr_core::caller::{Actor, Channel, Origin, Task};
 use swr_core::control::change::{MetadataChange, MetadataCommit, MetadataCommitError, MetadataRequire};
-use swr_core::control::credential::{AccessKey, KeyId, TemporaryKey, TokenKey};
+use swr_core::control::credential::{AccessKey, KeyId, Sealed, TemporaryKey, TokenKey};
 use swr_core::control::identity::UserId;
+use swr_core::control::trigger::Trigger;
 use swr_core::control::{ControlAccess, ControlError};
 use swr_core::ports::{Clock, MetadataStore, Page, StoreError, StoreErrorKind};
+use swr_core::{RepositoryName, TriggerName};
 
 use crate::desk_settings::DeskSettings;
 use crate::grant_authorizer::in_no_organisation;
@@ -105,6 +107,22 @@ impl KeyDesk {
         token_keys::new_token_key(&self.vault, self.clock.now()).0
     }
 
+    /// Seals what the messages of a webhook are signed with, for the trigger of this name in the repository. The
+    /// secrets of triggers are not [sealed anew](Self::reseal): under another master key the trigger is made again.
+    pub fn seal_trigger(
+        &self,
+        repository: &RepositoryName,
+        trigger: &TriggerName,
+        secret: &Secret,
+    ) -> Sealed {
+        self.vault.seal(secret, &trigger_context(repository, trigger))
+    }
+
+    /// Opens what was [sealed](Self::seal_trigger) for the trigger, for whoever signs its messages.
+    pub fn open_trigger(&self, trigger: &Trigger, sealed: &Sealed) -> Result<Secret, VaultError> {
+        self.vault.open(sealed, &trigger_context(&trigger.repository, &trigger.name))
+    }
+
     /// Seals anew what is sealed under a previous master key, and says how many secrets that were. Interrupted, it
     /// goes on where it is called again.
     pub async fn reseal(&self, metadata: &dyn MetadataStore) -> Result<u64, StoreError> {
@@ -186,6 +204,11 @@ fn new_key_id() -> KeyId {
 /// What the secret of an access key is sealed in.
 fn context(id: &KeyId) -> String {
     format!("access-key {id}")
+}
+
+/// What the secret of a trigger is sealed in.
+fn trigger_context(repository: &RepositoryName, trigger: &TriggerName) -> String {
+    format!("trigger {repository} {trigger}")
 }
 
 /// The secret access key.

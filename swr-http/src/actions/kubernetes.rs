@@ -16,6 +16,7 @@ use swr_core::ports::{ActionError, TriggerAction};
 
 use super::answer::{REFUSAL_BYTES_MAX, beginning, cause, is_lasting, quoted};
 use super::cluster::{Cluster, Clusters};
+use crate::control::triggers::is_name;
 
 /// Sets the image of a container to the version that fired a trigger, as `kubectl set image` does: it reads the
 /// workload, and sends a strategic merge patch of the images that differ, as the field manager `swr`.
@@ -148,18 +149,6 @@ impl Kubernetes {
 #[derive(Deserialize)]
 struct Refusal {
     message: String,
-}
-
-/// Whether the text can be the name of something in a cluster: so, it needs no escaping in a path.
-fn is_name(text: &str) -> bool {
-    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let is_label = |label: &str| {
-        let bytes = label.as_bytes();
-        bytes.first().is_some_and(|b| inner(*b))
-            && bytes.last().is_some_and(|b| inner(*b))
-            && bytes.iter().all(|b| inner(*b) || *b == b'-')
-    };
-    text.len() <= 253 && text.split('.').all(is_label)
 }
 
 fn address(server: &str, workload: &Workload) -> String {

@@ -1,12 +1,19 @@
 //! What an account has and may have, and what this registry offers.
 
-use chrono::{Datelike as _, NaiveDate};
+use chrono::{Datelike as _, Months, NaiveDate};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use swr_core::ports::{DailyUsage, UsageKind};
 
 use super::endpoint::{Frequency, Report};
 use super::error::ManagementFailure;
 use super::exchange::{Answer, Exchange, Reply};
+
+/// How many days a daily report has, today included.
+const DAYS: u32 = 30;
+/// How many months a monthly report has, this one included.
+const MONTHS: u32 = 12;
 
 /// How much there may be of what is limited.
 #[derive(Serialize, ToSchema)]
@@ -51,6 +58,8 @@ pub(super) struct Overview {
     image_num: u64,
     /// In MiB: the blobs of the repositories, one that several hold in each.
     store_space: f64,
+    /// In MiB: what was pulled from them in the last 30 days.
+    downflow_size: f64,
 }
 
 /// How much there was on a day, or in a month.
@@ -58,7 +67,7 @@ pub(super) struct Overview {
 pub(super) struct ReportEntry {
     /// The day, or the first day of the month.
     date: String,
-    /// In bytes.
+    /// In bytes: of `store` what there was at its end, of `downflow` what was pulled.
     value: u64,
 }
 
@@ -87,6 +96,7 @@ pub(super) async fn quotas(exchange: &Exchange<'_>, project: &str) -> Answer {
 pub(super) fn feature_gates(exchange: &Exchange<'_>, project: &str) -> Answer {
     own_project(exchange, project)?;
     Ok(Reply::json(&FeatureGates {
+        enable_image_sync: !exchange.plane.limits().regions.is_empty(),
         enable_authorization_token: true,
         enable_list_v3: true,
         ..FeatureGates::default()
@@ -95,6 +105,8 @@ pub(super) fn feature_gates(exchange: &Exchange<'_>, project: &str) -> Answer {
 
 pub(super) async fn overview(exchange: &Exchange<'_>) -> Answer {
     let overview = exchange.access.overview().await?;
+    let pulled = exchange.access.usage(UsageKind::Pulled, DAYS).await?;
+    let pulled = pulled.iter().fold(0, |sum: u64, day| sum.saturating_add(day.bytes));
     let account = &exchange.signer.account;
     Ok(Reply::json(&Overview {
         domain_id: account.id.to_string(),
@@ -103,6 +115,7 @@ pub(super) async fn overview(exchange: &Exchange<'_>) -> Answer {
         repo_num: overview.repositories,
         image_num: overview.versions,
         store_space: mebibytes(overview.bytes),
+        downflow_size: mebibytes(pulled),
     }))
 }
 
@@ -111,25 +124,63 @@ fn mebibytes(bytes: u64) -> f64 {
     (bytes as f64 / f64::from(1 << 20) * 100.0).round() / 100.0
 }
 
-/// What is known of a report. Nothing is kept of the days before, and what goes out is not weighed: a report has
-/// what is stored now, or nothing.
+/// Day by day, or month by month with what was stored at its end and pulled in all of it; oldest first.
 pub(super) async fn report(exchange: &Exchange<'_>, report: Report, frequency: Frequency) -> Answer {
-    let overview = exchange.access.overview().await?;
-    let now = exchange.plane.now().naive_utc() + exchange.options.utc_offset;
-    let today: NaiveDate = now.date();
-    let date = match frequency {
-        Frequency::Daily => today,
-        Frequency::Monthly => today.with_day(1).unwrap_or(today),
+    let kind = match report {
+        Report::Store => UsageKind::Stored,
+        Report::Downflow => UsageKind::Pulled,
     };
-    let entries = match report {
-        Report::Store => vec![ReportEntry { date: date.to_string(), value: overview.bytes }],
-        Report::Downflow => Vec::new(),
+    let days = match frequency {
+        Frequency::Daily => DAYS,
+        Frequency::Monthly => days_of_months(exchange.plane.now().date_naive()),
     };
+    let mut entries: Vec<ReportEntry> = Vec::new();
+    for DailyUsage { day, bytes } in exchange.access.usage(kind, days).await? {
+        let date = match frequency {
+            Frequency::Daily => day,
+            Frequency::Monthly => first_of_month(day),
+        };
+        let date = date.to_string();
+        match entries.last_mut().filter(|last| last.date == date) {
+            Some(last) if kind == UsageKind::Pulled => last.value = last.value.saturating_add(bytes),
+            Some(last) => last.value = bytes,
+            None => entries.push(ReportEntry { date, value: bytes }),
+        }
+    }
     Ok(Reply::json(&entries))
 }
 
-/// Nothing has to be allowed here: what acts for an account belongs to the registry.
+fn first_of_month(day: NaiveDate) -> NaiveDate {
+    day.with_day(1).unwrap_or(day)
+}
+
+/// How many days there are in this month up to today, and in those before it that a report has.
+fn days_of_months(today: NaiveDate) -> u32 {
+    let first = first_of_month(today).checked_sub_months(Months::new(MONTHS - 1)).unwrap_or(today);
+    let days = today.signed_duration_since(first).num_days() + 1;
+    u32::try_from(days).unwrap_or(DAYS)
+}
+
 pub(super) fn agency(exchange: &Exchange<'_>) -> Answer {
-    let domain_id = exchange.signer.account.id.to_string();
-    Ok(Reply::json(&Agency { domain_id, is_agency: true }))
+    let account = &exchange.signer.account;
+    Ok(Reply::json(&Agency { domain_id: account.id.to_string(), is_agency: account.agency }))
+}
+
+pub(super) async fn create_agency(exchange: &Exchange<'_>) -> Answer {
+    exchange.access.create_agency().await?;
+    Ok(Reply::empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_of_months_begins_with_the_first_day_of_the_first() {
+        for (today, days) in
+            [("2026-01-01", 335), ("2026-12-31", 365), ("2024-12-31", 366), ("2024-02-29", 366)]
+        {
+            assert_eq!(days_of_months(today.parse().unwrap()), days, "{today}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use bytes::Bytes;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::error::Category;
 
 use swr_core::stream::BodyError;
@@ -43,7 +43,8 @@ pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyDefect> {
 }
 
 /// A value that is written as an object, with the names of its fields, and in no other way.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
 pub(super) struct Object<T>(pub(super) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

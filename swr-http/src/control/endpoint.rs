@@ -9,6 +9,7 @@ use http::Method;
 use swr_core::control::identity::{AccountName, PersonNameError};
 use swr_core::control::repository::{Category, Visibility};
 use swr_core::control::trace::{Operation, TraceId, TraceRating};
+use swr_core::control::trigger::DeliveryId;
 use swr_core::ports::{Page, RepositoryList, RepositoryOrder, VersionOrder, VersionQuery};
 use swr_core::{NameError, OrganisationName, RepositoryName, Tag, TriggerName};
 
@@ -155,6 +156,9 @@ operations! {
     /// The aging rule of a repository.
     ListRetentions { repository: RepositoryName } =
         GET 200 "/v2/manage/namespaces/{namespace}/repos/{repository}/retentions";
+    /// What an aging rule would do with each version now. This registry's own.
+    PlanRetention { repository: RepositoryName, page: OffsetPage } =
+        POST 200 "/v2/manage/namespaces/{namespace}/repos/{repository}/retentions/plan";
     /// What the aging rule of a repository has removed.
     ListRetentionHistories { repository: RepositoryName, page: OffsetPage } =
         GET 200 "/v2/manage/namespaces/{namespace}/repos/{repository}/retentions/histories";
@@ -183,6 +187,12 @@ operations! {
     /// Removes a trigger.
     DeleteTrigger { repository: RepositoryName, trigger: TriggerName } =
         DELETE 204 "/v2/manage/namespaces/{namespace}/repos/{repository}/triggers/{trigger}";
+    /// The versions that have fired a trigger, newest first, and what became of each. This registry's own.
+    ListTriggerDeliveries { repository: RepositoryName, trigger: TriggerName, limit: NonZeroU32 } =
+        GET 200 "/v2/manage/namespaces/{namespace}/repos/{repository}/triggers/{trigger}/deliveries";
+    /// Tries again what a trigger has given up. This registry's own.
+    ReplayTriggerDelivery { repository: RepositoryName, trigger: TriggerName, delivery: DeliveryId } = POST 202
+        "/v2/manage/namespaces/{namespace}/repos/{repository}/triggers/{trigger}/deliveries/{delivery_id}/replay";
 
     /// Copies new versions of a repository to another region.
     CreateImageSyncRepo { repository: RepositoryName } =
@@ -197,7 +207,7 @@ operations! {
     CreateManualImageSyncRepo { repository: RepositoryName } =
         POST 200 "/v2/manage/namespaces/{namespace}/repos/{repository}/sync_images";
     /// How copying the versions of a repository goes on.
-    ShowSyncJob { repository: RepositoryName, page: OffsetPage } =
+    ShowSyncJob { repository: RepositoryName, descending: bool, page: OffsetPage } =
         GET 200 "/v2/manage/namespaces/{namespace}/repos/{repository}/sync_job";
     /// The regions that versions can be copied to.
     ListSyncRegions {} = GET 200 "/v2/manage/regions";
@@ -512,6 +522,9 @@ fn endpoint(kind: Kind, path: &Values<'_>, query: &Query<'_>) -> Result<Manageme
             let query = Parameters::filtered(query, &["limit", "offset"])?;
             E::ListRetentionHistories { repository: path.repository()?, page: query.offset_page(LISTS)? }
         }
+        Kind::PlanRetention => {
+            E::PlanRetention { repository: path.repository()?, page: plain.offset_page(LISTS)? }
+        }
         Kind::ShowRetention => E::ShowRetention { repository: path.repository()?, id: path.retention()? },
         Kind::UpdateRetention => E::UpdateRetention { repository: path.repository()?, id: path.retention()? },
         Kind::DeleteRetention => E::DeleteRetention { repository: path.repository()?, id: path.retention()? },
@@ -521,6 +534,17 @@ fn endpoint(kind: Kind, path: &Values<'_>, query: &Query<'_>) -> Result<Manageme
         Kind::ShowTrigger => E::ShowTrigger { repository: path.repository()?, trigger: path.trigger()? },
         Kind::UpdateTrigger => E::UpdateTrigger { repository: path.repository()?, trigger: path.trigger()? },
         Kind::DeleteTrigger => E::DeleteTrigger { repository: path.repository()?, trigger: path.trigger()? },
+
+        Kind::ListTriggerDeliveries => E::ListTriggerDeliveries {
+            repository: path.repository()?,
+            trigger: path.trigger()?,
+            limit: plain.limit(LISTS)?,
+        },
+        Kind::ReplayTriggerDelivery => E::ReplayTriggerDelivery {
+            repository: path.repository()?,
+            trigger: path.trigger()?,
+            delivery: DeliveryId::new(path.text("delivery_id")),
+        },
 
         Kind::CreateImageSyncRepo => E::CreateImageSyncRepo { repository: path.repository()? },
         Kind::ListImageAutoSyncReposDetails => {
@@ -536,10 +560,12 @@ fn endpoint(kind: Kind, path: &Values<'_>, query: &Query<'_>) -> Result<Manageme
             for key in ["limit", "offset"] {
                 query.wanted(key)?.ok_or(Defect::Missing(key))?;
             }
-            if !matches!(query.wanted("order")?, None | Some("asc" | "desc")) {
-                return Err(Defect::Parameter("order"));
-            }
-            E::ShowSyncJob { repository: path.repository()?, page: query.offset_page(LISTS)? }
+            let descending = match query.wanted("order")? {
+                None | Some("desc") => true,
+                Some("asc") => false,
+                Some(_) => return Err(Defect::Parameter("order")),
+            };
+            E::ShowSyncJob { repository: path.repository()?, descending, page: query.offset_page(LISTS)? }
         }
         Kind::ListSyncRegions => E::ListSyncRegions {},
 
@@ -836,7 +862,7 @@ pub(super) mod tests {
             assert_eq!(endpoint.name(), route.name);
             assert_eq!(ROUTES[route.kind as usize].kind, route.kind);
         }
-        assert_eq!(ROUTES.len(), 59);
+        assert_eq!(ROUTES.len(), 62);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::time::Duration;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
+use swr_policy::PatternError;
+use swr_policy::aging::LimitOutOfRange;
 use tracing::error;
 use utoipa::ToSchema;
 
@@ -52,9 +54,6 @@ pub(super) enum ManagementFailure {
     /// The control plane, or a store below it, has not answered in time.
     #[error("the registry did not answer in time")]
     TooSlow,
-    /// This registry has no such thing.
-    #[error("this registry does not offer {0}")]
-    NotOffered(&'static str),
 }
 
 /// Why a value in a body is not what the operation wants.
@@ -82,6 +81,48 @@ pub(super) enum ValueDefect {
     Deadline(String),
     #[error("`{0}` is not the region project of this registry")]
     Project(String),
+    #[error("`{0}` does not put rules together: only `or`")]
+    Algorithm(String),
+    #[error("a repository has one aging rule: `rules` is a list of one")]
+    Rules,
+    #[error("there is no rule `{0}`: a `date_rule` or a `tag_rule`")]
+    Template(String),
+    #[error("the `params` of this rule are `{0}` alone, a number in digits as a text")]
+    Params(&'static str),
+    #[error(transparent)]
+    Limit(#[from] LimitOutOfRange),
+    #[error("`{0}` chooses no tags: a `label` or a `regexp`")]
+    Selector(String),
+    #[error("a rule has {0} selectors at most")]
+    TooManySelectors(usize),
+    #[error(transparent)]
+    Pattern(PatternError),
+    #[error("a trigger does no `{0}`: an `update` or a `webhook`")]
+    Action(String),
+    #[error("there is no type of trigger `{0}`: `all`, `tag` or `regular`")]
+    TriggerType(String),
+    #[error("the condition of a trigger for `all` is `.*`")]
+    Condition,
+    #[error("`{0}` is neither the text `true` nor the text `false`")]
+    Enable(String),
+    #[error("there is no mode of trigger `{0}`: `cce` or `cci`")]
+    TriggerMode(String),
+    #[error("there is no kind of workload `{0}`: `deployments`, `statefulsets`, `daemonsets` or `cronjobs`")]
+    WorkloadKind(String),
+    #[error("`{text}` is no name in a cluster, which `{field}` has to be")]
+    ClusterName { field: &'static str, text: String },
+    #[error("`{field}` means nothing to a trigger that does `{action}`")]
+    Unwanted { field: &'static str, action: String },
+    #[error("`url` is no address of the web, or has a name or a password in it")]
+    Url,
+    #[error("`secret` is a text of 16 to 256 bytes, and goes on in Base64 where it begins with `whsec_`")]
+    Secret,
+    #[error("`{field}` has more than {limit} bytes")]
+    TooLong { field: &'static str, limit: usize },
+    #[error("no version is named")]
+    NoTag,
+    #[error("more than {0} versions are named")]
+    TooManyTags(usize),
 }
 
 /// What a level is granted on.
@@ -122,7 +163,7 @@ pub(super) fn error_response(
     request_id: &str,
 ) -> Response<ResponseBody> {
     let (status, number) = verdict(failure, kind);
-    if status.is_server_error() && !matches!(failure, ManagementFailure::NotOffered(_)) {
+    if status.is_server_error() && !is_asked_for(failure) {
         error!(status = status.as_u16(), error = %Chain(failure), "a request failed");
     }
     let message = failure.to_string();
@@ -150,6 +191,11 @@ pub(super) fn error_response(
         headers.insert(RETRY_AFTER, after.as_secs().max(1).into());
     }
     response
+}
+
+/// Whether it is the client's doing, though the protocol has a status for it that says otherwise.
+const fn is_asked_for(failure: &ManagementFailure) -> bool {
+    matches!(failure, ManagementFailure::Control(ControlError::RegionUnknown(_)))
 }
 
 /// Plain values serialise.
@@ -181,7 +227,6 @@ fn verdict(failure: &ManagementFailure, kind: Option<Kind>) -> (StatusCode, u16)
         ManagementFailure::Busy { .. } => (S::FORBIDDEN, 1032),
         ManagementFailure::ForeignProject(_) => (S::FORBIDDEN, 9002),
         ManagementFailure::TooSlow => (S::SERVICE_UNAVAILABLE, 1101),
-        ManagementFailure::NotOffered(_) => (S::NOT_IMPLEMENTED, 1101),
     }
 }
 
@@ -212,6 +257,13 @@ fn of_control(error: &ControlError, kind: Option<Kind>) -> (StatusCode, u16) {
         // The protocol has no 404 in this family; clients take this number for "not there".
         E::ShareUnknown(_) | E::SharePublic | E::ShareQuota { .. } => (S::BAD_REQUEST, 1090),
         E::ShareTaken(_) => (S::CONFLICT, 1090),
+        E::RuleUnknown => (S::NOT_FOUND, 306),
+        E::TriggerUnknown(_) | E::DeliveryUnknown => (S::NOT_FOUND, 126),
+        E::RuleTaken | E::RuleKind(_) | E::TriggerTaken(_) | E::TriggerQuota { .. } => (S::BAD_REQUEST, 14),
+        E::SyncUnknown => (S::BAD_REQUEST, 1158),
+        // The protocol's own word for it.
+        E::RegionUnknown(_) => (S::INTERNAL_SERVER_ERROR, 1101),
+        E::AgencyExists => (S::CONFLICT, 0),
         E::Busy => (S::FORBIDDEN, 1032),
         E::Registry(error) => of_registry(error, kind),
         E::Store(error) => of_store(error),
@@ -304,13 +356,33 @@ const fn of_value(defect: &ValueDefect) -> u16 {
         ValueDefect::Level { on: Granting::Organisation, .. } => 1065,
         ValueDefect::Level { on: Granting::Repository, .. } | ValueDefect::Permit(_) => 1066,
         ValueDefect::User(_) => 1067,
-        ValueDefect::Nobody => 1014,
+        ValueDefect::Nobody | ValueDefect::NoTag => 1014,
         ValueDefect::Account(_) => 1041,
         ValueDefect::Category(_)
         | ValueDefect::Repeated(_)
         | ValueDefect::TooMany(_)
         | ValueDefect::Deadline(_)
-        | ValueDefect::Project(_) => 14,
+        | ValueDefect::Project(_)
+        | ValueDefect::Algorithm(_)
+        | ValueDefect::Rules
+        | ValueDefect::Template(_)
+        | ValueDefect::Params(_)
+        | ValueDefect::Limit(_)
+        | ValueDefect::Selector(_)
+        | ValueDefect::TooManySelectors(_)
+        | ValueDefect::Pattern(_)
+        | ValueDefect::Action(_)
+        | ValueDefect::TriggerType(_)
+        | ValueDefect::Condition
+        | ValueDefect::Enable(_)
+        | ValueDefect::TriggerMode(_)
+        | ValueDefect::WorkloadKind(_)
+        | ValueDefect::ClusterName { .. }
+        | ValueDefect::Unwanted { .. }
+        | ValueDefect::Url
+        | ValueDefect::Secret
+        | ValueDefect::TooLong { .. }
+        | ValueDefect::TooManyTags(_) => 14,
     }
 }
 
@@ -405,7 +477,8 @@ mod tests {
     use swr_core::ports::Refusal;
     use swr_core::reference::Reference;
     use swr_core::{OrganisationName, RepositoryName, Tag, TriggerName};
-    use swr_policy::{NamingPolicy as _, SwrNaming};
+    use swr_policy::aging::{AgeDays, NewestCount};
+    use swr_policy::{AgingLimit, AgingRule, NamingPolicy as _, Pattern, SwrNaming};
 
     use super::*;
     use crate::control::filter::FilterError;
@@ -421,6 +494,12 @@ mod tests {
         let repository = || RepositoryName::parse("group/app").unwrap();
         let tag = || Tag::parse("v1").unwrap();
         let account = || AccountName::parse("acme").unwrap();
+        let trigger = || TriggerName::parse("deploy").unwrap();
+        let rule_kind = || {
+            let [age, count] =
+                [AgingLimit::Age(AgeDays::new(1).unwrap()), AgingLimit::Count(NewestCount::new(1).unwrap())];
+            AgingRule::new(age).change(AgingRule::new(count)).unwrap_err()
+        };
         let user = UserId::random;
         let (on_organisation, on_repository) =
             (|| GrantScope::Organisation(organisation()), || GrantScope::Repository(repository()));
@@ -459,6 +538,16 @@ mod tests {
             (E::ShareQuota { limit: 5 }, "4001090"),
             (E::SharePublic, "4001090"),
             (E::ShareOneself, "4001041"),
+            (E::RegionUnknown("x".into()), "5001101"),
+            (E::SyncUnknown, "4001158"),
+            (E::RuleUnknown, "4040306"),
+            (E::RuleTaken, "4000014"),
+            (rule_kind().into(), "4000014"),
+            (E::TriggerUnknown(trigger()), "4040126"),
+            (E::TriggerTaken(trigger()), "4000014"),
+            (E::TriggerQuota { limit: 5 }, "4000014"),
+            (E::DeliveryUnknown, "4040126"),
+            (E::AgencyExists, "4090000"),
             (E::Busy, "4031032"),
             (Error::Unauthorized { needs: Vec::new() }.into(), "4010000"),
             (Error::Denied(Refusal::default()).into(), "4030170"),
@@ -518,11 +607,31 @@ mod tests {
             (ValueDefect::Permit(text()).into(), "4001066"),
             (ValueDefect::Deadline(text()).into(), "4000014"),
             (ValueDefect::Project(text()).into(), "4000014"),
+            (ValueDefect::Algorithm(text()).into(), "4000014"),
+            (ValueDefect::Rules.into(), "4000014"),
+            (ValueDefect::Template(text()).into(), "4000014"),
+            (ValueDefect::Params("days").into(), "4000014"),
+            (ValueDefect::Limit(AgeDays::new(0).unwrap_err()).into(), "4000014"),
+            (ValueDefect::Selector(text()).into(), "4000014"),
+            (ValueDefect::TooManySelectors(5).into(), "4000014"),
+            (ValueDefect::Pattern(Pattern::regex("(").unwrap_err()).into(), "4000014"),
+            (ValueDefect::Action(text()).into(), "4000014"),
+            (ValueDefect::TriggerType(text()).into(), "4000014"),
+            (ValueDefect::Condition.into(), "4000014"),
+            (ValueDefect::Enable(text()).into(), "4000014"),
+            (ValueDefect::TriggerMode(text()).into(), "4000014"),
+            (ValueDefect::WorkloadKind(text()).into(), "4000014"),
+            (ValueDefect::ClusterName { field: "container", text: text() }.into(), "4000014"),
+            (ValueDefect::Unwanted { field: "url", action: text() }.into(), "4000014"),
+            (ValueDefect::Url.into(), "4000014"),
+            (ValueDefect::Secret.into(), "4000014"),
+            (ValueDefect::TooLong { field: "cluster_id", limit: 5 }.into(), "4000014"),
+            (ValueDefect::NoTag.into(), "4001014"),
+            (ValueDefect::TooManyTags(5).into(), "4000014"),
             (F::Token, "4010000"),
             (F::Busy { retry_after: Duration::ZERO }, "4031032"),
             (F::ForeignProject("x".into()), "4039002"),
             (F::TooSlow, "5031101"),
-            (F::NotOffered("this"), "5011101"),
         ]
     }
 

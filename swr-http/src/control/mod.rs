@@ -1,5 +1,5 @@
-//! The management protocol: organisations, repositories, grants, shares, logins and the audit trail over HTTP
-//! (feature `control`).
+//! The management protocol: organisations, repositories, grants, shares, aging rules, triggers, logins and the audit
+//! trail over HTTP (feature `control`).
 //!
 //! [`ManagementService`] is the counterpart of [`RegistryService`](crate::RegistryService): address and body become
 //! values ([`ManagementEndpoint`]), one operation of a [`ControlPlane`](swr_core::control::ControlPlane) is called,
@@ -19,6 +19,7 @@ pub mod paging;
 mod parameters;
 pub(crate) mod refusals;
 mod repositories;
+mod retentions;
 #[cfg(feature = "axum")]
 mod router;
 mod service;
@@ -26,6 +27,7 @@ mod sharing;
 mod sync;
 mod tags;
 mod traces;
+pub(crate) mod triggers;
 
 pub use endpoint::ManagementEndpoint;
 pub use refusals::Refusals;

@@ -19,9 +19,12 @@ use super::grants::{NamespaceAccess, RepositoryAccess, UserAuth};
 use super::logins::DockerConfig;
 use super::namespaces::{Namespace, NamespaceList, NewNamespace};
 use super::repositories::{ListedRepository, NewRepository, Repository, RepositoryChange, RepositoryPage};
+use super::retentions::{NewRetention, Retention, RetentionHistory, RetentionId, RetentionPlan};
 use super::sharing::{NewShare, Share, ShareChange, ShownShare};
+use super::sync::{EndedSync, NewSync, NewSyncJobs, Region, ShownSync, ShownSyncJob};
 use super::tags::{Accessories, ListedTag, NewTag, References, ShownTag, TagPage};
 use super::traces::TraceList;
+use super::triggers::{NewTrigger, ShownTrigger, TriggerChange, TriggerDelivery};
 
 /// The document. It says the same for as long as the program runs.
 pub(super) static DOCUMENT: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -68,7 +71,7 @@ fn texts() -> Option<Content> {
     Some(Content { schema: ArrayBuilder::new().items(items).into(), add: |components| components })
 }
 
-/// Something that this registry has none of.
+/// This document itself.
 fn any() -> Option<Content> {
     Some(Content { schema: ObjectBuilder::new().into(), add: |components| components })
 }
@@ -159,8 +162,35 @@ fn shape(kind: Kind) -> Shape {
         K::UpdateRepoDomains => Shape { body: one::<ShareChange>(), ..nothing },
         K::ListRepoDomains => Shape { answer: many::<Share>(), ..nothing },
         K::ShowAccessDomain => Shape { answer: one::<ShownShare>(), ..nothing },
-        K::ShowSyncJob => Shape { query: &["filter"], answer: any(), headers: RANGE, ..nothing },
-        K::ListSyncRegions | K::ListImageAutoSyncReposDetails => Shape { answer: any(), ..nothing },
+        K::CreateRetention => Shape { body: one::<NewRetention>(), answer: one::<RetentionId>(), ..nothing },
+        K::ListRetentions => Shape { answer: many::<Retention>(), ..nothing },
+        K::PlanRetention => Shape {
+            query: &["limit", "offset"],
+            body: one::<NewRetention>(),
+            answer: one::<RetentionPlan>(),
+            headers: RANGE,
+        },
+        K::ListRetentionHistories => Shape {
+            query: &["limit", "offset", "filter"],
+            answer: one::<RetentionHistory>(),
+            headers: RANGE,
+            ..nothing
+        },
+        K::ShowRetention => Shape { answer: one::<Retention>(), ..nothing },
+        K::UpdateRetention => Shape { body: one::<NewRetention>(), ..nothing },
+        K::CreateTrigger => Shape { body: one::<NewTrigger>(), ..nothing },
+        K::ListTriggersDetails => Shape { answer: many::<ShownTrigger>(), ..nothing },
+        K::ShowTrigger => Shape { answer: one::<ShownTrigger>(), ..nothing },
+        K::UpdateTrigger => Shape { body: one::<TriggerChange>(), ..nothing },
+        K::ListTriggerDeliveries => Shape { query: &["limit"], answer: many::<TriggerDelivery>(), ..nothing },
+        K::CreateImageSyncRepo => Shape { body: one::<NewSync>(), ..nothing },
+        K::ListImageAutoSyncReposDetails => Shape { answer: many::<ShownSync>(), ..nothing },
+        K::DeleteImageSyncRepo => Shape { body: one::<EndedSync>(), ..nothing },
+        K::CreateManualImageSyncRepo => Shape { body: one::<NewSyncJobs>(), answer: texts(), ..nothing },
+        K::ShowSyncJob => {
+            Shape { query: &["filter"], answer: many::<ShownSyncJob>(), headers: RANGE, ..nothing }
+        }
+        K::ListSyncRegions => Shape { answer: many::<Region>(), ..nothing },
         K::CreateSecret => Shape {
             query: &["projectname", "duration_seconds"],
             answer: one::<DockerConfig>(),
@@ -193,25 +223,14 @@ fn shape(kind: Kind) -> Shape {
             answer: one::<TraceList>(),
             ..nothing
         },
-        K::ListRetentionHistories => Shape { query: &["limit", "offset", "filter"], ..nothing },
         K::ShowDocument => Shape { answer: any(), ..nothing },
         K::DeleteNamespaces
         | K::DeleteRepo
         | K::DeleteRepoTag
         | K::DeleteRepoDomains
-        | K::CreateRetention
-        | K::ListRetentions
-        | K::ShowRetention
-        | K::UpdateRetention
         | K::DeleteRetention
-        | K::CreateTrigger
-        | K::ListTriggersDetails
-        | K::ShowTrigger
-        | K::UpdateTrigger
         | K::DeleteTrigger
-        | K::CreateImageSyncRepo
-        | K::DeleteImageSyncRepo
-        | K::CreateManualImageSyncRepo
+        | K::ReplayTriggerDelivery
         | K::CreateAgency => nothing,
     }
 }

@@ -119,7 +119,7 @@ fn boolean(key: &'static str, text: &str) -> Result<bool, Defect> {
 }
 
 /// A number as it is written by those who mean one: digits alone.
-fn digits(text: &str) -> Option<u64> {
+pub(super) fn digits(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     is_number.then(|| text.parse().ok()).flatten()
 }

@@ -28,7 +28,10 @@ use super::endpoint::{Kind, ManagementEndpoint, ManagementEndpointError};
 use super::error::{ManagementFailure, error_response, status};
 use super::exchange::{Answer, Exchange, Reply};
 use super::refusals::{Refusals, traced};
-use super::{account, grants, logins, namespaces, openapi, repositories, sharing, sync, tags, traces};
+use super::{
+    account, grants, logins, namespaces, openapi, repositories, retentions, sharing, sync, tags, traces,
+    triggers,
+};
 use crate::body::{Patience, Progress, RequestBody, ResponseBody};
 use crate::exchange::in_time;
 use crate::headers;
@@ -230,7 +233,6 @@ impl Parts {
             Err(_) => Err(ManagementFailure::TooSlow),
         };
         if let Err(failure) = &answer
-            && !matches!(failure, ManagementFailure::NotOffered(_))
             && let Some(traced) = traced(&endpoint, &body)
             && let Some(attempt) = self.refusals.attempt(&signer.caller(), &origin, traced)
         {
@@ -370,26 +372,36 @@ async fn dispatch(exchange: &Exchange<'_>, endpoint: &ManagementEndpoint) -> Ans
         E::UpdateRepoDomains { repository, account } => sharing::change(exchange, repository, account).await,
         E::DeleteRepoDomains { repository, account } => sharing::end(exchange, repository, account).await,
 
-        E::CreateRetention { .. }
-        | E::ListRetentions { .. }
-        | E::ListRetentionHistories { .. }
-        | E::ShowRetention { .. }
-        | E::UpdateRetention { .. }
-        | E::DeleteRetention { .. } => Err(ManagementFailure::NotOffered("aging rules")),
-        E::CreateTrigger { .. }
-        | E::ListTriggersDetails { .. }
-        | E::ShowTrigger { .. }
-        | E::UpdateTrigger { .. }
-        | E::DeleteTrigger { .. } => Err(ManagementFailure::NotOffered("triggers")),
-
-        E::ListSyncRegions {} => sync::regions(),
-        E::ListImageAutoSyncReposDetails { repository } => sync::rules(exchange, repository).await,
-        E::ShowSyncJob { repository, page } => sync::jobs(exchange, repository, *page).await,
-        E::CreateImageSyncRepo { .. }
-        | E::DeleteImageSyncRepo { .. }
-        | E::CreateManualImageSyncRepo { .. } => {
-            Err(ManagementFailure::NotOffered("copies in other regions"))
+        E::CreateRetention { repository } => retentions::create(exchange, repository).await,
+        E::ListRetentions { repository } => retentions::list(exchange, repository).await,
+        E::PlanRetention { repository, page } => retentions::plan(exchange, repository, *page).await,
+        E::ListRetentionHistories { repository, page } => {
+            retentions::histories(exchange, repository, *page).await
         }
+        E::ShowRetention { repository, id } => retentions::show(exchange, repository, *id).await,
+        E::UpdateRetention { repository, id } => retentions::change(exchange, repository, *id).await,
+        E::DeleteRetention { repository, id } => retentions::remove(exchange, repository, *id).await,
+
+        E::CreateTrigger { repository } => triggers::create(exchange, repository).await,
+        E::ListTriggersDetails { repository } => triggers::list(exchange, repository).await,
+        E::ShowTrigger { repository, trigger } => triggers::show(exchange, repository, trigger).await,
+        E::UpdateTrigger { repository, trigger } => triggers::change(exchange, repository, trigger).await,
+        E::DeleteTrigger { repository, trigger } => triggers::remove(exchange, repository, trigger).await,
+        E::ListTriggerDeliveries { repository, trigger, limit } => {
+            triggers::deliveries(exchange, repository, trigger, *limit).await
+        }
+        E::ReplayTriggerDelivery { repository, trigger, delivery } => {
+            triggers::replay(exchange, repository, trigger, delivery).await
+        }
+
+        E::CreateImageSyncRepo { repository } => sync::create(exchange, repository).await,
+        E::ListImageAutoSyncReposDetails { repository } => sync::list(exchange, repository).await,
+        E::DeleteImageSyncRepo { repository } => sync::remove(exchange, repository).await,
+        E::CreateManualImageSyncRepo { repository } => sync::copy(exchange, repository).await,
+        E::ShowSyncJob { repository, descending, page } => {
+            sync::jobs(exchange, repository, *descending, *page).await
+        }
+        E::ListSyncRegions {} => sync::regions(exchange),
 
         E::CreateSecret { project, seconds } => logins::create(exchange, project.as_deref(), *seconds).await,
         E::CreateAuthorizationToken {} => logins::create(exchange, None, None).await,
@@ -401,7 +413,7 @@ async fn dispatch(exchange: &Exchange<'_>, endpoint: &ManagementEndpoint) -> Ans
             account::report(exchange, *report, *frequency).await
         }
         E::CheckAgency {} => account::agency(exchange),
-        E::CreateAgency {} => Ok(Reply::empty()),
+        E::CreateAgency {} => account::create_agency(exchange).await,
 
         E::ListTraces { project, query, limit } => traces::list(exchange, project, query, *limit).await,
         // It is served to anybody, before it is asked who is there.
