@@ -1,7 +1,8 @@
 //! A deployment in memory behind its doors: two accounts, a few users, and requests that they sign.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -13,9 +14,11 @@ use swr_auth::{
 use swr_core::caller::Origin;
 use swr_core::control::credential::KeyId;
 use swr_core::control::identity::{Account, AccountName, PasswordHash, Role, User, UserName};
-use swr_core::control::{ControlLimits, ControlPlane, NewAccount, NewUser};
+use swr_core::control::trigger::{Delivery, Trigger};
+use swr_core::control::{ControlLimits, ControlPlane, Courier, NewAccount, NewUser};
 use swr_core::digest::Algorithm;
 use swr_core::media_type::MediaType;
+use swr_core::ports::{ActionError, TriggerAction};
 use swr_core::registry::Registry;
 use swr_core::testing::ManualClock;
 use swr_http::control::{ManagementOptions, ManagementService};
@@ -27,11 +30,14 @@ use tower_service::Service;
 
 pub(crate) const HOST: &str = "registry.example";
 pub(crate) const PROJECT: &str = "cn-test1";
+/// The one region that images can be copied to.
+pub(crate) const REGION: &str = "cn-test2";
 pub(crate) const PASSWORD: &str = "open sesame";
 
 pub(crate) struct House {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) plane: ControlPlane,
+    pub(crate) desk: Arc<KeyDesk>,
     pub(crate) management: ManagementService,
     pub(crate) registry: RegistryService,
     pub(crate) tokens: TokenService,
@@ -50,6 +56,33 @@ pub(crate) struct Person {
     pub(crate) account: Account,
     pub(crate) key: KeyId,
     pub(crate) secret: Secret,
+}
+
+/// What becomes of everything that a trigger does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outcome {
+    Done,
+    Failed,
+    Impossible,
+}
+
+/// Does nothing, and keeps in mind what it was to do.
+#[derive(Debug)]
+pub(crate) struct Deeds {
+    outcome: Outcome,
+    pub(crate) done: Mutex<Vec<(Trigger, Delivery)>>,
+}
+
+#[async_trait]
+impl TriggerAction for Deeds {
+    async fn act(&self, trigger: &Trigger, delivery: &Delivery) -> Result<String, ActionError> {
+        self.done.lock().unwrap().push((trigger.clone(), delivery.clone()));
+        match self.outcome {
+            Outcome::Done => Ok("all is well".to_owned()),
+            Outcome::Failed => Err(ActionError::Failed("nobody is there".to_owned())),
+            Outcome::Impossible => Err(ActionError::Impossible("nobody will be there".to_owned())),
+        }
+    }
 }
 
 /// A response, to its end.
@@ -78,7 +111,7 @@ impl House {
             store.clone(),
             authorizer.clone(),
             clock.clone(),
-            ControlLimits::default(),
+            ControlLimits { regions: vec![REGION.into()], ..ControlLimits::default() },
         );
         let settings = DeskSettings::new(PROJECT, HOST, "https://registry.example/token").unwrap();
         let (vault, _) = Vault::generate();
@@ -107,6 +140,7 @@ impl House {
             eve: person(&plane, &desk, &globex, "eve", Role::Administrator).await,
             clock,
             plane,
+            desk,
             management,
             registry,
             tokens,
@@ -142,6 +176,15 @@ impl House {
         body: impl IntoBody,
     ) -> Answer {
         send(&self.management, self.signed(person, method, address, body.into_body())).await
+    }
+
+    /// Does what the triggers that were fired say, for as long as something is to be done now: each with this outcome.
+    pub(crate) async fn carry(&self, outcome: Outcome) -> Arc<Deeds> {
+        let deeds = Arc::new(Deeds { outcome, done: Mutex::default() });
+        let courier = Courier::new(self.plane.clone(), deeds.clone());
+        while courier.fan_out().await.unwrap().more {}
+        while courier.deliver().await.unwrap().more {}
+        deeds
     }
 
     /// A request as clients sign it.

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
+use chrono::TimeDelta;
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::house::{
-    Answer, CONFIG, HOST, House, IntoBody, NOW, PROJECT, Person, attachment, digest, image, send,
+    Answer, CONFIG, HOST, House, IntoBody, NOW, Outcome, PROJECT, Person, REGION, attachment, digest, image,
+    send,
 };
 
 const GROUP: &str = "/v2/manage/namespaces/group";
@@ -275,35 +277,147 @@ async fn every_operation_is_answered_as_its_row_says() {
     shows(&listed, json!({ "repos": [shared] }));
     done(&table.ask("DeleteRepoDomains", Method::DELETE, &globex, "").await, 204);
 
-    // What this registry does not do, or not yet.
-    let retention = json!({ "algorithm": "or", "rules": [] });
-    for (operation, method, address, body) in [
-        ("CreateRetention", Method::POST, "retentions", retention.clone()),
-        ("ListRetentions", Method::GET, "retentions", Value::Null),
-        ("ListRetentionHistories", Method::GET, "retentions/histories?limit=1&offset=0", Value::Null),
-        ("ShowRetention", Method::GET, "retentions/1", Value::Null),
-        ("UpdateRetention", Method::PATCH, "retentions/1", retention),
-        ("DeleteRetention", Method::DELETE, "retentions/1", Value::Null),
-        ("CreateTrigger", Method::POST, "triggers", json!({ "name": "t" })),
-        ("ListTriggersDetails", Method::GET, "triggers", Value::Null),
-        ("ShowTrigger", Method::GET, "triggers/t", Value::Null),
-        ("UpdateTrigger", Method::PATCH, "triggers/t", json!({ "enable": "true" })),
-        ("DeleteTrigger", Method::DELETE, "triggers/t", Value::Null),
-        ("CreateImageSyncRepo", Method::POST, "sync_repo", json!({})),
-        ("DeleteImageSyncRepo", Method::DELETE, "sync_repo", json!({})),
-        ("CreateManualImageSyncRepo", Method::POST, "sync_images", json!({})),
-    ] {
-        let answer = table.ask(operation, method, &format!("{APP}/{address}"), body).await.is(501);
-        assert_eq!(answer.number(), "5011101", "{operation}");
+    // Aging.
+    let retentions = format!("{APP}/retentions");
+    let rule = |count: &str| {
+        let selectors =
+            json!([{ "kind": "label", "pattern": "v1" }, { "kind": "regexp", "pattern": "^release" }]);
+        json!({ "template": "tag_rule", "params": { "num": count }, "tag_selectors": selectors })
+    };
+    let body = |count| json!({ "algorithm": "or", "rules": [rule(count)] });
+    for tag in ["old1", "old2"] {
+        let body = json!({ "source_tag": "v1", "destination_tag": tag });
+        done(&table.ask("CreateRepoTag", Method::POST, &tags, body).await, 201);
     }
-    shows(&table.ask("ListSyncRegions", Method::GET, "/v2/manage/regions", "").await, json!([]));
-    let rules =
-        table.ask("ListImageAutoSyncReposDetails", Method::GET, &format!("{APP}/sync_repo"), "").await;
-    shows(&rules, json!([]));
-    let jobs = format!("{APP}/sync_job?filter=limit%3A%3A10%7Coffset%3A%3A0%7Corder%3A%3Aasc");
+    let plan = format!("{retentions}/plan?limit=2&offset=0");
+    let planned = table.ask("PlanRetention", Method::POST, &plan, body("1")).await;
+    assert_eq!(planned.header("content-range"), "0-2/3");
+    let old1 = json!({
+        "tag": "old1", "updated_at": NOW, "removed": true,
+        "explanation": "goes, as enough newer ones stay",
+    });
+    let old2 = json!({
+        "tag": "old2", "updated_at": NOW, "removed": false,
+        "explanation": "stays, as it is among the newest; it goes when 1 newer have come",
+    });
+    shows(&planned, json!({ "total": 3, "removed": 1, "versions": [old1, old2] }));
+    shows(&table.ask("ListRetentions", Method::GET, &retentions, "").await, json!([]));
+    let created = table.ask("CreateRetention", Method::POST, &retentions, body("2")).await.is(201).json();
+    let id = created["id"].as_i64().unwrap();
+    assert_eq!(created, json!({ "id": id }));
+    let one = format!("{retentions}/{id}");
+    let shown = |count| json!({ "id": id, "algorithm": "or", "rules": [rule(count)], "scope": "" });
+    shows(&table.ask("ShowRetention", Method::GET, &one, "").await, shown("2"));
+    done(&table.ask("UpdateRetention", Method::PATCH, &one, body("1")).await, 201);
+    shows(&table.ask("ListRetentions", Method::GET, &retentions, "").await, json!([shown("1")]));
+    table.house.plane.age(TimeDelta::hours(1)).await.unwrap().unwrap();
+    let histories = format!("{retentions}/histories?limit=1&offset=0");
+    let history = table.ask("ListRetentionHistories", Method::GET, &histories, "").await;
+    assert_eq!(history.header("content-range"), "0-1/1");
+    let cleared = json!({
+        "created_at": NOW, "namespace": "group", "repo": "app", "retention_id": id,
+        "rule_type": "{\"template\":\"tag_rule\",\"params\":{\"num\":\"1\"},\"tag_selectors\":\
+            [{\"kind\":\"label\",\"pattern\":\"v1\"},{\"kind\":\"regexp\",\"pattern\":\"^release\"}]}",
+        "tag": "old1",
+    });
+    let cleared = filled(cleared, &history.json()["retention_log"][0], &["id"]);
+    shows(&history, json!({ "total": 1, "retention_log": [cleared] }));
+    done(&table.ask("DeleteRetention", Method::DELETE, &one, "").await, 200);
+    shows(&table.ask("ListRetentions", Method::GET, &retentions, "").await, json!([]));
+
+    // Triggers.
+    let triggers = format!("{APP}/triggers");
+    let deploy = json!({
+        "name": "deploy", "action": "update", "app_type": "deployments", "application": "web",
+        "cluster_id": "c1", "cluster_name": "cluster", "cluster_ns": "default", "container": "main",
+        "condition": "^v2.*", "trigger_type": "regular", "trigger_mode": "cce", "enable": "false",
+    });
+    done(&table.ask("CreateTrigger", Method::POST, &triggers, deploy.clone()).await, 201);
+    let mut shown = deploy.clone();
+    shown["created_at"] = NOW.into();
+    shown["creator_name"] = "ada".into();
+    shown["trigger_history"] = Value::Null;
+    shows(&table.ask("ListTriggersDetails", Method::GET, &triggers, "").await, json!([shown]));
+    let one = format!("{triggers}/deploy");
+    done(&table.ask("UpdateTrigger", Method::PATCH, &one, json!({ "enable": "true" })).await, 201);
+    shown["enable"] = "true".into();
+    shown["trigger_history"] = json!([]);
+    shows(&table.ask("ShowTrigger", Method::GET, &one, "").await, shown.clone());
+
+    let manifest = table.house.push(ada, "group/app", "v2").await;
+    table.house.carry(Outcome::Impossible).await;
+    let mut history = deploy;
+    for key in ["name", "trigger_type", "trigger_mode", "enable"] {
+        history.as_object_mut().unwrap().remove(key);
+    }
+    for (key, value) in [
+        ("created_at", NOW),
+        ("creator_name", "ada"),
+        ("tag", "v2"),
+        ("result", "failed"),
+        ("detail", "nobody will be there"),
+    ] {
+        history[key] = value.into();
+    }
+    shown["trigger_history"] = json!([history]);
+    shows(&table.ask("ShowTrigger", Method::GET, &one, "").await, shown);
+    let deliveries = format!("{one}/deliveries");
+    let listed = table.ask("ListTriggerDeliveries", Method::GET, &deliveries, "").await;
+    let delivery = json!({
+        "tag": "v2", "digest": digest(&manifest), "created_at": NOW, "state": "dead", "attempts": 1,
+        "tried_at": NOW, "detail": "nobody will be there",
+    });
+    let mut delivery = filled(delivery, &listed.json()[0], &["id"]);
+    shows(&listed, json!([delivery]));
+    let replay = format!("{deliveries}/{}/replay", delivery["id"].as_str().unwrap());
+    done(&table.ask("ReplayTriggerDelivery", Method::POST, &replay, "").await, 202);
+    delivery["state"] = "waiting".into();
+    delivery["due_at"] = NOW.into();
+    shows(&table.ask("ListTriggerDeliveries", Method::GET, &deliveries, "").await, json!([delivery]));
+    done(&table.ask("DeleteTrigger", Method::DELETE, &one, "").await, 204);
+    shows(&table.ask("ListTriggersDetails", Method::GET, &triggers, "").await, json!([]));
+
+    // Copies in other regions.
+    let regions = json!([{ "regionID": REGION }]);
+    shows(&table.ask("ListSyncRegions", Method::GET, "/v2/manage/regions", "").await, regions);
+    let sync = format!("{APP}/sync_repo");
+    let there = json!({ "remoteRegionId": REGION, "remoteNamespace": "there" });
+    let mut body = there.clone();
+    body["syncAuto"] = true.into();
+    done(&table.ask("CreateImageSyncRepo", Method::POST, &sync, body).await, 200);
+    let rule = json!({
+        "namespace": "group", "repoName": "app", "remoteRegionId": REGION, "remoteNamespace": "there",
+        "syncAuto": true, "override": false, "domainID": ada.account.id.as_str(), "domainName": "acme",
+        "createdAt": NOW, "updatedAt": NOW,
+    });
+    let listed = table.ask("ListImageAutoSyncReposDetails", Method::GET, &sync, "").await;
+    let rule = filled(rule, &listed.json()[0], &["id"]);
+    assert!(rule["id"].is_i64());
+    shows(&listed, json!([rule]));
+    let mut body = there.clone();
+    body["imageTag"] = json!(["v2", "absent", "v1"]);
+    body["override"] = true.into();
+    let images = format!("{APP}/sync_images");
+    let copied = table.ask("CreateManualImageSyncRepo", Method::POST, &images, body).await;
+    shows(&copied, json!(["absent"]));
+    let jobs = format!("{APP}/sync_job?filter=limit%3A%3A1%7Coffset%3A%3A0%7Corder%3A%3Aasc");
     let jobs = table.ask("ShowSyncJob", Method::GET, &jobs, "").await;
-    assert_eq!(jobs.header("content-range"), "0-0/0");
-    shows(&jobs, json!([]));
+    assert_eq!(jobs.header("content-range"), "0-1/2");
+    let job = json!({
+        "namespace": "group", "repoName": "app", "tag": "v1", "remoteRegionId": REGION,
+        "remoteNamespace": "there", "override": true, "status": "waiting", "syncOperatorId": ada.id(),
+        "syncOperatorName": "ada", "domainID": ada.account.id.as_str(), "domainName": "acme",
+        "createdAt": NOW, "updatedAt": NOW,
+    });
+    shows(&jobs, json!([filled(job, &jobs.json()[0], &["id"])]));
+    let newest = format!("{APP}/sync_job?filter=limit%3A%3A1%7Coffset%3A%3A0");
+    let newest = table.ask("ShowSyncJob", Method::GET, &newest, "").await;
+    assert_eq!(newest.json()[0]["tag"], "v2");
+    done(&table.ask("DeleteImageSyncRepo", Method::DELETE, &sync, there).await, 200);
+    shows(&table.ask("ListImageAutoSyncReposDetails", Method::GET, &sync, "").await, json!([]));
+    for tag in ["v2", "old2"] {
+        done(&table.ask("DeleteRepoTag", Method::DELETE, &format!("{tags}/{tag}"), "").await, 204);
+    }
 
     // Logins.
     for (operation, address, expires) in [
@@ -335,26 +449,40 @@ async fn every_operation_is_answered_as_its_row_says() {
     let address = "/v2/manage/projects/%7Bproject_id%7D/feature-gates";
     let gates = json!({
         "enable_experience": false, "enable_hss_service": false, "enable_image_scan": false,
-        "enable_sm3": false, "enable_image_sync": false, "enable_cci_service": false,
+        "enable_sm3": false, "enable_image_sync": true, "enable_cci_service": false,
         "enable_image_label": false, "enable_pipeline": false, "enable_authorization_token": true,
         "enable_resource": false, "enable_list_v3": true, "enable_image_quota": false,
     });
     shows(&table.ask("ShowShareFeatureGates", Method::GET, address, "").await, gates);
     let overview = json!({
         "domain_id": ada.account.id.as_str(), "domain_name": "acme", "namspace_num": 1, "repo_num": 1,
-        "image_num": 1, "store_space": 0.0,
+        "image_num": 1, "store_space": 0.0, "downflow_size": 0.0,
     });
     shows(&table.ask("ShowDomainOverview", Method::GET, "/v2/manage/overview", "").await, overview);
-    for (address, expected) in [
-        ("/v2/manage/reports/store/daily", json!([{ "date": "2026-01-01", "value": entry["size"] }])),
-        ("/v2/manage/reports/store/monthly", json!([{ "date": "2026-01-01", "value": entry["size"] }])),
-        ("/v2/manage/reports/downflow/daily", json!([])),
+    table.house.plane.note_usage().await.unwrap();
+    for (address, entries, oldest) in [
+        ("store/daily", 30, "2025-12-03"),
+        ("store/monthly", 12, "2025-02-01"),
+        ("downflow/daily", 30, "2025-12-03"),
     ] {
-        shows(&table.ask("ShowDomainResourceReports", Method::GET, address, "").await, expected);
+        let address = format!("/v2/manage/reports/{address}");
+        let report = table.ask("ShowDomainResourceReports", Method::GET, &address, "").await.is(200).json();
+        let report = report.as_array().unwrap();
+        assert_eq!(
+            (report.len(), &report[0]),
+            (entries, &json!({ "date": oldest, "value": 0 })),
+            "{address}"
+        );
+        let stored = if address.contains("store") { entry["size"].clone() } else { json!(0) };
+        assert_eq!(report[entries - 1], json!({ "date": "2026-01-01", "value": stored }), "{address}");
     }
-    let agency = json!({ "domain_id": ada.account.id.as_str(), "is_agency": true });
-    shows(&table.ask("CheckAgency", Method::GET, "/v2/manage/agency", "").await, agency);
-    done(&table.ask("CreateAgency", Method::POST, "/v2/manage/agency", "").await, 204);
+    for is_agency in [false, true] {
+        let agency = json!({ "domain_id": ada.account.id.as_str(), "is_agency": is_agency });
+        shows(&table.ask("CheckAgency", Method::GET, "/v2/manage/agency", "").await, agency);
+        if !is_agency {
+            done(&table.ask("CreateAgency", Method::POST, "/v2/manage/agency", "").await, 204);
+        }
+    }
 
     // The trail has a table of its own.
     let traces = format!("/v3/{project}/traces?trace_type=system&limit=1");

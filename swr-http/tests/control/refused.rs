@@ -5,7 +5,7 @@ use http::{Method, Request};
 use http_body_util::Full;
 use serde_json::{Value, json};
 
-use crate::house::{House, send};
+use crate::house::{House, REGION, send};
 
 const GROUP: &str = "/v2/manage/namespaces/group";
 const APP: &str = "/v2/manage/namespaces/group/repos/app";
@@ -21,11 +21,43 @@ async fn state(house: &House) -> Vec<Value> {
         "/v2/manage/namespaces/group/repos/app/access",
         "/v2/manage/namespaces/group/repos/app/tags",
         "/v2/manage/namespaces/group/repositories/app/access-domains",
+        "/v2/manage/namespaces/group/repos/app/retentions",
+        "/v2/manage/namespaces/group/repos/app/triggers",
+        "/v2/manage/namespaces/group/repos/app/sync_repo",
+        "/v2/manage/namespaces/group/repos/app/sync_job?filter=limit%3A%3A100%7Coffset%3A%3A0",
+        "/v2/manage/agency",
         "/v2/manage/overview",
     ] {
         state.push(house.ada(Method::GET, address, "").await.is(200).json());
     }
     state
+}
+
+/// An object with other fields.
+fn with(mut object: Value, change: Value) -> Value {
+    for (key, value) in change.as_object().unwrap() {
+        object[key] = value.clone();
+    }
+    object
+}
+
+/// Keeps the newest 3, or what the change says.
+fn retention(change: Value) -> Value {
+    let rule = json!({ "template": "tag_rule", "params": { "num": "3" }, "tag_selectors": [] });
+    json!({ "algorithm": "or", "rules": [with(rule, change)] })
+}
+
+/// `deploy`, which sets an image, or what the change says.
+fn trigger(change: Value) -> Value {
+    let trigger = json!({
+        "name": "deploy", "action": "update", "app_type": "deployments", "application": "web",
+        "cluster_id": "c1", "cluster_ns": "default", "trigger_type": "all", "condition": ".*", "enable": "true",
+    });
+    with(trigger, change)
+}
+
+fn there(change: Value) -> Value {
+    with(json!({ "remoteRegionId": REGION, "remoteNamespace": "there" }), change)
 }
 
 #[tokio::test]
@@ -47,11 +79,7 @@ async fn a_bad_request_is_refused_for_what_it_is_and_changes_nothing() {
     let (post, patch, delete) = (Method::POST, Method::PATCH, Method::DELETE);
     let nowhere = "/v2/manage/namespaces/group/repos/nothing";
     let share = |change: Value| {
-        let mut share = json!({ "access_domain": "globex", "permit": "read", "deadline": "forever" });
-        for (key, value) in change.as_object().unwrap() {
-            share[key] = value.clone();
-        }
-        share
+        with(json!({ "access_domain": "globex", "permit": "read", "deadline": "forever" }), change)
     };
     let unknown = json!({ "user_id": "0".repeat(32), "user_name": "x", "auth": 1 });
     let rows: Vec<(&Method, &str, Value, &str)> = vec![
@@ -185,6 +213,189 @@ async fn a_bad_request_is_refused_for_what_it_is_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_bad_rule_trigger_or_copy_is_refused_for_what_it_is_and_changes_nothing() {
+    let house = House::furnished().await;
+    let created =
+        house.ada(Method::POST, &format!("{APP}/retentions"), retention(json!({}))).await.is(201).json();
+    house.ada(Method::POST, &format!("{APP}/triggers"), trigger(json!({}))).await.is(201);
+    house.ada(Method::POST, &format!("{APP}/sync_repo"), there(json!({}))).await.is(200);
+    house.ada(Method::POST, "/v2/manage/agency", "").await.is(204);
+    let before = state(&house).await;
+
+    let two_rules = {
+        let rules = retention(json!({}))["rules"].clone();
+        json!([rules[0], rules[0]])
+    };
+    let tags_of = |count: u32| (0..count).map(|number| format!("v{number}")).collect::<Vec<_>>();
+    let too_many: Vec<_> =
+        tags_of(101).into_iter().map(|tag| json!({ "kind": "label", "pattern": tag })).collect();
+    let selecting = |selector: Value| retention(json!({ "tag_selectors": [selector] }));
+    let other = |change: Value| with(trigger(json!({ "name": "other" })), change);
+    let webhook = |change: Value| {
+        let webhook = json!({
+            "name": "other", "action": "webhook", "trigger_type": "all", "condition": ".*", "enable": "true",
+            "url": "https://hooks.example", "secret": "0123456789abcdef",
+        });
+        with(webhook, change)
+    };
+    let (post, patch, delete) = (Method::POST, Method::PATCH, Method::DELETE);
+    let rows: Vec<(&Method, &str, Value, &str)> = vec![
+        // Aging.
+        (&post, "app/retentions", retention(json!({})), "4000014"),
+        (&post, "app/retentions", json!({ "algorithm": "or" }), "4001014"),
+        (&post, "app/retentions", json!([]), "4000014"),
+        (&post, "nothing/retentions", retention(json!({})), "4040113"),
+        (&patch, "app/retentions/{id}", with(retention(json!({})), json!({ "algorithm": "and" })), "4000014"),
+        (&patch, "app/retentions/{id}", with(retention(json!({})), json!({ "scope": "" })), "4000014"),
+        (&patch, "app/retentions/{id}", with(retention(json!({})), json!({ "rules": [] })), "4000014"),
+        (
+            &patch,
+            "app/retentions/{id}",
+            with(retention(json!({})), json!({ "rules": [["tag_rule", {}, []]] })),
+            "4000014",
+        ),
+        (&patch, "app/retentions/{id}", with(retention(json!({})), json!({ "rules": two_rules })), "4000014"),
+        (&patch, "app/retentions/{id}", retention(json!({ "template": "size_rule" })), "4000014"),
+        (
+            &patch,
+            "app/retentions/{id}",
+            retention(json!({ "template": "date_rule", "params": { "days": "3" } })),
+            "4000014",
+        ),
+        (&patch, "app/retentions/{id}", retention(json!({ "template": "date_rule" })), "4000014"),
+        (&patch, "app/retentions/{id}", retention(json!({ "params": {} })), "4000014"),
+        (&patch, "app/retentions/{id}", retention(json!({ "params": { "num": 3 } })), "4000014"),
+        (&patch, "app/retentions/{id}", retention(json!({ "params": { "num": "0" } })), "4000014"),
+        (&patch, "app/retentions/{id}", retention(json!({ "params": { "num": "1001" } })), "4000014"),
+        (&patch, "app/retentions/{id}", retention(json!({ "params": { "num": "4294967297" } })), "4000014"),
+        (&patch, "app/retentions/{id}", retention(json!({ "params": { "num": "+3" } })), "4000014"),
+        (&patch, "app/retentions/{id}", retention(json!({ "params": { "num": "" } })), "4000014"),
+        (
+            &patch,
+            "app/retentions/{id}",
+            retention(json!({ "params": { "num": "3", "days": "3" } })),
+            "4000014",
+        ),
+        (
+            &patch,
+            "app/retentions/{id}",
+            retention(json!({ "params": { "num": "3", "size": "3" } })),
+            "4000014",
+        ),
+        (&patch, "app/retentions/{id}", retention(json!({ "params": ["3"] })), "4000014"),
+        (&patch, "app/retentions/{id}", retention(json!({ "keep": 1 })), "4000014"),
+        (&patch, "app/retentions/{id}", retention(json!({ "tag_selectors": null })), "4000014"),
+        (&patch, "app/retentions/{id}", selecting(json!({ "kind": "glob", "pattern": "v1" })), "4000014"),
+        (&patch, "app/retentions/{id}", selecting(json!({ "kind": "label" })), "4001014"),
+        (&patch, "app/retentions/{id}", selecting(json!({ "kind": "label", "pattern": "-" })), "4009021"),
+        (&patch, "app/retentions/{id}", selecting(json!({ "kind": "regexp", "pattern": "(" })), "4000014"),
+        (&patch, "app/retentions/{id}", selecting(json!({ "kind": "regexp", "pattern": "" })), "4000014"),
+        (
+            &patch,
+            "app/retentions/{id}",
+            selecting(json!({ "kind": "regexp", "pattern": "x".repeat(513) })),
+            "4000014",
+        ),
+        (&patch, "app/retentions/{id}", retention(json!({ "tag_selectors": too_many })), "4000014"),
+        (&patch, "app/retentions/9007199254740991", retention(json!({})), "4040306"),
+        (&patch, "nothing/retentions/1", retention(json!({})), "4040113"),
+        (&delete, "app/retentions/9007199254740991", Value::Null, "4040306"),
+        (&delete, "app/retentions/18446744073709551615", Value::Null, "4040306"),
+        (&delete, "app/retentions/x", Value::Null, "4000014"),
+        (&post, "app/retentions/plan", json!({}), "4001014"),
+        (&post, "app/retentions/plan?limit=1001", retention(json!({})), "4000056"),
+        // Triggers.
+        (&post, "app/triggers", trigger(json!({})), "4000014"),
+        (&post, "app/triggers", trigger(json!({ "name": "other-" })), "4000014"),
+        (&post, "app/triggers", trigger(json!({ "name": "a".repeat(65) })), "4000014"),
+        (&post, "app/triggers", json!({ "name": "other" }), "4001014"),
+        (&post, "app/triggers", other(json!({ "name": null })), "4000014"),
+        (&post, "app/triggers", other(json!({ "action": "delete" })), "4000014"),
+        (&post, "app/triggers", other(json!({ "app_type": "jobs" })), "4000014"),
+        (&post, "app/triggers", other(json!({ "app_type": "" })), "4001014"),
+        (&post, "app/triggers", other(json!({ "application": "" })), "4001014"),
+        (&post, "app/triggers", other(json!({ "application": "../secrets" })), "4000014"),
+        (&post, "app/triggers", other(json!({ "application": "a".repeat(254) })), "4000014"),
+        (&post, "app/triggers", other(json!({ "cluster_ns": "" })), "4001014"),
+        (&post, "app/triggers", other(json!({ "cluster_ns": "kube/system" })), "4000014"),
+        (&post, "app/triggers", other(json!({ "cluster_id": "" })), "4001014"),
+        (&post, "app/triggers", other(json!({ "cluster_id": "c".repeat(256) })), "4000014"),
+        (&post, "app/triggers", other(json!({ "cluster_name": "c".repeat(256) })), "4000014"),
+        (&post, "app/triggers", other(json!({ "container": "Main" })), "4000014"),
+        (&post, "app/triggers", other(json!({ "trigger_mode": "ecs" })), "4000014"),
+        (&post, "app/triggers", other(json!({ "trigger_type": "some" })), "4000014"),
+        (&post, "app/triggers", other(json!({ "trigger_type": "all", "condition": "v1" })), "4000014"),
+        (&post, "app/triggers", other(json!({ "trigger_type": "tag", "condition": "v1;v2" })), "4009021"),
+        (&post, "app/triggers", other(json!({ "trigger_type": "regular", "condition": "^v(" })), "4000014"),
+        (&post, "app/triggers", other(json!({ "trigger_type": "regular", "condition": "" })), "4000014"),
+        (&post, "app/triggers", other(json!({ "enable": true })), "4000014"),
+        (&post, "app/triggers", other(json!({ "enable": "True" })), "4000014"),
+        (&post, "app/triggers", other(json!({ "enabled": "true" })), "4000014"),
+        (&post, "app/triggers", other(json!({ "url": "https://hooks.example" })), "4000014"),
+        (&post, "app/triggers", other(json!({ "secret": "" })), "4000014"),
+        (&post, "app/triggers", webhook(json!({ "url": "" })), "4001014"),
+        (&post, "app/triggers", webhook(json!({ "url": "ftp://hooks.example" })), "4000014"),
+        (&post, "app/triggers", webhook(json!({ "url": "https://ada:x@hooks.example" })), "4000014"),
+        (
+            &post,
+            "app/triggers",
+            webhook(json!({ "url": format!("https://x.example/{}", "x".repeat(2048)) })),
+            "4000014",
+        ),
+        (&post, "app/triggers", webhook(json!({ "secret": null })), "4001014"),
+        (&post, "app/triggers", webhook(json!({ "secret": 1234567890123456_u64 })), "4000014"),
+        (&post, "app/triggers", webhook(json!({ "secret": "short" })), "4000014"),
+        (&post, "app/triggers", webhook(json!({ "secret": "x".repeat(257) })), "4000014"),
+        (&post, "app/triggers", webhook(json!({ "cluster_id": "c1" })), "4000014"),
+        (&post, "nothing/triggers", other(json!({})), "4040113"),
+        (&patch, "app/triggers/deploy", json!({ "enable": false }), "4000014"),
+        (&patch, "app/triggers/deploy", json!({ "enable": "no" }), "4000014"),
+        (&patch, "app/triggers/deploy", json!({}), "4001014"),
+        (&patch, "app/triggers/deploy", json!({ "enable": "false", "condition": ".*" }), "4000014"),
+        (&patch, "app/triggers/absent", json!({ "enable": "true" }), "4040126"),
+        (&patch, "nothing/triggers/deploy", json!({ "enable": "true" }), "4040113"),
+        (&delete, "app/triggers/absent", Value::Null, "4040126"),
+        (&delete, "app/triggers/1st", Value::Null, "4000014"),
+        (&post, "app/triggers/deploy/deliveries/absent/replay", Value::Null, "4040126"),
+        (&post, "app/triggers/absent/deliveries/absent/replay", Value::Null, "4040126"),
+        // Copies in other regions.
+        (&post, "app/sync_repo", json!({ "remoteRegionId": "cn-test2" }), "4001014"),
+        (&post, "app/sync_repo", there(json!({ "remoteRegionId": "nowhere" })), "5001101"),
+        (&post, "app/sync_repo", there(json!({ "remoteRegionId": "x".repeat(65) })), "4000014"),
+        (&post, "app/sync_repo", there(json!({ "remoteNamespace": "There" })), "4001028"),
+        (&post, "app/sync_repo", there(json!({ "syncAuto": "true" })), "4000014"),
+        (&post, "app/sync_repo", there(json!({ "sync_auto": true })), "4000014"),
+        (&post, "app/sync_repo", there(json!({ "override": 1 })), "4000014"),
+        (&post, "nothing/sync_repo", there(json!({})), "4040113"),
+        (&delete, "app/sync_repo", there(json!({ "remoteNamespace": "elsewhere" })), "4001158"),
+        (&delete, "app/sync_repo", json!({ "remoteNamespace": "there" }), "4001014"),
+        (&delete, "app/sync_repo", there(json!({ "override": true })), "4000014"),
+        (&delete, "app/sync_repo", Value::Null, "4000014"),
+        (&post, "app/sync_images", there(json!({})), "4001014"),
+        (&post, "app/sync_images", there(json!({ "imageTag": "v1" })), "4000014"),
+        (&post, "app/sync_images", there(json!({ "imageTag": [] })), "4001014"),
+        (&post, "app/sync_images", there(json!({ "imageTag": ["v1", "-"] })), "4009021"),
+        (&post, "app/sync_images", there(json!({ "imageTag": tags_of(101) })), "4000014"),
+        (
+            &post,
+            "app/sync_images",
+            there(json!({ "imageTag": ["v1"], "remoteRegionId": "nowhere" })),
+            "5001101",
+        ),
+        (&post, "nothing/sync_images", there(json!({ "imageTag": ["v1"] })), "4040113"),
+    ];
+    for (method, address, body, number) in rows {
+        let address = format!("{GROUP}/repos/{}", address.replace("{id}", &created["id"].to_string()));
+        let answer = house.ada(method.clone(), &address, body.clone()).await;
+        let what = format!("{method} {address} {}", body.to_string().chars().take(120).collect::<String>());
+        assert_eq!(answer.number(), number, "{what}: {answer:?}");
+        assert_eq!(answer.status.as_str(), &number[..3], "{what}");
+    }
+    assert_eq!(house.ada(Method::POST, "/v2/manage/agency", "").await.is(409).number(), "4090000");
+    assert_eq!(state(&house).await, before);
+}
+
+#[tokio::test]
 async fn a_body_has_an_end() {
     let house = House::new().await;
     let namespaces = "/v2/manage/namespaces";
@@ -213,6 +424,23 @@ async fn a_message_does_not_grow_with_what_was_sent() {
         (Method::POST, format!("{GROUP}/access"), json!([{ "user_id": long, "user_name": "", "auth": 1 }])),
         (Method::DELETE, format!("{GROUP}/access"), json!([long])),
         (Method::POST, format!("{APP}/tags"), json!({ "source_tag": long, "destination_tag": "x" })),
+        (Method::POST, format!("{APP}/retentions"), json!({ "algorithm": long, "rules": [] })),
+        (Method::POST, format!("{APP}/retentions"), retention(json!({ "template": long }))),
+        (Method::POST, format!("{APP}/retentions"), retention(json!({ "params": { "num": long } }))),
+        (
+            Method::POST,
+            format!("{APP}/retentions"),
+            retention(json!({ "tag_selectors": [{ "kind": "regexp", "pattern": long }] })),
+        ),
+        (Method::POST, format!("{APP}/triggers"), trigger(json!({ "action": long }))),
+        (Method::POST, format!("{APP}/triggers"), trigger(json!({ "application": long }))),
+        (
+            Method::POST,
+            format!("{APP}/triggers"),
+            trigger(json!({ "trigger_type": "regular", "condition": long })),
+        ),
+        (Method::POST, format!("{APP}/sync_repo"), there(json!({ "remoteRegionId": long }))),
+        (Method::POST, format!("{APP}/sync_repo"), there(json!({ "remoteNamespace": long }))),
     ] {
         let answer = house.ada(method, &address, body).await.is(400);
         assert!(answer.body.len() < 4096, "{address}: {}", answer.body.len());
@@ -235,7 +463,25 @@ async fn whoever_has_no_right_hears_the_same_of_what_is_private_and_of_what_is_n
             (Method::POST, "/tags", "{\"source_tag\":\"v1\",\"destination_tag\":\"v9\"}"),
             (Method::GET, "/v1/references", ""),
             (Method::GET, "/v1/accessories", ""),
+            (Method::GET, "/retentions", ""),
+            (Method::GET, "/retentions/1", ""),
+            (Method::GET, "/retentions/histories", ""),
+            (Method::POST, "/retentions", RETENTION),
+            (Method::POST, "/retentions/plan", RETENTION),
+            (Method::PATCH, "/retentions/1", RETENTION),
+            (Method::DELETE, "/retentions/1", ""),
+            (Method::GET, "/triggers", ""),
+            (Method::GET, "/triggers/t", ""),
+            (Method::POST, "/triggers", TRIGGER),
+            (Method::PATCH, "/triggers/t", "{\"enable\":\"true\"}"),
+            (Method::DELETE, "/triggers/t", ""),
+            (Method::GET, "/triggers/t/deliveries", ""),
+            (Method::POST, "/triggers/t/deliveries/x/replay", ""),
             (Method::GET, "/sync_repo", ""),
+            (Method::POST, "/sync_repo", THERE),
+            (Method::DELETE, "/sync_repo", THERE),
+            (Method::POST, "/sync_images", IMAGES_THERE),
+            (Method::GET, "/sync_job?filter=limit%3A%3A10%7Coffset%3A%3A0", ""),
         ] {
             let private = house.asks(person, method.clone(), &format!("{APP}{rest}"), body).await.is(404);
             let absent = format!("{GROUP}/repos/abc{rest}");
@@ -255,6 +501,17 @@ async fn whoever_has_no_right_hears_the_same_of_what_is_private_and_of_what_is_n
         (Method::DELETE, "/tags/v1", ""),
         (Method::POST, "/tags", "{\"source_tag\":\"v1\",\"destination_tag\":\"v9\"}"),
         (Method::DELETE, "/access", "[\"00000000000000000000000000000000\"]"),
+        (Method::POST, "/retentions", RETENTION),
+        (Method::DELETE, "/retentions/1", ""),
+        (Method::POST, "/triggers", TRIGGER),
+        (Method::PATCH, "/triggers/t", "{\"enable\":\"true\"}"),
+        (Method::DELETE, "/triggers/t", ""),
+        (Method::POST, "/triggers/t/deliveries/x/replay", ""),
+        (Method::GET, "/sync_repo", ""),
+        (Method::POST, "/sync_repo", THERE),
+        (Method::DELETE, "/sync_repo", THERE),
+        (Method::POST, "/sync_images", IMAGES_THERE),
+        (Method::GET, "/sync_job?filter=limit%3A%3A10%7Coffset%3A%3A0", ""),
     ] {
         let answer = house.bob(method.clone(), &format!("{APP}{rest}"), body).await.is(403);
         assert_eq!(answer.number(), "4037020", "{method} {rest}");
@@ -262,6 +519,46 @@ async fn whoever_has_no_right_hears_the_same_of_what_is_private_and_of_what_is_n
     let answer =
         house.bob(Method::POST, "/v2/manage/namespaces", json!({ "namespace": "mine" })).await.is(403);
     assert_eq!(answer.number(), "4037017");
+    // Whoever reads sees what there is; whoever edits has triggers and copies, and no aging rules.
+    for rest in ["/retentions", "/retentions/histories", "/triggers"] {
+        house.bob(Method::GET, &format!("{APP}{rest}"), "").await.is(200);
+    }
+    house.bob(Method::POST, &format!("{APP}/retentions/plan"), RETENTION).await.is(200);
+    house.ada(Method::PATCH, &format!("{APP}/access"), json!([house.bob.auth(3)])).await.is(201);
+    house.bob(Method::POST, &format!("{APP}/triggers"), TRIGGER).await.is(201);
+    house.bob(Method::POST, &format!("{APP}/sync_repo"), THERE).await.is(200);
+    assert_eq!(house.bob(Method::POST, &format!("{APP}/retentions"), RETENTION).await.number(), "4037020");
+    assert_eq!(house.bob(Method::POST, "/v2/manage/agency", "").await.is(403).number(), "4030170");
+}
+
+const RETENTION: &str = "{\"algorithm\":\"or\",\"rules\":[{\"template\":\"tag_rule\",\"params\":\
+                         {\"num\":\"1\"},\"tag_selectors\":[]}]}";
+const TRIGGER: &str = "{\"name\":\"t\",\"action\":\"webhook\",\"trigger_type\":\"all\",\"condition\":\".*\",\
+                       \"enable\":\"true\",\"url\":\"https://hooks.example\",\"secret\":\"0123456789abcdef\"}";
+const THERE: &str = "{\"remoteRegionId\":\"cn-test2\",\"remoteNamespace\":\"there\"}";
+const IMAGES_THERE: &str =
+    "{\"remoteRegionId\":\"cn-test2\",\"remoteNamespace\":\"there\",\"imageTag\":[\"v1\"]}";
+
+#[tokio::test]
+async fn whom_a_repository_is_shared_with_sees_nothing_of_how_it_is_run() {
+    let house = House::furnished().await;
+    house.ada(Method::POST, &format!("{APP}/triggers"), TRIGGER).await.is(201);
+    let share = json!({ "access_domain": "globex", "permit": "read", "deadline": "forever" });
+    let domains = format!("{GROUP}/repositories/app/access-domains");
+    house.ada(Method::POST, &domains, share).await.is(201);
+    house.eve(Method::GET, &format!("{APP}/tags/v1"), "").await.is(200);
+    for (method, rest, body) in [
+        (Method::GET, "/retentions", ""),
+        (Method::POST, "/retentions/plan", RETENTION),
+        (Method::GET, "/retentions/histories", ""),
+        (Method::GET, "/triggers", ""),
+        (Method::GET, "/triggers/t", ""),
+        (Method::GET, "/triggers/t/deliveries", ""),
+        (Method::GET, "/sync_repo", ""),
+    ] {
+        let answer = house.eve(method.clone(), &format!("{APP}{rest}"), body).await.is(403);
+        assert_eq!(answer.number(), "4037020", "{method} {rest}");
+    }
 }
 
 #[tokio::test]
