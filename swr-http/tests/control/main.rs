@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod aging;
 mod authentication;
 mod house;
 mod lists;
@@ -12,3 +13,5 @@ mod operations;
 mod refused;
 mod tokens;
 mod trail;
+mod triggers;
+mod usage;
