@@ -13,7 +13,7 @@ import sys
 import time
 
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
-from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
+from huaweicloudsdkcore.exceptions.exceptions import ServiceResponseException
 from huaweicloudsdkcore.http.http_config import HttpConfig
 from huaweicloudsdkcts.v3 import CtsClient, ListTracesRequest
 import huaweicloudsdkswr.v2 as model
@@ -35,7 +35,7 @@ def refused(name, status, code, call):
     """The call is answered with this status and code, a message and a request id."""
     try:
         answer = call()
-    except ClientRequestException as error:
+    except ServiceResponseException as error:
         seen = (error.status_code, error.error_code, error.error_msg, error.request_id)
         check(name, seen[:2] == (status, code) and all(seen[2:]), seen)
     else:
@@ -204,7 +204,7 @@ def versions(admin, endpoint):
     retag()
     shown = admin.show_repo_tag(tag="stable", **at)
     check("a version that was tagged anew", (shown.tag, shown.digest) == ("stable", page.body[0].digest), shown)
-    refused("a tag that is there", 409, "SVCSTG.SWR.4090000", retag)
+    refused("a tag that is there", 409, "SVCSTG.SWR.4090115", retag)
     retag(override=True)
     admin.delete_repo_tag(tag="stable", **at)
     refused("a version that was deleted", 404, "SVCSTG.SWR.4040115", lambda: admin.show_repo_tag(tag="stable", **at))
@@ -227,7 +227,7 @@ def shares(admin, stranger, receiver):
     check("what I share", [one.name for one in mine.body or []] == ["app"], mine)
     theirs = stranger.list_shared_repo_details(shared_by="thirdparty")
     check("what is shared with me", [(one.name, one.status) for one in theirs.repos or []] == [("app", True)], theirs)
-    refused("a second share", 409, "SVCSTG.SWR.4090000", lambda: admin.create_repo_domains(body(), **at))
+    refused("a second share", 409, "SVCSTG.SWR.4091090", lambda: admin.create_repo_domains(body(), **at))
     refused("an account that does not exist", 400, "SVCSTG.SWR.4001041",
             lambda: admin.create_repo_domains(body(access_domain="nobody"), **at))
     admin.update_repo_domains(
@@ -246,7 +246,10 @@ def retentions(admin):
             model.TagSelector(kind="label", pattern="v1")], **fields})])
     created = admin.create_retention(rule(), **at)
     shown = admin.show_retention(retention_id=created.id, **at)
-    check("a rule is read back", shown.rules[0].template == "tag_rule" and shown.rules[0].params == {"num": "2"}, shown)
+    read = shown.rules[0]
+    check("a rule is read back", (shown.id, shown.algorithm, read.template, read.params,
+                                  [(one.kind, one.pattern) for one in read.tag_selectors])
+          == (created.id, "or", "tag_rule", {"num": "2"}, [("label", "v1")]), shown)
     refused("a second rule", 400, "SVCSTG.SWR.4000014", lambda: admin.create_retention(rule(), **at))
     refused("a count that is too large", 400, "SVCSTG.SWR.4000014",
             lambda: admin.update_retention(rule(params={"num": "1001"}), retention_id=created.id, **at))
@@ -259,11 +262,16 @@ def retentions(admin):
         if cleared.total:
             break
         time.sleep(0.1)
-    check("the rule cleared what is beyond the newest", [one.tag for one in cleared.retention_log] == ["v2"], cleared)
+    check("the rule cleared what is beyond the newest",
+          [(one.namespace, one.repo, one.tag, one.retention_id, json.loads(one.rule_type)["template"])
+           for one in cleared.retention_log] == [("group", "app", "v2", created.id, "tag_rule")]
+          and cleared.content_range == "0-1/1", cleared)
+    refused("a rule of another kind", 400, "SVCSTG.SWR.4000014", lambda: admin.update_retention(
+        rule(template="date_rule", params={"days": "3"}), retention_id=created.id, **at))
     tags = [one.tag for one in admin.list_repository_tags(order_column="tag", order_type="asc", **at).body]
     check("the filtered and the newest stay", tags == ["v1", "v3"], tags)
     admin.delete_retention(retention_id=created.id, **at)
-    refused("a rule that was deleted", 404, "SVCSTG.SWR.4040000", lambda: admin.show_retention(retention_id=created.id, **at))
+    refused("a rule that was deleted", 404, "SVCSTG.SWR.4040306", lambda: admin.show_retention(retention_id=created.id, **at))
 
 
 def triggers(admin):
@@ -274,12 +282,14 @@ def triggers(admin):
         "trigger_mode": "cce", "trigger_type": "regular", **fields})
     admin.create_trigger(body(), **at)
     shown = admin.show_trigger(trigger="deploy", **at)
-    check("a trigger is read back", (shown.name, shown.condition, shown.enable, shown.application)
-          == ("deploy", "^v2.*", "false", "web"), shown)
+    wanted = body().to_dict()
+    check("a trigger is read back", {key: shown.to_dict()[key] for key in wanted} == wanted and shown.created_at
+          and shown.creator_name and shown.trigger_history == [], shown)
     refused("a taken trigger", 400, "SVCSTG.SWR.4000014", lambda: admin.create_trigger(body(), **at))
     refused("a broken pattern", 400, "SVCSTG.SWR.4000014", lambda: admin.create_trigger(body(name="b", condition="("), **at))
     admin.update_trigger(model.UpdateTriggerRequestBody(enable="true"), trigger="deploy", **at)
-    check("triggers are listed", [one.enable for one in admin.list_triggers_details(**at).body] == ["true"])
+    check("triggers are listed", [(one.name, one.enable, one.trigger_history)
+                                  for one in admin.list_triggers_details(**at).body] == [("deploy", "true", None)])
     admin.delete_trigger(trigger="deploy", **at)
     refused("a trigger that was deleted", 404, "SVCSTG.SWR.4040126", lambda: admin.show_trigger(trigger="deploy", **at))
 
@@ -291,14 +301,20 @@ def syncs(admin):
     admin.create_image_sync_repo(model.CreateImageSyncRepoRequestBody(
         remote_region_id="cn-north-1", remote_namespace="there", sync_auto=True, override=False), **at)
     rules = admin.list_image_auto_sync_repos_details(**at).body
-    check("a sync rule is read back", [(one.remote_region_id, one.sync_auto) for one in rules] == [("cn-north-1", True)], rules)
+    check("a sync rule is read back",
+          [(one.namespace, one.repo_name, one.remote_region_id, one.remote_namespace, one.sync_auto, one.override)
+           for one in rules] == [("group", "app", "cn-north-1", "there", True, False)]
+          and rules[0].id and rules[0].domain_id and rules[0].created_at, rules)
     refused("an unknown region", 500, "SVCSTG.SWR.5001101", lambda: admin.create_image_sync_repo(
         model.CreateImageSyncRepoRequestBody(remote_region_id="nowhere", remote_namespace="there"), **at))
     answer = admin.create_manual_image_sync_repo(model.CreateManualImageSyncRepoRequestBody(
         image_tag=["v1", "absent"], remote_region_id="cn-north-1", remote_namespace="there"), **at)
     check("what cannot go is told", answer.body == ["absent"], answer)
-    jobs = admin.show_sync_job(filter="limit::10|offset::0", **at).body
-    check("a sync job is read back", [(one.tag, one.remote_namespace) for one in jobs] == [("v1", "there")], jobs)
+    page = admin.show_sync_job(filter="limit::10|offset::0|order::asc", **at)
+    check("a sync job is read back",
+          [(one.tag, one.remote_region_id, one.remote_namespace, one.override, one.status) for one in page.body]
+          == [("v1", "cn-north-1", "there", False, "waiting")]
+          and page.body[0].sync_operator_name and page.content_range == "0-1/1", page)
     delete = lambda: admin.delete_image_sync_repo(
         model.DeleteImageSyncRepoRequestBody(remote_region_id="cn-north-1", remote_namespace="there"), **at)
     delete()
@@ -308,9 +324,18 @@ def syncs(admin):
 def account(admin):
     overview = admin.show_domain_overview()
     check("an overview", (overview.namspace_num, overview.repo_num, overview.image_num) == (1, 1, 2), overview)
-    check("feature gates are booleans", admin.show_share_feature_gates().enable_list_v3 is True)
-    reports = admin.show_domain_resource_reports(resource_type="store", frequency="daily")
-    check("a report is a list", isinstance(reports.body or [], list), reports)
+    check("sizes are numbers", overview.store_space >= 0 and overview.downflow_size >= 0, overview)
+    gates = admin.show_share_feature_gates()
+    check("feature gates are booleans", (gates.enable_list_v3, gates.enable_image_sync, gates.enable_sm3)
+          == (True, True, False), gates)
+    today = datetime.datetime.now(datetime.timezone.utc).date()
+    for kind in ("store", "downflow"):
+        for frequency, count, last in (("daily", 30, today), ("monthly", 12, today.replace(day=1))):
+            report = admin.show_domain_resource_reports(resource_type=kind, frequency=frequency).body
+            check(f"a {frequency} report of {kind}", len(report) == count and report[-1].date == str(last)
+                  and all(one.value >= 0 for one in report), report)
+    refused("a report of every hour", 400, "SVCSTG.SWR.4000014",
+            lambda: admin.show_domain_resource_reports(resource_type="store", frequency="hourly"))
     was = admin.check_agency().is_agency
     admin.create_agency()
     check("an agency", (was, admin.check_agency().is_agency) == (False, True))
