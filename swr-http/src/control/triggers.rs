@@ -37,7 +37,8 @@ const WEBHOOK: &str = "webhook";
 /// The condition of a trigger that is for every version.
 const ALL: &str = ".*";
 
-/// A trigger to be. Serialised it is what the trail may keep.
+// Serialised it is what the trail may keep.
+/// A trigger to be.
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewTrigger {
@@ -102,7 +103,7 @@ pub(super) struct ShownTrigger {
     trigger_mode: String,
     trigger_type: &'static str,
     created_at: Time,
-    /// What it has done, newest first; absent in lists.
+    /// What it has done, newest first; `null` in lists.
     trigger_history: Option<Vec<TriggerHistory>>,
 }
 
