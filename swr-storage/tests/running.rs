@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
-use futures_util::future::pending;
+use futures_util::future::{join_all, pending};
 
 use swr_core::caller::{Actor, Caller, Channel, Identity, Origin, Task};
 use swr_core::commit::{Change, Commit, Grounds};
@@ -460,7 +460,16 @@ fn courier(world: &World, action: &Arc<Scripted>) -> Courier {
 /// Whatever there is to do now.
 async fn carry_all(courier: &Courier) {
     while courier.fan_out().await.unwrap().more {}
-    while courier.deliver().await.unwrap().more {}
+    while deliver(courier).await > 0 {}
+}
+
+/// Tries what is due, and says how many deliveries that were.
+async fn deliver(courier: &Courier) -> usize {
+    let claimed = courier.claim(NonZeroU32::new(32).unwrap()).await.unwrap();
+    for tried in join_all(claimed.iter().map(|claimed| courier.attempt(claimed))).await {
+        tried.unwrap();
+    }
+    claimed.len()
 }
 
 /// The guide's examples: all versions, and those that `^v2.*` finds. Under the digest that it has already, a version
@@ -585,13 +594,13 @@ async fn deliveries_survive_a_restart_between_fanning_out_and_delivering() {
     world.trigger("ci", TriggerCondition::Tag(tag("v1"))).await;
     world.push("one", "v1").await;
     let action = Arc::<Scripted>::default();
-    let handled = courier(&world, &action).fan_out().await.unwrap().handled;
+    let handled = courier(&world, &action).fan_out().await.unwrap().events;
     assert!(handled > 0);
     assert!(action.asked().is_empty());
     let restarted = World::over(Arc::clone(&world.store), None).await;
     restarted.clock.set(clock_now(&world.clock));
     let courier = courier(&restarted, &action);
-    assert_eq!(courier.fan_out().await.unwrap().handled, 0);
+    assert_eq!(courier.fan_out().await.unwrap().events, 0);
     carry_all(&courier).await;
     assert_eq!(action.asked(), [(url("ci"), "v1".to_owned())]);
     assert_eq!(restarted.history("ci").await.len(), 1);
@@ -607,10 +616,10 @@ async fn what_was_not_seen_through_is_done_again() {
     let action = Scripted::says("ci", &[Answer::Never]);
     let courier = courier(&world, &action);
     courier.fan_out().await.unwrap();
-    assert!(courier.deliver().now_or_never().is_none());
-    assert_eq!(courier.deliver().await.unwrap().handled, 0);
+    assert!(deliver(&courier).now_or_never().is_none());
+    assert_eq!(deliver(&courier).await, 0);
     world.clock.advance(TimeDelta::minutes(2));
-    assert_eq!(courier.deliver().await.unwrap().handled, 1);
+    assert_eq!(deliver(&courier).await, 1);
     let asked = action.asked.lock().unwrap().clone();
     assert_eq!(asked.len(), 2);
     assert_eq!(asked[0].1.id, asked[1].1.id);
@@ -625,7 +634,7 @@ async fn events_are_fanned_out_by_one_process_at_a_time() {
     let lease = Lease { name: "triggers", holder: "another", now, until: now + TimeDelta::minutes(9) };
     let fence = world.store.lease(&lease).await.unwrap().unwrap();
     let courier = courier(&world, &Arc::default());
-    assert_eq!(courier.fan_out().await.unwrap().handled, 0);
+    assert_eq!(courier.fan_out().await.unwrap().events, 0);
     world.store.release_lease(&fence).await.unwrap();
-    assert!(courier.fan_out().await.unwrap().handled > 0);
+    assert!(courier.fan_out().await.unwrap().events > 0);
 }

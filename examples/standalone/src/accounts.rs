@@ -16,14 +16,16 @@ use swr_auth::{
 };
 use swr_core::caller::{Channel, Origin};
 use swr_core::control::identity::{AccountName, Role, UserName};
-use swr_core::control::{ControlError, ControlLimits, ControlPlane, NewAccount, NewUser};
+use swr_core::control::{ControlError, ControlLimits, ControlPlane, Courier, NewAccount, NewUser};
 use swr_core::ports::{Authorizer, Clock, ControlAuthorizer, MetadataStore, Page, SystemClock};
 use swr_core::registry::Registry;
+use swr_http::actions::webhook::Opener;
 use swr_http::control::{ManagementOptions, ManagementService, Refusals};
 use swr_http::token::{TokenOptions, TokenService};
 
 use crate::config::{Config, FactsStore};
 use crate::door::Control;
+use crate::messages;
 use crate::stores::{self, in_one_line};
 
 /// Whoever there is, and how they are told apart.
@@ -72,10 +74,20 @@ impl Accounts {
         let limits = ControlLimits {
             organisations_per_user: config.accounts.organisations_per_user,
             organisations_per_account: config.accounts.organisations_per_account,
+            regions: config.accounts.regions.iter().map(|region| region.as_str().into()).collect(),
             ..ControlLimits::default()
         };
         let authorizer: Arc<dyn ControlAuthorizer> = Arc::clone(&self.authorizer) as _;
         ControlPlane::with(registry.clone(), Arc::clone(&self.metadata), authorizer, clock(), limits)
+    }
+
+    /// Whoever does what triggers say.
+    pub(crate) fn courier(&self, config: &Config, plane: &ControlPlane) -> Result<Courier, String> {
+        let desk = self.desk();
+        let opener: Arc<Opener> =
+            Arc::new(move |trigger, sealed| desk.open_trigger(trigger, sealed).map_err(Into::into));
+        let actions = messages::actions(config, self.settings.host(), opener)?;
+        Ok(Courier::new(plane.clone(), Arc::new(actions)))
     }
 
     fn desk(&self) -> KeyDesk {

@@ -64,8 +64,15 @@ pub(crate) fn start(
 /// How often what was refused is written into the trail: what a crash may lose.
 const REFUSALS_EVERY: Duration = Duration::from_secs(1);
 
-/// Starts the loops of the trail: what was refused goes into it, and what is old out of it.
-pub(crate) fn keep_the_trail(
+/// How often it is looked whether an aging rule is due.
+const AGING_LOOKS_EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is noted what accounts keep.
+const USAGE_EVERY: Duration = Duration::from_secs(3600);
+
+/// Starts the loops of the control plane: what was refused goes into the trail, what is old out of it, aging rules run,
+/// and it is noted what is kept.
+pub(crate) fn look_after(
     chores: &mut JoinSet<()>,
     refusals: &Refusals,
     plane: &ControlPlane,
@@ -84,14 +91,49 @@ pub(crate) fn keep_the_trail(
     }));
     let chore = Chore::new("trace_trim", config.collection.interval.0, metrics, stop);
     let keep = TimeDelta::from_std(config.accounts.traces_keep.0).unwrap_or(TimeDelta::MAX);
-    let plane = plane.clone();
+    let forgetful = plane.clone();
     chores.spawn(chore.repeat(move || {
-        let plane = plane.clone();
+        let plane = forgetful.clone();
         async move {
             while plane.trim(keep).await? > 0 {}
             Ok(())
         }
     }));
+
+    let chore = Chore::new("history_trim", config.collection.interval.0, metrics, stop);
+    let keep = TimeDelta::from_std(config.triggers.history_keep.0).unwrap_or(TimeDelta::MAX);
+    let trimmed = plane.clone();
+    chores.spawn(chore.repeat(move || {
+        let plane = trimmed.clone();
+        async move {
+            while plane.trim_history(keep).await? > 0 {}
+            Ok(())
+        }
+    }));
+    let chore = Chore::new("aging", AGING_LOOKS_EVERY, metrics, stop);
+    let every = TimeDelta::from_std(config.aging.interval.0).unwrap_or(TimeDelta::MAX);
+    let (aged, counted) = (plane.clone(), Arc::clone(metrics));
+    chores.spawn(chore.repeat(move || age(aged.clone(), every, Arc::clone(&counted))));
+
+    let chore = Chore::new("usage", USAGE_EVERY, metrics, stop);
+    let noted = plane.clone();
+    chores.spawn(chore.repeat(move || {
+        let plane = noted.clone();
+        async move { plane.note_usage().await }
+    }));
+}
+
+async fn age(plane: ControlPlane, every: TimeDelta, metrics: Arc<Metrics>) -> Result<(), StoreError> {
+    while let Some(aged) = plane.age(every).await? {
+        if aged.rules > 0 {
+            debug!(?aged, "aged");
+        }
+        metrics.collected("version", aged.versions);
+        if !aged.more {
+            break;
+        }
+    }
+    Ok(())
 }
 
 async fn collect(registry: Registry, metrics: Arc<Metrics>) -> Result<(), StoreError> {

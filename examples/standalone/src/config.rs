@@ -1,5 +1,6 @@
 //! What an operator can say: a file, then the environment, then flags, each over the one before.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -34,6 +35,10 @@ pub(crate) struct Config {
     pub(crate) blobs: Blobs,
     pub(crate) uploads: Uploads,
     pub(crate) collection: Collection,
+    pub(crate) aging: Aging,
+    pub(crate) triggers: Triggers,
+    /// Who is told of everything that happens, by a name of the operator's.
+    pub(crate) notifications: BTreeMap<String, Notification>,
     pub(crate) http: Http,
 }
 
@@ -54,6 +59,9 @@ impl Default for Config {
             blobs: Blobs::default(),
             uploads: Uploads::default(),
             collection: Collection::default(),
+            aging: Aging::default(),
+            triggers: Triggers::default(),
+            notifications: BTreeMap::new(),
             http: Http::default(),
         }
     }
@@ -89,6 +97,8 @@ pub(crate) struct Accounts {
     pub(crate) traces_keep: Span,
     pub(crate) organisations_per_user: u32,
     pub(crate) organisations_per_account: Option<u32>,
+    /// Other deployments that images may be asked to be kept in step with.
+    pub(crate) regions: Vec<String>,
 }
 
 impl Default for Accounts {
@@ -103,6 +113,7 @@ impl Default for Accounts {
             traces_keep: Span(std::time::Duration::from_secs(7 * 86_400)),
             organisations_per_user: 5,
             organisations_per_account: None,
+            regions: Vec::new(),
         }
     }
 }
@@ -320,6 +331,96 @@ impl Default for Collection {
     }
 }
 
+/// Aging rules run when they are made or changed, and from then on at this interval.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Aging {
+    pub(crate) interval: Span,
+}
+
+impl Default for Aging {
+    fn default() -> Self {
+        Self { interval: Span(std::time::Duration::from_secs(24 * 3600)) }
+    }
+}
+
+/// What triggers may reach.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Triggers {
+    pub(crate) webhooks: Outbound,
+    /// Clusters, by the ids that triggers name.
+    pub(crate) clusters: BTreeMap<String, Cluster>,
+    /// How long deliveries, and what aging cleared, are remembered.
+    pub(crate) history_keep: Span,
+}
+
+impl Default for Triggers {
+    fn default() -> Self {
+        Self {
+            webhooks: Outbound::default(),
+            clusters: BTreeMap::new(),
+            history_keep: Span(std::time::Duration::from_secs(30 * 86_400)),
+        }
+    }
+}
+
+/// Where messages may go beside the public internet by `https`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Outbound {
+    /// Addresses or networks, such as `10.0.0.0/8`.
+    #[serde(deserialize_with = "networks")]
+    pub(crate) networks: Vec<Network>,
+    /// Allows `http`.
+    pub(crate) plain_http: bool,
+    /// A file of certificate authorities that are believed beside the machine's own.
+    pub(crate) authorities: Option<PathBuf>,
+}
+
+/// A cluster of a kubeconfig file, or the one that the registry runs in.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Cluster {
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Another context of the file than its current one.
+    pub(crate) context: Option<String>,
+}
+
+/// Who is told of everything that happens.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Notification {
+    pub(crate) url: String,
+    #[serde(default)]
+    pub(crate) format: NotificationFormat,
+    /// What messages are signed with.
+    #[serde(default, deserialize_with = "secret")]
+    pub(crate) secret: Option<Secret>,
+    /// Headers that are sent along, such as `Authorization`.
+    #[serde(default, deserialize_with = "secrets")]
+    pub(crate) headers: BTreeMap<String, Secret>,
+    /// Whether blobs are told of as well.
+    #[serde(default)]
+    pub(crate) blobs: bool,
+    #[serde(default)]
+    pub(crate) outbound: Outbound,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum NotificationFormat {
+    /// What Docker's registry tells.
+    #[default]
+    Docker,
+    CloudEvents,
+}
+
+fn secrets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Secret>, D::Error> {
+    let texts = BTreeMap::<String, String>::deserialize(deserializer)?;
+    Ok(texts.into_iter().map(|(name, text)| (name, Secret::new(text))).collect())
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UntaggedKeep {
     Forever,
@@ -519,6 +620,7 @@ impl Config {
         }
         for (key, zero) in [
             ("collection.interval", self.collection.interval.0.is_zero()),
+            ("aging.interval", self.aging.interval.0.is_zero()),
             ("uploads.idle", self.uploads.idle.0.is_zero()),
             ("http.connections_max", self.http.connections_max == 0),
             ("http.stall", self.http.stall.0.is_zero()),
@@ -691,6 +793,10 @@ mod tests {
             ("[names]\nprofile = \"docker\"", "docker"),
             ("[collection]\nlink_hold = \"10m\"", "collection.unsafe_short_hold"),
             ("[collection]\ninterval = \"0s\"", "collection.interval"),
+            ("[aging]\ninterval = \"0s\"", "aging.interval"),
+            ("[triggers.webhooks]\nnetworks = [\"10.0.0.0/33\"]", "network"),
+            ("[notifications.scanner]\nformat = \"docker\"", "url"),
+            ("[notifications.scanner]\nurl = \"https://a\"\nformat = \"xml\"", "xml"),
             ("[collection]\nuntagged_keep = \"never\"", "forever"),
             ("[uploads]\nidle = \"1 fortnight\"", "24h"),
             ("[uploads]\nidle = 5", "24h"),

@@ -6,6 +6,7 @@ mod chores;
 mod config;
 mod door;
 mod logs;
+mod messages;
 mod metrics;
 mod serve;
 mod stores;

@@ -20,6 +20,7 @@ use crate::chores;
 use crate::config::{AdminListen, Config};
 use crate::door::Door;
 use crate::logs;
+use crate::messages;
 use crate::metrics::Metrics;
 use crate::stores::{assemble, place};
 use crate::tls::{self, Pair};
@@ -85,6 +86,11 @@ impl Serve {
                 ..usual
             })
         });
+        let courier = match (&assembled.accounts, &control) {
+            (Some(accounts), Some((_, plane))) => Some(accounts.courier(&config, plane)?),
+            _ => None,
+        };
+        let sinks = messages::sinks(&config, &assembled.manifests)?;
         let authenticator: Arc<dyn Authenticator> = match &assembled.accounts {
             Some(accounts) => Arc::clone(&accounts.authenticator) as _,
             None => Arc::new(AnonymousOnly),
@@ -125,7 +131,15 @@ impl Serve {
 
         let mut chores = chores::start(&assembled.registry, &metrics, &config, &stop);
         if let Some((control, plane)) = &control {
-            chores::keep_the_trail(&mut chores, control.refusals(), plane, &metrics, &config, &stop);
+            chores::look_after(&mut chores, control.refusals(), plane, &metrics, &config, &stop);
+        }
+        if let Some(courier) = courier {
+            let registry = assembled.registry.clone();
+            chores.spawn(messages::deliver(courier, registry, Arc::clone(&metrics), stop.clone()));
+        }
+        for sink in sinks {
+            let registry = assembled.registry.clone();
+            chores.spawn(messages::notify(registry, sink, Arc::clone(&metrics), stop.clone()));
         }
         if let Some((files, tls, pair)) = certificate {
             options.tls = Some(tls.clone());

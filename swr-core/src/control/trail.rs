@@ -41,4 +41,11 @@ impl ControlPlane {
         let keys = self.0.metadata.trim_temporary_keys(self.0.clock.now(), BATCH).await?;
         Ok(traces + keys)
     }
+
+    /// Removes settled deliveries and records of what aging cleared that are older than `keep`, and says how many;
+    /// fewer than there are when there are many.
+    pub async fn trim_history(&self, keep: TimeDelta) -> Result<u64, StoreError> {
+        let Some(before) = self.0.clock.now().checked_sub_signed(keep) else { return Ok(0) };
+        self.0.metadata.trim_history(before, BATCH).await
+    }
 }

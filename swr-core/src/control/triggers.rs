@@ -5,7 +5,6 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use futures_util::future::join_all;
 use swr_policy::{RepositoryName, TriggerName, TriggerRule, TriggerSet};
 use tracing::instrument;
 
@@ -164,12 +163,12 @@ pub struct Courier {
     action: Arc<dyn TriggerAction>,
 }
 
-/// What one call has carried.
+/// How far one call has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Carried {
-    /// Events that were turned into deliveries, or deliveries that were tried.
-    pub handled: u64,
+pub struct FannedOut {
+    /// Events that were looked at.
+    pub events: u64,
     /// Whether there may be more at once.
     pub more: bool,
 }
@@ -178,13 +177,10 @@ pub struct Carried {
 const CONSUMER: &str = "triggers";
 
 /// How long the lease of fanning out lasts.
-const LEASE: TimeDelta = TimeDelta::minutes(5);
+const LEASE: TimeDelta = TimeDelta::seconds(30);
 
 /// How long a delivery stays claimed: longer than an action may take.
-const CLAIM: TimeDelta = TimeDelta::minutes(2);
-
-/// Deliveries that are tried side by side.
-const SIDE_BY_SIDE: NonZeroU32 = NonZeroU32::new(32).expect("32 is not zero");
+const CLAIM: TimeDelta = TimeDelta::minutes(1);
 
 /// After how many tries a delivery is given up: with the pauses of [`retry_after`], after a day or so.
 const ATTEMPTS_MAX: u32 = 30;
@@ -197,21 +193,25 @@ impl Courier {
 
     /// Turns the next events of the log into deliveries, and remembers how far it has come in the same step.
     #[instrument(level = "debug", skip_all)]
-    pub async fn fan_out(&self) -> Result<Carried, StoreError> {
+    pub async fn fan_out(&self) -> Result<FannedOut, StoreError> {
         let parts = &*self.plane.0;
         let metadata = &*parts.metadata;
+        // Looking costs less than a lease, and mostly there is nothing.
+        if metadata.events(metadata.cursor(CONSUMER).await?, NonZeroU32::MIN).await?.is_empty() {
+            return Ok(FannedOut::default());
+        }
         let now = parts.clock.now();
         let until = now.checked_add_signed(LEASE).unwrap_or(now);
         let holder = UploadId::random();
         let lease = Lease { name: CONSUMER, holder: holder.as_str(), now, until };
-        let Some(fence) = metadata.lease(&lease).await? else { return Ok(Carried::default()) };
-        let carried = self.fan_out_next(&fence).await;
+        let Some(fence) = metadata.lease(&lease).await? else { return Ok(FannedOut::default()) };
+        let fanned_out = self.fan_out_next(&fence).await;
         // Also when it failed, so that the next call need not wait for the lease to lapse.
         metadata.release_lease(&fence).await?;
-        carried
+        fanned_out
     }
 
-    async fn fan_out_next(&self, fence: &Fence) -> Result<Carried, StoreError> {
+    async fn fan_out_next(&self, fence: &Fence) -> Result<FannedOut, StoreError> {
         let metadata = &*self.plane.0.metadata;
         let events = metadata.events(metadata.cursor(CONSUMER).await?, BATCH).await?;
         let mut known: HashMap<RepositoryName, Fired> = HashMap::new();
@@ -235,25 +235,23 @@ impl Courier {
         if let Some(last) = events.last() {
             metadata.fan_out(&deliveries, CONSUMER, last.seq, fence).await?;
         }
-        Ok(Carried { handled: events.len() as u64, more: events.len() >= BATCH.get() as usize })
+        Ok(FannedOut { events: events.len() as u64, more: events.len() >= BATCH.get() as usize })
     }
 
-    /// Tries the deliveries that are due, of each target the oldest, those of different targets side by side.
+    /// Takes deliveries that are due into its hands, of each target the oldest, so that nobody else tries them for a
+    /// while: they are for [`attempt`](Self::attempt), each beside the others, so that none waits for another's target.
     #[instrument(level = "debug", skip_all)]
-    pub async fn deliver(&self) -> Result<Carried, StoreError> {
+    pub async fn claim(&self, limit: NonZeroU32) -> Result<Vec<ClaimedDelivery>, StoreError> {
         let parts = &*self.plane.0;
         let now = parts.clock.now();
         let until = now.checked_add_signed(CLAIM).unwrap_or(now);
-        let claimed = parts.metadata.claim_deliveries(now, until, SIDE_BY_SIDE).await?;
-        let tries = claimed.iter().map(|claimed| self.try_once(claimed));
-        for tried in join_all(tries).await {
-            tried?;
-        }
-        // What was delivered makes way for the next of the same target.
-        Ok(Carried { handled: claimed.len() as u64, more: !claimed.is_empty() })
+        parts.metadata.claim_deliveries(now, until, limit).await
     }
 
-    async fn try_once(&self, claimed: &ClaimedDelivery) -> Result<(), StoreError> {
+    /// Tries a delivery, and keeps what came of it: done, to be tried again later, or given up. Dropped on the way, it
+    /// is tried again once the claim has lapsed.
+    #[instrument(level = "debug", skip_all, fields(delivery = claimed.delivery.id.as_str()))]
+    pub async fn attempt(&self, claimed: &ClaimedDelivery) -> Result<(), StoreError> {
         let parts = &*self.plane.0;
         let outcome = self.action.act(&claimed.trigger, &claimed.delivery).await;
         let at = parts.clock.now();

@@ -9,7 +9,8 @@ use crate::control::trigger::{Delivery, Trigger};
 /// Does what a trigger's target says. May be asked to do the same again: the delivery's id tells.
 #[async_trait]
 pub trait TriggerAction: Debug + Send + Sync + 'static {
-    /// Does it, and says what was done in a few words, which are kept and shown. Ends within a time of its own.
+    /// Does it, and says what was done in a few words, which are kept and shown. Ends within a
+    /// minute: after that somebody else may be asked.
     async fn act(&self, trigger: &Trigger, delivery: &Delivery) -> Result<String, ActionError>;
 }
 

@@ -57,6 +57,11 @@ impl Relay {
     pub async fn carry(&self) -> Result<Carried, StoreError> {
         let parts = &*self.registry.0;
         let consumer = self.sink.name();
+        // Looking costs less than a lease, and mostly there is nothing.
+        let start = parts.manifests.cursor(consumer).await?;
+        if parts.manifests.events(start, NonZeroU32::MIN).await?.is_empty() {
+            return Ok(Carried { delivered: 0, left: Left::Nothing });
+        }
         let Some(mut held) = parts.hold(&format!("relay/{consumer}")).await? else {
             return Ok(Carried { delivered: 0, left: Left::Elsewhere });
         };

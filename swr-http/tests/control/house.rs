@@ -1,5 +1,6 @@
 //! A deployment in memory behind its doors: two accounts, a few users, and requests that they sign.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
@@ -183,7 +184,11 @@ impl House {
         let deeds = Arc::new(Deeds { outcome, done: Mutex::default() });
         let courier = Courier::new(self.plane.clone(), deeds.clone());
         while courier.fan_out().await.unwrap().more {}
-        while courier.deliver().await.unwrap().more {}
+        loop {
+            let claimed = courier.claim(NonZeroU32::MIN).await.unwrap();
+            let Some(claimed) = claimed.first() else { break };
+            courier.attempt(claimed).await.unwrap();
+        }
         deeds
     }
 
