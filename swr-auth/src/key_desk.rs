@@ -10,9 +10,9 @@ use sha2::{Digest as _, Sha256};
 use swr_core::caller::{Actor, Channel, Origin, Task};
 use swr_core::control::change::{MetadataChange, MetadataCommit, MetadataCommitError, MetadataRequire};
 use swr_core::control::credential::{AccessKey, KeyId, Sealed, TemporaryKey, TokenKey};
-use swr_core::control::identity::UserId;
+use swr_core::control::identity::{Account, AccountName, PasswordHash, Role, User, UserId, UserName};
 use swr_core::control::trigger::Trigger;
-use swr_core::control::{ControlAccess, ControlError};
+use swr_core::control::{ControlAccess, ControlError, Founder, NewAccount};
 use swr_core::ports::{Clock, MetadataStore, Page, StoreError, StoreErrorKind};
 use swr_core::{RepositoryName, TriggerName};
 
@@ -45,6 +45,18 @@ pub struct NewAccessKey {
     pub secret: Secret,
 }
 
+/// An account with its first user and that user's access key, whose secret is shown once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "whoever has one takes it apart")]
+pub struct FoundedAccount {
+    /// The account.
+    pub account: Account,
+    /// Its first user.
+    pub user: User,
+    /// The user's access key.
+    pub key: NewAccessKey,
+}
+
 impl KeyDesk {
     /// Makes keys for the deployment of these settings.
     pub fn new(vault: Arc<Vault>, settings: DeskSettings, clock: Arc<dyn Clock>) -> Self {
@@ -59,17 +71,39 @@ impl KeyDesk {
         user: &UserId,
         description: &str,
     ) -> Result<NewAccessKey, ControlError> {
+        let (key, secret) = self.sealed_key(user.clone(), description);
+        access.add_access_key(key.clone()).await?;
+        Ok(NewAccessKey { key: AccessKey { secret: None, ..key }, secret })
+    }
+
+    /// Adds an account with its first user, who gets an access key as [`Self::access_key`] makes them: all of them,
+    /// or none.
+    pub async fn found_account(
+        &self,
+        access: &ControlAccess<'_>,
+        account: AccountName,
+        user: UserName,
+        role: Role,
+        password: Option<PasswordHash>,
+    ) -> Result<FoundedAccount, ControlError> {
+        let (key, secret) = self.sealed_key(UserId::random(), "");
+        let founder = Founder { name: user, role, password, key: key.clone() };
+        let (account, user) = access.found_account(NewAccount { name: account }, founder).await?;
+        let key = NewAccessKey { key: AccessKey { secret: None, ..key }, secret };
+        Ok(FoundedAccount { account, user, key })
+    }
+
+    fn sealed_key(&self, user: UserId, description: &str) -> (AccessKey, Secret) {
         let id = new_key_id();
         let secret = Secret::new(random::text(random::LETTERS_AND_DIGITS, 40));
         let key = AccessKey {
-            user: user.clone(),
+            user,
             description: description.into(),
             secret: Some(self.vault.seal(&secret, &context(&id))),
             created: self.clock.now(),
             id,
         };
-        access.add_access_key(key.clone()).await?;
-        Ok(NewAccessKey { key: AccessKey { secret: None, ..key }, secret })
+        (key, secret)
     }
 
     /// A login for the caller itself that ends after `life`, at most after what the settings say, which is also what

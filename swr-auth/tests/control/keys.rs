@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use swr_auth::{Authenticator as _, ControlAuthenticator, KeyDesk, Presented, TokenAsk, TokenDesk, Vault};
 use swr_core::control::ControlError;
-use swr_core::ports::MetadataStore;
+use swr_core::control::identity::{AccountName, Role, UserName};
+use swr_core::ports::{MetadataStore, Page};
 
 use crate::scene::{Scene, caller, shown};
 
@@ -48,6 +49,51 @@ async fn keys_are_made_for_oneself_and_by_administrators() {
         assert_eq!(made.is_ok(), is_made, "{} {}: {made:?}", by.name, owner.name);
         let set = scene.control_as(by).set_password(&owner.id, None).await;
         assert_eq!(set.is_ok(), is_made, "{} {}: {set:?}", by.name, owner.name);
+    }
+}
+
+#[tokio::test]
+async fn an_account_comes_with_its_first_user_and_its_key_or_not_at_all() {
+    let scene = Scene::new().await;
+    let (house, ada) = (scene.house(), scene.control_as(&scene.ada));
+    let found = async |access, name: &str| {
+        let (account, user) = (AccountName::parse(name).unwrap(), UserName::parse("wim").unwrap());
+        scene.keys.found_account(access, account, user, Role::Operator, None).await
+    };
+    let founded = found(&house, "west").await.unwrap();
+    assert_eq!(scene.metadata.user(&founded.user.id).await.unwrap(), Some(founded.user.clone()));
+    assert_eq!(founded.user.account, founded.account.id);
+    let login = scene.keys.long_term_login(&founded.key.key.id, &founded.key.secret);
+    assert_eq!(scene.authenticate(&shown(&login)).await.unwrap(), caller(&founded.user).into());
+
+    let everybody = async || {
+        let page = Page { after: None, limit: 100.try_into().unwrap() };
+        let keys = Page { after: None, limit: 100.try_into().unwrap() };
+        (scene.metadata.accounts(&page).await.unwrap(), scene.metadata.all_access_keys(&keys).await.unwrap())
+    };
+    let before = everybody().await;
+    let taken = found(&house, "west").await;
+    assert!(matches!(taken, Err(ControlError::AccountTaken(_))), "{taken:?}");
+    let denied = found(&ada, "east").await;
+    assert!(matches!(denied, Err(ControlError::Denied(_))), "{denied:?}");
+    assert_eq!(everybody().await, before);
+}
+
+#[tokio::test]
+async fn the_keys_of_tokens_are_for_operators_and_are_listed_without_their_secrets() {
+    let scene = Scene::new().await;
+    let olga = scene.control_as(&scene.olga);
+    olga.add_token_key(scene.keys.token_key()).await.unwrap();
+    scene.pass(chrono::TimeDelta::seconds(1));
+    let newest = scene.keys.token_key();
+    olga.add_token_key(newest.clone()).await.unwrap();
+    let listed = olga.token_keys().await.unwrap();
+    assert_eq!(listed.len(), 2);
+    assert_eq!(listed.last().unwrap().id, newest.id);
+    assert!(listed.iter().all(|key| key.secret.is_none()));
+    for other in [&scene.ada, &scene.bob] {
+        let denied = scene.control_as(other).token_keys().await;
+        assert!(matches!(denied, Err(ControlError::Denied(_))), "{denied:?}");
     }
 }
 

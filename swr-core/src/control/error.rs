@@ -50,7 +50,7 @@ pub enum ControlError {
     #[error("the last operator stays one")]
     LastOperator,
     /// There is no such key, as far as the caller may know.
-    #[error("access key `{0}` is unknown")]
+    #[error("key `{0}` is unknown")]
     KeyUnknown(KeyId),
     /// The user has as many keys as it may.
     #[error("a user may have {limit} access keys")]

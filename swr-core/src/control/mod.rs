@@ -44,7 +44,7 @@ use crate::registry::Registry;
 pub use access::ControlAccess;
 pub use aging::{Aged, DryRun};
 pub use error::ControlError;
-pub use people::{NewAccount, NewUser};
+pub use people::{Founder, NewAccount, NewUser};
 pub use triggers::{Courier, FannedOut, retry_after};
 
 /// Who may do what in a registry. Cheap to clone; all clones are the same control plane.

@@ -33,6 +33,20 @@ pub struct NewUser {
     pub password: Option<PasswordHash>,
 }
 
+/// The first user of an account to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "whoever adds one builds it")]
+pub struct Founder {
+    /// Its name.
+    pub name: UserName,
+    /// What it may do beside its grants.
+    pub role: Role,
+    /// The hash of its password, where it may sign in with one.
+    pub password: Option<PasswordHash>,
+    /// Its access key, which somebody else has made for an id that no user has: the founder gets it.
+    pub key: AccessKey,
+}
+
 impl ControlAccess<'_> {
     /// Adds an account.
     #[instrument(level = "debug", skip_all, fields(account = %new.name))]
@@ -50,6 +64,36 @@ impl ControlAccess<'_> {
         match created {
             Ok(_) => Ok(account),
             Err(unmet) => Err(unmet.into_error(|_| ControlError::AccountTaken(account.name.clone()))),
+        }
+    }
+
+    /// Adds an account with its first user and that user's access key: all of them, or none.
+    #[instrument(level = "debug", skip_all, fields(account = %new.name, user = %founder.name))]
+    pub async fn found_account(
+        &self,
+        new: NewAccount,
+        founder: Founder,
+    ) -> Result<(Account, User), ControlError> {
+        let permitted = self.permit(ControlAsk::Operate).await?;
+        let (id, project, created) = (AccountId::random(), ProjectId::random(), permitted.now());
+        let account = Account { id, name: new.name, project, created };
+        let Founder { name, role, password, key } = founder;
+        let user = User { id: key.user.clone(), account: account.id.clone(), name, role, password, created };
+        let requires = vec![
+            MetadataRequire::AccountNameFree(account.name.clone()),
+            MetadataRequire::KeyFree(key.id.clone()),
+        ];
+        let changes = vec![
+            MetadataChange::PutAccount(account.clone()),
+            MetadataChange::PutUser(user.clone()),
+            MetadataChange::PutAccessKey(key),
+        ];
+        match permitted.commit(requires, changes).await {
+            Ok(_) => Ok((account, user)),
+            Err(unmet) => Err(unmet.into_error(|require| match require {
+                MetadataRequire::AccountNameFree(name) => ControlError::AccountTaken(name.clone()),
+                _ => ControlError::Busy,
+            })),
         }
     }
 
@@ -276,6 +320,13 @@ impl ControlAccess<'_> {
         let permitted = self.permit(ControlAsk::Operate).await?;
         let added = permitted.commit(Vec::new(), vec![MetadataChange::PutTokenKey(key)]).await;
         added.map(drop).map_err(|unmet| unmet.into_error(|_| ControlError::Busy))
+    }
+
+    /// The keys of tokens, without the keys themselves, oldest first: the last one signs, all of them verify.
+    pub async fn token_keys(&self) -> Result<Vec<TokenKey>, ControlError> {
+        let permitted = self.permit(ControlAsk::Operate).await?;
+        let keys = permitted.store().token_keys().await?;
+        Ok(keys.into_iter().map(|key| TokenKey { secret: None, ..key }).collect())
     }
 
     /// No longer takes tokens that were signed with this key.

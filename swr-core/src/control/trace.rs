@@ -209,7 +209,8 @@ impl Operation {
             | Self::DeleteImageSync
             | Self::SyncImage => 200,
             Self::DeleteVersion | Self::DeleteImageTag => 202,
-            Self::DeleteUser
+            Self::UpdateUser
+            | Self::DeleteUser
             | Self::DeleteAccessKey
             | Self::DeleteTokenKey
             | Self::DeleteUserNamespace
