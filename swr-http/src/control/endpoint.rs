@@ -6,7 +6,8 @@ use std::num::NonZeroU32;
 use chrono::{DateTime, Utc};
 use http::Method;
 
-use swr_core::control::identity::{AccountName, PersonNameError};
+use swr_core::control::credential::KeyId;
+use swr_core::control::identity::{AccountName, PersonNameError, UserName};
 use swr_core::control::repository::{Category, Visibility};
 use swr_core::control::trace::{Operation, TraceId, TraceRating};
 use swr_core::control::trigger::DeliveryId;
@@ -231,6 +232,43 @@ operations! {
     /// Lets the registry act for the caller's account.
     CreateAgency {} = POST 204 "/v2/manage/agency";
 
+    /// Adds an account.
+    CreateAccount {} = POST 201 "/admin/v1/accounts";
+    /// The accounts of the deployment.
+    ListAccounts { page: Page<AccountName> } = GET 200 "/admin/v1/accounts";
+    /// An account.
+    ShowAccount { account: AccountName } = GET 200 "/admin/v1/accounts/{account}";
+    /// Adds a user to an account.
+    CreateUser { account: AccountName } = POST 201 "/admin/v1/accounts/{account}/users";
+    /// The users of an account.
+    ListUsers { account: AccountName, page: Page<UserName> } = GET 200 "/admin/v1/accounts/{account}/users";
+    /// A user.
+    ShowUser { account: AccountName, user: UserName } = GET 200 "/admin/v1/accounts/{account}/users/{user}";
+    /// Removes a user with its keys and grants.
+    DeleteUser { account: AccountName, user: UserName } =
+        DELETE 204 "/admin/v1/accounts/{account}/users/{user}";
+    /// Changes what a user may do beside its grants.
+    UpdateUserRole { account: AccountName, user: UserName } =
+        PUT 204 "/admin/v1/accounts/{account}/users/{user}/role";
+    /// Changes a user's password, or takes it away.
+    UpdateUserPassword { account: AccountName, user: UserName } =
+        PUT 204 "/admin/v1/accounts/{account}/users/{user}/password";
+    /// Gives a user an access key, and shows its secret.
+    CreateAccessKey { account: AccountName, user: UserName } =
+        POST 201 "/admin/v1/accounts/{account}/users/{user}/access-keys";
+    /// The access keys of a user.
+    ListAccessKeys { account: AccountName, user: UserName } =
+        GET 200 "/admin/v1/accounts/{account}/users/{user}/access-keys";
+    /// Deletes an access key of a user.
+    DeleteAccessKey { account: AccountName, user: UserName, key: KeyId } =
+        DELETE 204 "/admin/v1/accounts/{account}/users/{user}/access-keys/{access_key_id}";
+    /// Signs tokens with a new key from now on.
+    CreateTokenKey {} = POST 201 "/admin/v1/token-keys";
+    /// The keys of tokens.
+    ListTokenKeys {} = GET 200 "/admin/v1/token-keys";
+    /// No longer takes the tokens that were signed with a key.
+    DeleteTokenKey { key: KeyId } = DELETE 204 "/admin/v1/token-keys/{token_key_id}";
+
     /// The audit trail of the caller's account.
     ListTraces { project: Box<str>, query: TraceFilter, limit: NonZeroU32 } =
         GET 200 "/v3/{project_id}/traces";
@@ -261,6 +299,11 @@ impl Kind {
     /// Whether it is of the protocol of the audit trail, which has errors of its own.
     pub(super) const fn is_of_trail(self) -> bool {
         matches!(self, Self::ListTraces)
+    }
+
+    /// Whether it is one of the administration of accounts, users and keys.
+    pub(super) fn is_of_administration(self) -> bool {
+        self.route().path.starts_with("/admin/")
     }
 }
 
@@ -411,8 +454,20 @@ impl<'a> Values<'a> {
         Ok(TriggerName::parse(self.text("trigger"))?)
     }
 
-    fn account(&self) -> Result<AccountName, Defect> {
+    fn sharing_account(&self) -> Result<AccountName, Defect> {
         Ok(AccountName::parse(self.text("access_domain"))?)
+    }
+
+    fn account(&self) -> Result<AccountName, Defect> {
+        Ok(AccountName::parse(self.text("account"))?)
+    }
+
+    fn user(&self) -> Result<UserName, Defect> {
+        UserName::parse(self.text("user")).map_err(Defect::User)
+    }
+
+    fn key(&self, part: &'static str) -> Result<KeyId, Defect> {
+        KeyId::parse(self.text(part)).map_err(|_| Defect::Path(part))
     }
 
     fn retention(&self) -> Result<u64, Defect> {
@@ -507,13 +562,13 @@ fn endpoint(kind: Kind, path: &Values<'_>, query: &Query<'_>) -> Result<Manageme
         Kind::CreateRepoDomains => E::CreateRepoDomains { repository: path.repository()? },
         Kind::ListRepoDomains => E::ListRepoDomains { repository: path.repository()? },
         Kind::ShowAccessDomain => {
-            E::ShowAccessDomain { repository: path.repository()?, account: path.account()? }
+            E::ShowAccessDomain { repository: path.repository()?, account: path.sharing_account()? }
         }
         Kind::UpdateRepoDomains => {
-            E::UpdateRepoDomains { repository: path.repository()?, account: path.account()? }
+            E::UpdateRepoDomains { repository: path.repository()?, account: path.sharing_account()? }
         }
         Kind::DeleteRepoDomains => {
-            E::DeleteRepoDomains { repository: path.repository()?, account: path.account()? }
+            E::DeleteRepoDomains { repository: path.repository()?, account: path.sharing_account()? }
         }
 
         Kind::CreateRetention => E::CreateRetention { repository: path.repository()? },
@@ -599,6 +654,28 @@ fn endpoint(kind: Kind, path: &Values<'_>, query: &Query<'_>) -> Result<Manageme
         Kind::CheckAgency => E::CheckAgency {},
         Kind::CreateAgency => E::CreateAgency {},
 
+        Kind::CreateAccount => E::CreateAccount {},
+        Kind::ListAccounts => E::ListAccounts { page: name_page(&plain, AccountName::parse)? },
+        Kind::ShowAccount => E::ShowAccount { account: path.account()? },
+        Kind::CreateUser => E::CreateUser { account: path.account()? },
+        Kind::ListUsers => {
+            E::ListUsers { account: path.account()?, page: name_page(&plain, UserName::parse)? }
+        }
+        Kind::ShowUser => E::ShowUser { account: path.account()?, user: path.user()? },
+        Kind::DeleteUser => E::DeleteUser { account: path.account()?, user: path.user()? },
+        Kind::UpdateUserRole => E::UpdateUserRole { account: path.account()?, user: path.user()? },
+        Kind::UpdateUserPassword => E::UpdateUserPassword { account: path.account()?, user: path.user()? },
+        Kind::CreateAccessKey => E::CreateAccessKey { account: path.account()?, user: path.user()? },
+        Kind::ListAccessKeys => E::ListAccessKeys { account: path.account()?, user: path.user()? },
+        Kind::DeleteAccessKey => E::DeleteAccessKey {
+            account: path.account()?,
+            user: path.user()?,
+            key: path.key("access_key_id")?,
+        },
+        Kind::CreateTokenKey => E::CreateTokenKey {},
+        Kind::ListTokenKeys => E::ListTokenKeys {},
+        Kind::DeleteTokenKey => E::DeleteTokenKey { key: path.key("token_key_id")? },
+
         Kind::ListTraces => {
             E::ListTraces { project: path.project(), query: traces(&plain)?, limit: plain.limit(TRACES)? }
         }
@@ -677,6 +754,12 @@ fn identity_page(query: &Parameters<'_>) -> Result<Page<i64>, Defect> {
     let marker = query.number("marker")?.map(i64::try_from);
     let after = marker.transpose().map_err(|_| Defect::Parameter("marker"))?;
     Ok(Page { after, limit: query.limit(LISTS)? })
+}
+
+/// The marker of a list in the order of its names is the last name.
+fn name_page<N, E>(query: &Parameters<'_>, parse: impl Fn(&str) -> Result<N, E>) -> Result<Page<N>, Defect> {
+    let marker = query.setting("marker")?.map(parse).transpose();
+    Ok(Page { after: marker.map_err(|_| Defect::Parameter("marker"))?, limit: query.limit(LISTS)? })
 }
 
 fn versions(query: &Parameters<'_>, page: OffsetPage) -> Result<VersionQuery, Defect> {
@@ -775,6 +858,9 @@ pub enum ManagementEndpointError {
     /// The name of an account in the path is none.
     #[error(transparent)]
     Account(#[from] PersonNameError),
+    /// The name of a user in the path is none.
+    #[error(transparent)]
+    User(PersonNameError),
     /// A part of the path has no such value.
     #[error("the `{0}` in the path is invalid")]
     Path(&'static str),
@@ -834,6 +920,7 @@ pub(super) mod tests {
         let path = route.path.replace("{retention_id}", "7").replace("{resource_type}", "store");
         let path =
             path.replace("{frequency}", "daily").replace("{tag}", "v1").replace("{access_domain}", "Acme");
+        let path = path.replace("{access_key_id}", "AK").replace("{token_key_id}", "AK");
         let path = path.replace(['{', '}'], "");
         match route.kind {
             Kind::ListSharedReposDetails => format!("{path}?center=self"),
@@ -862,7 +949,7 @@ pub(super) mod tests {
             assert_eq!(endpoint.name(), route.name);
             assert_eq!(ROUTES[route.kind as usize].kind, route.kind);
         }
-        assert_eq!(ROUTES.len(), 62);
+        assert_eq!(ROUTES.len(), 77);
     }
 
     #[test]

@@ -10,8 +10,10 @@ use swr_policy::aging::LimitOutOfRange;
 use tracing::error;
 use utoipa::ToSchema;
 
+use swr_auth::new_password::PasswordError;
 use swr_core::control::ControlError;
 use swr_core::control::grant::GrantScope;
+use swr_core::control::identity::PersonNameError;
 use swr_core::ports::{StoreError, StoreErrorKind};
 use swr_core::{Error, NameError, NameKind};
 
@@ -123,6 +125,12 @@ pub(super) enum ValueDefect {
     NoTag,
     #[error("more than {0} versions are named")]
     TooManyTags(usize),
+    #[error(transparent)]
+    Name(#[from] PersonNameError),
+    #[error("there is no role `{0}`: `member`, `administrator` or `operator`")]
+    Role(String),
+    #[error(transparent)]
+    Password(#[from] PasswordError),
 }
 
 /// What a level is granted on.
@@ -239,8 +247,13 @@ fn of_control(error: &ControlError, kind: Option<Kind>) -> (StatusCode, u16) {
         E::NameInvalid(error) => (S::BAD_REQUEST, of_name(error.kind())),
         E::NameReserved(_) => (S::BAD_REQUEST, 1028),
         E::DescriptionTooLong { .. } => (S::PAYLOAD_TOO_LARGE, 1012),
-        E::AccountUnknown(_) | E::ShareOneself => (S::BAD_REQUEST, 1041),
-        E::UserUnknown(_) => (S::BAD_REQUEST, 1067),
+        E::AccountUnknown(_) => (absent(kind), 1041),
+        E::AccountTaken(_) => (S::CONFLICT, 1041),
+        E::ShareOneself => (S::BAD_REQUEST, 1041),
+        E::UserUnknown(_) => (absent(kind), 1067),
+        E::UserTaken(_) | E::LastOperator => (S::CONFLICT, 1067),
+        E::KeyUnknown(_) => (S::NOT_FOUND, 14),
+        E::KeyQuota { .. } => (S::BAD_REQUEST, 97),
         E::OrganisationUnknown(_) => (S::NOT_FOUND, 58),
         E::OrganisationTaken(_) => (S::CONFLICT, 60),
         E::OrganisationNotEmpty { .. } => (S::NOT_ACCEPTABLE, 74),
@@ -267,12 +280,16 @@ fn of_control(error: &ControlError, kind: Option<Kind>) -> (StatusCode, u16) {
         E::Busy => (S::FORBIDDEN, 1032),
         E::Registry(error) => of_registry(error, kind),
         E::Store(error) => of_store(error),
-        // Accounts, users and keys: no operation here changes them.
-        E::AccountTaken(_) | E::UserTaken(_) | E::LastOperator | E::KeyUnknown(_) | E::KeyQuota { .. } => {
-            (S::BAD_REQUEST, 14)
-        }
         // What the control plane may come to say that this door has not heard of.
         _ => (S::INTERNAL_SERVER_ERROR, 1101),
+    }
+}
+
+/// An account or a user that there is not: elsewhere it is named by a body, and here by the address.
+fn absent(kind: Option<Kind>) -> StatusCode {
+    match kind.is_some_and(Kind::is_of_administration) {
+        true => StatusCode::NOT_FOUND,
+        false => StatusCode::BAD_REQUEST,
     }
 }
 
@@ -341,6 +358,7 @@ fn of_endpoint(error: &ManagementEndpointError) -> (StatusCode, u16) {
         E::Encoding | E::Path(_) => (S::BAD_REQUEST, 14),
         E::Name(error) => (S::BAD_REQUEST, of_name(error.kind())),
         E::Account(_) => (S::BAD_REQUEST, 1041),
+        E::User(_) => (S::BAD_REQUEST, 1067),
         E::Query(_) | E::Parameter(_) => (S::BAD_REQUEST, 1025),
         E::Missing(_) => (S::BAD_REQUEST, 1014),
         E::Filter(_) => (S::BAD_REQUEST, 1035),
@@ -382,7 +400,10 @@ const fn of_value(defect: &ValueDefect) -> u16 {
         | ValueDefect::Url
         | ValueDefect::Secret
         | ValueDefect::TooLong { .. }
-        | ValueDefect::TooManyTags(_) => 14,
+        | ValueDefect::TooManyTags(_)
+        | ValueDefect::Name(_)
+        | ValueDefect::Role(_)
+        | ValueDefect::Password(_) => 14,
     }
 }
 
@@ -514,12 +535,12 @@ mod tests {
             (E::NameReserved(organisation()), "4001028"),
             (E::DescriptionTooLong { limit: 5 }, "4131012"),
             (E::AccountUnknown("acme".into()), "4001041"),
-            (E::AccountTaken(account()), "4000014"),
+            (E::AccountTaken(account()), "4091041"),
             (E::UserUnknown("x".into()), "4001067"),
-            (E::UserTaken(UserName::parse("ada").unwrap()), "4000014"),
-            (E::LastOperator, "4000014"),
-            (E::KeyUnknown(KeyId::parse("AK").unwrap()), "4000014"),
-            (E::KeyQuota { limit: 5 }, "4000014"),
+            (E::UserTaken(UserName::parse("ada").unwrap()), "4091067"),
+            (E::LastOperator, "4091067"),
+            (E::KeyUnknown(KeyId::parse("AK").unwrap()), "4040014"),
+            (E::KeyQuota { limit: 5 }, "4000097"),
             (E::OrganisationUnknown(organisation()), "4040058"),
             (E::OrganisationTaken(organisation()), "4090060"),
             (E::OrganisationNotEmpty { name: organisation(), repositories: 2 }, "4060074"),
@@ -583,6 +604,7 @@ mod tests {
             (E::Path("frequency").into(), "4000014"),
             (E::Name(Tag::parse("-").unwrap_err()).into(), "4009021"),
             (E::Account(AccountName::parse("-").unwrap_err()).into(), "4001041"),
+            (E::User(UserName::parse("-").unwrap_err()).into(), "4001067"),
             (E::Query("twice".into()).into(), "4001025"),
             (E::Parameter("offset").into(), "4001025"),
             (E::Missing("center").into(), "4001014"),
@@ -628,6 +650,9 @@ mod tests {
             (ValueDefect::TooLong { field: "cluster_id", limit: 5 }.into(), "4000014"),
             (ValueDefect::NoTag.into(), "4001014"),
             (ValueDefect::TooManyTags(5).into(), "4000014"),
+            (ValueDefect::Name(UserName::parse("-").unwrap_err()).into(), "4000014"),
+            (ValueDefect::Role(text()).into(), "4000014"),
+            (ValueDefect::Password(PasswordError::TooShort).into(), "4000014"),
             (F::Token, "4010000"),
             (F::Busy { retry_after: Duration::ZERO }, "4031032"),
             (F::ForeignProject("x".into()), "4039002"),
@@ -681,6 +706,19 @@ mod tests {
             let failure = ControlError::Denied(Refusal::default()).into();
             let document = document(error_response(&failure, Some(kind), "7"));
             assert_eq!(document["error_code"], format!("SVCSTG.SWR.{number}"), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_is_named_by_an_address_is_not_there_and_by_a_body_is_wrong() {
+        for (kind, status) in [(Kind::CreateUser, "404"), (Kind::CreateRepoDomains, "400")] {
+            for (error, number) in [
+                (ControlError::AccountUnknown("x".into()), 1041),
+                (ControlError::UserUnknown("x".into()), 1067),
+            ] {
+                let document = document(error_response(&error.into(), Some(kind), "7"));
+                assert_eq!(document["error_code"], format!("SVCSTG.SWR.{status}{number}"), "{kind:?}");
+            }
         }
     }
 

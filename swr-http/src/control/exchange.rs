@@ -11,12 +11,12 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use swr_auth::{KeyDesk, Signer};
+use swr_auth::{ControlAuthenticator, KeyDesk, Signer};
 use swr_core::caller::Origin;
 use swr_core::control::{ControlAccess, ControlPlane};
 use swr_core::{Access, RepositoryName, Tag};
 
-use super::body::{Object, read};
+use super::body::{BodyDefect, Object, read};
 use super::error::ManagementFailure;
 use super::service::ManagementOptions;
 
@@ -25,6 +25,7 @@ pub(super) struct Exchange<'a> {
     pub(super) plane: &'a ControlPlane,
     pub(super) access: ControlAccess<'a>,
     pub(super) signer: &'a Signer,
+    pub(super) authenticator: &'a ControlAuthenticator,
     pub(super) desk: &'a KeyDesk,
     pub(super) origin: &'a Origin,
     pub(super) options: &'a ManagementOptions,
@@ -42,8 +43,14 @@ impl<'a> Exchange<'a> {
 
     /// What the body says, which is an object.
     pub(super) fn object<T: DeserializeOwned>(&self) -> Result<T, ManagementFailure> {
-        let Object(object) = read(self.body)?;
-        Ok(object)
+        match read(self.body) {
+            Ok(Object(object)) => Ok(object),
+            // What is a value by itself is not repeated: it may be a secret.
+            Err(BodyDefect::Wrong(_)) if !self.body.trim_ascii_start().starts_with(b"{") => {
+                Err(BodyDefect::Wrong("expected an object".to_owned()).into())
+            }
+            Err(defect) => Err(defect.into()),
+        }
     }
 
     /// The registry as the same caller may use it.

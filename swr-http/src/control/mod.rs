@@ -1,11 +1,12 @@
 //! The management protocol: organisations, repositories, grants, shares, aging rules, triggers, logins and the audit
-//! trail over HTTP (feature `control`).
+//! trail over HTTP, and the accounts, users and keys of the deployment (feature `control`).
 //!
 //! [`ManagementService`] is the counterpart of [`RegistryService`](crate::RegistryService): address and body become
 //! values ([`ManagementEndpoint`]), one operation of a [`ControlPlane`](swr_core::control::ControlPlane) is called,
 //! values become a document. Its own description is at `/v2/manage/openapi.json`.
 
 mod account;
+pub mod administration;
 mod body;
 pub mod endpoint;
 mod error;

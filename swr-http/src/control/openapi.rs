@@ -13,6 +13,10 @@ use utoipa::openapi::{
 };
 
 use super::account::{Agency, FeatureGates, Overview, QuotaList, ReportEntry};
+use super::administration::{
+    AccessKeyList, Account, AccountPage, NewAccessKey, PasswordChange, RoleChange, TokenKey, TokenKeyList,
+    User, UserPage, WantedAccessKey, WantedAccount, WantedUser,
+};
 use super::endpoint::{Kind, ROUTES, Route};
 use super::error::ErrorBody;
 use super::grants::{NamespaceAccess, RepositoryAccess, UserAuth};
@@ -76,6 +80,7 @@ fn any() -> Option<Content> {
     Some(Content { schema: ObjectBuilder::new().into(), add: |components| components })
 }
 
+const PAGE: &[&str] = &["limit", "marker"];
 const RANGE: &[&str] = &["Content-Range"];
 const LOGIN: &[&str] = &["X-Swr-Dockerlogin", "X-Swr-Expireat"];
 
@@ -203,6 +208,20 @@ fn shape(kind: Kind) -> Shape {
         K::ShowDomainOverview => Shape { answer: one::<Overview>(), ..nothing },
         K::ShowDomainResourceReports => Shape { answer: many::<ReportEntry>(), ..nothing },
         K::CheckAgency => Shape { answer: one::<Agency>(), ..nothing },
+        K::CreateAccount => Shape { body: one::<WantedAccount>(), answer: one::<Account>(), ..nothing },
+        K::ListAccounts => Shape { query: PAGE, answer: one::<AccountPage>(), ..nothing },
+        K::ShowAccount => Shape { answer: one::<Account>(), ..nothing },
+        K::CreateUser => Shape { body: one::<WantedUser>(), answer: one::<User>(), ..nothing },
+        K::ListUsers => Shape { query: PAGE, answer: one::<UserPage>(), ..nothing },
+        K::ShowUser => Shape { answer: one::<User>(), ..nothing },
+        K::UpdateUserRole => Shape { body: one::<RoleChange>(), ..nothing },
+        K::UpdateUserPassword => Shape { body: one::<PasswordChange>(), ..nothing },
+        K::CreateAccessKey => {
+            Shape { body: one::<WantedAccessKey>(), answer: one::<NewAccessKey>(), ..nothing }
+        }
+        K::ListAccessKeys => Shape { answer: one::<AccessKeyList>(), ..nothing },
+        K::CreateTokenKey => Shape { answer: one::<TokenKey>(), ..nothing },
+        K::ListTokenKeys => Shape { answer: one::<TokenKeyList>(), ..nothing },
         K::ListTraces => Shape {
             query: &[
                 "trace_type",
@@ -224,7 +243,10 @@ fn shape(kind: Kind) -> Shape {
             ..nothing
         },
         K::ShowDocument => Shape { answer: any(), ..nothing },
-        K::DeleteNamespaces
+        K::DeleteUser
+        | K::DeleteAccessKey
+        | K::DeleteTokenKey
+        | K::DeleteNamespaces
         | K::DeleteRepo
         | K::DeleteRepoTag
         | K::DeleteRepoDomains
@@ -310,6 +332,7 @@ fn method(route: &Route) -> HttpMethod {
     match route.method {
         http::Method::POST => HttpMethod::Post,
         http::Method::PATCH => HttpMethod::Patch,
+        http::Method::PUT => HttpMethod::Put,
         http::Method::DELETE => HttpMethod::Delete,
         _ => HttpMethod::Get,
     }

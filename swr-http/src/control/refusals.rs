@@ -18,6 +18,7 @@ use swr_core::ports::StoreError;
 use swr_core::reference::Reference;
 use swr_core::{OrganisationName, RepositoryName};
 
+use super::administration::{WantedAccount, WantedUser};
 use super::endpoint::ManagementEndpoint;
 use super::namespaces::NewNamespace;
 use super::repositories::NewRepository;
@@ -222,6 +223,22 @@ pub(super) fn traced(endpoint: &ManagementEndpoint, body: &[u8]) -> Option<Trace
         E::CreateSecret { .. } | E::CreateAuthorizationToken {} => {
             (Operation::CreateDockerConfig, String::new(), None)
         }
+        E::CreateAccount {} => {
+            let name = named(body, |new: WantedAccount| new.name);
+            (Operation::CreateAccount, name.unwrap_or_default(), None)
+        }
+        E::CreateUser { .. } => {
+            let name = named(body, |new: WantedUser| new.name);
+            (Operation::CreateUser, name.unwrap_or_default(), None)
+        }
+        E::UpdateUserRole { user, .. } | E::UpdateUserPassword { user, .. } => {
+            (Operation::UpdateUser, user.to_string(), None)
+        }
+        E::DeleteUser { user, .. } => (Operation::DeleteUser, user.to_string(), None),
+        E::CreateAccessKey { .. } => (Operation::CreateAccessKey, String::new(), None),
+        E::DeleteAccessKey { key, .. } => (Operation::DeleteAccessKey, key.to_string(), None),
+        E::CreateTokenKey {} => (Operation::CreateTokenKey, String::new(), None),
+        E::DeleteTokenKey { key } => (Operation::DeleteTokenKey, key.to_string(), None),
         _ => return None,
     };
     let kept = match endpoint {
@@ -230,6 +247,8 @@ pub(super) fn traced(endpoint: &ManagementEndpoint, body: &[u8]) -> Option<Trace
             let new: Option<NewTrigger> = serde_json::from_slice(body).ok();
             new.and_then(|new| serde_json::to_vec(&new).ok()).unwrap_or_default().into()
         }
+        // A body that makes or changes a user may have a password in it.
+        _ if endpoint.kind().is_of_administration() => Cow::Borrowed(&b""[..]),
         _ => Cow::Borrowed(body),
     };
     Some(refused(operation, resource, organisation, request(&kept)))
@@ -262,7 +281,7 @@ fn refused(
 ) -> Traced {
     let is_named_by_it = !matches!(
         operation.resource_type(),
-        "usernamespaceauth" | "userrepositoryauth" | "imagerepositoryaccessdomain"
+        "usernamespaceauth" | "userrepositoryauth" | "imagerepositoryaccessdomain" | "account" | "user"
     );
     let name = match operation.resource_type() {
         // Its own name, without the repository's.
@@ -271,7 +290,7 @@ fn refused(
     };
     Traced {
         operation,
-        // Of what somebody was to be given, the id would be theirs.
+        // Of who there is and of what somebody was to be given, the id would be theirs.
         resource_id: if is_named_by_it { resource.into() } else { "".into() },
         resource_name: name,
         organisation,

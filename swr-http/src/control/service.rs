@@ -29,8 +29,8 @@ use super::error::{ManagementFailure, error_response, status};
 use super::exchange::{Answer, Exchange, Reply};
 use super::refusals::{Refusals, traced};
 use super::{
-    account, grants, logins, namespaces, openapi, repositories, retentions, sharing, sync, tags, traces,
-    triggers,
+    account, administration, grants, logins, namespaces, openapi, repositories, retentions, sharing, sync, tags,
+    traces, triggers,
 };
 use crate::body::{Patience, Progress, RequestBody, ResponseBody};
 use crate::exchange::in_time;
@@ -75,7 +75,7 @@ pub struct ManagementOptions {
     pub internal_host: Option<Box<str>>,
     /// How far the deployment's clocks are ahead of UTC: a share ends at their midnight. Not at all.
     pub utc_offset: TimeDelta,
-    /// Where in the host's paths `/v2/manage` and `/v3/manage` are. At their beginning.
+    /// Where in the host's paths `/v2/manage`, `/v3/manage` and `/admin/v1` are. At their beginning.
     pub mount: MountPoint,
     /// The proxies that are believed when they say for whom they ask. None.
     pub trusted_proxies: Vec<Network>,
@@ -223,6 +223,7 @@ impl Parts {
             plane: &self.plane,
             access: self.plane.access(signer.caller(), origin.clone()),
             signer: &signer,
+            authenticator: &self.authenticator,
             desk: &self.desk,
             origin: &origin,
             options: &self.options,
@@ -414,6 +415,26 @@ async fn dispatch(exchange: &Exchange<'_>, endpoint: &ManagementEndpoint) -> Ans
         }
         E::CheckAgency {} => account::agency(exchange),
         E::CreateAgency {} => account::create_agency(exchange).await,
+
+        E::CreateAccount {} => administration::create_account(exchange).await,
+        E::ListAccounts { page } => administration::list_accounts(exchange, page).await,
+        E::ShowAccount { account } => administration::show_account(exchange, account).await,
+        E::CreateUser { account } => administration::create_user(exchange, account).await,
+        E::ListUsers { account, page } => administration::list_users(exchange, account, page).await,
+        E::ShowUser { account, user } => administration::show_user(exchange, account, user).await,
+        E::DeleteUser { account, user } => administration::remove_user(exchange, account, user).await,
+        E::UpdateUserRole { account, user } => administration::change_role(exchange, account, user).await,
+        E::UpdateUserPassword { account, user } => {
+            administration::change_password(exchange, account, user).await
+        }
+        E::CreateAccessKey { account, user } => administration::create_key(exchange, account, user).await,
+        E::ListAccessKeys { account, user } => administration::list_keys(exchange, account, user).await,
+        E::DeleteAccessKey { account, user, key } => {
+            administration::remove_key(exchange, account, user, key).await
+        }
+        E::CreateTokenKey {} => administration::create_token_key(exchange).await,
+        E::ListTokenKeys {} => administration::list_token_keys(exchange).await,
+        E::DeleteTokenKey { key } => administration::remove_token_key(exchange, key).await,
 
         E::ListTraces { project, query, limit } => traces::list(exchange, project, query, *limit).await,
         // It is served to anybody, before it is asked who is there.

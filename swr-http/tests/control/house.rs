@@ -50,6 +50,8 @@ pub(crate) struct House {
     pub(crate) cyd: Person,
     /// An administrator of `globex`.
     pub(crate) eve: Person,
+    /// An operator, of the account `base`.
+    pub(crate) olga: Person,
 }
 
 pub(crate) struct Person {
@@ -134,11 +136,13 @@ impl House {
 
         let acme = account(&plane, "acme").await;
         let globex = account(&plane, "globex").await;
+        let base = account(&plane, "base").await;
         Self {
             ada: person(&plane, &desk, &acme, "ada", Role::Administrator).await,
             bob: person(&plane, &desk, &acme, "bob", Role::Member).await,
             cyd: person(&plane, &desk, &acme, "cyd", Role::Member).await,
             eve: person(&plane, &desk, &globex, "eve", Role::Administrator).await,
+            olga: person(&plane, &desk, &base, "olga", Role::Operator).await,
             clock,
             plane,
             desk,
@@ -167,6 +171,10 @@ impl House {
 
     pub(crate) async fn eve(&self, method: Method, address: &str, body: impl IntoBody) -> Answer {
         self.asks(&self.eve, method, address, body).await
+    }
+
+    pub(crate) async fn olga(&self, method: Method, address: &str, body: impl IntoBody) -> Answer {
+        self.asks(&self.olga, method, address, body).await
     }
 
     pub(crate) async fn asks(

@@ -38,8 +38,12 @@ async fn what_is_managed_is_not_taken_for_a_repository() {
         assert_eq!((status.as_u16(), &body["repos"][0]["name"]), (200, &"app".into()), "{base}");
         let traces = format!("/v3/{}/traces?trace_type=system", house.ada.account.project);
         assert_eq!(send(&app, signed(&traces)).await.0, 200, "{base}");
+        let (status, body) = send(&app, signed("/admin/v1/accounts/acme/users")).await;
+        assert_eq!((status.as_u16(), &body["users"][0]["name"]), (200, &"ada".into()), "{base}");
         // Even where there is nothing, it is the management protocol that says so.
-        for address in ["/v2/manage", "/v2/manage/nothing", "/v2/manage/app/tags/list", "/v3/manage/x"] {
+        for address in
+            ["/v2/manage", "/v2/manage/nothing", "/v2/manage/app/tags/list", "/v3/manage/x", "/admin/v1/x"]
+        {
             let (status, body) = send(&app, signed(address)).await;
             assert_eq!(
                 (status.as_u16(), &body["error_code"]),

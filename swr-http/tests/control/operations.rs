@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
+use bytes::Bytes;
 use chrono::TimeDelta;
 use http::Method;
 use serde_json::{Value, json};
@@ -483,6 +484,56 @@ async fn every_operation_is_answered_as_its_row_says() {
             done(&table.ask("CreateAgency", Method::POST, "/v2/manage/agency", "").await, 204);
         }
     }
+
+    // Accounts, users and keys.
+    let olga = &table.house.olga;
+    let by_olga = async |operation: &str, method: Method, address: &str, body: Value| {
+        let body = if body.is_null() { Bytes::new() } else { body.into_body() };
+        table.ask_as(olga, operation, method, address, body).await
+    };
+    let made =
+        by_olga("CreateAccount", Method::POST, "/admin/v1/accounts", json!({ "name": "initech" })).await;
+    let initech =
+        filled(json!({ "name": "initech", "created_at": NOW }), &made.json(), &["id", "project_id"]);
+    assert_eq!((made.status.as_u16(), made.json()), (201, initech.clone()));
+    let account = "/admin/v1/accounts/initech";
+    shows(&by_olga("ShowAccount", Method::GET, account, Value::Null).await, initech.clone());
+    let listed = by_olga("ListAccounts", Method::GET, "/admin/v1/accounts?marker=globex", Value::Null).await;
+    shows(&listed, json!({ "accounts": [initech] }));
+
+    let users = format!("{account}/users");
+    let made = by_olga("CreateUser", Method::POST, &users, json!({ "name": "pete" })).await;
+    let mut pete = json!({ "name": "pete", "role": "member", "has_password": false, "created_at": NOW });
+    pete = filled(pete, &made.json(), &["id"]);
+    assert_eq!((made.status.as_u16(), made.json()), (201, pete.clone()));
+    shows(&by_olga("ListUsers", Method::GET, &users, Value::Null).await, json!({ "users": [pete] }));
+    let user = format!("{users}/pete");
+    let role = json!({ "role": "administrator" });
+    done(&by_olga("UpdateUserRole", Method::PUT, &format!("{user}/role"), role).await, 204);
+    let password = json!({ "password": "long enough" });
+    done(&by_olga("UpdateUserPassword", Method::PUT, &format!("{user}/password"), password).await, 204);
+    pete["role"] = json!("administrator");
+    pete["has_password"] = json!(true);
+    shows(&by_olga("ShowUser", Method::GET, &user, Value::Null).await, pete);
+
+    let keys = format!("{user}/access-keys");
+    let made = by_olga("CreateAccessKey", Method::POST, &keys, json!({ "description": "ci" })).await.is(201);
+    let id = made.json()["access_key_id"].as_str().unwrap().to_owned();
+    let key = json!({ "access_key_id": id, "description": "ci", "created_at": NOW });
+    assert_eq!(filled(key.clone(), &made.json(), &["secret_access_key", "login"]), made.json());
+    let login = format!("docker login -u {PROJECT}@{id} -p ");
+    assert!(made.json()["login"].as_str().unwrap().starts_with(&login));
+    shows(&by_olga("ListAccessKeys", Method::GET, &keys, Value::Null).await, json!({ "access_keys": [key] }));
+    done(&by_olga("DeleteAccessKey", Method::DELETE, &format!("{keys}/{id}"), Value::Null).await, 204);
+    done(&by_olga("DeleteUser", Method::DELETE, &user, Value::Null).await, 204);
+
+    let made = by_olga("CreateTokenKey", Method::POST, "/admin/v1/token-keys", Value::Null).await.is(201);
+    let key = filled(json!({ "created_at": NOW, "signs": true }), &made.json(), &["id"]);
+    assert_eq!(made.json(), key);
+    let listed = by_olga("ListTokenKeys", Method::GET, "/admin/v1/token-keys", Value::Null).await;
+    shows(&listed, json!({ "token_keys": [key] }));
+    let key = format!("/admin/v1/token-keys/{}", key["id"].as_str().unwrap());
+    done(&by_olga("DeleteTokenKey", Method::DELETE, &key, Value::Null).await, 204);
 
     // The trail has a table of its own.
     let traces = format!("/v3/{project}/traces?trace_type=system&limit=1");
