@@ -195,14 +195,18 @@ const FORMAT_STEPS: &[&str] =
 /// At most as many frames lie in the WAL before they are moved into the database: half of what it has room for.
 const WAL_FRAMES: i64 = 1000;
 
+/// Why a database is not opened that somebody has open: the source of the error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} is in use by another process, or twice by this one", .0.display())]
+pub struct InUse(PathBuf);
+
 fn open_file(path: PathBuf, options: &SqliteOptions) -> Result<SqliteStore, StoreError> {
-    let lock = hold(&beside(&path, "-lock")).map_err(|error| {
-        let path = path.display();
-        let why = match error.kind() {
-            ErrorKind::WouldBlock => format!("{path} is in use by another process, or twice by this one"),
-            _ => format!("{path} cannot be locked: {error}"),
-        };
-        StoreError::new(StoreErrorKind::Unavailable, OPEN, why)
+    let lock = hold(&beside(&path, "-lock")).map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock => StoreError::new(StoreErrorKind::Unavailable, OPEN, InUse(path.clone())),
+        _ => {
+            let why = format!("{} cannot be locked: {error}", path.display());
+            StoreError::new(StoreErrorKind::Unavailable, OPEN, why)
+        }
     })?;
     let reserve = Reserve::new(beside(&path, "-reserve"), options.reserve_bytes);
     let opened = open_connections(&path, options).or_else(|error| {
