@@ -61,7 +61,7 @@ impl Server {
         command.args(["-c", "0"]).arg(program);
         match kind {
             Kind::Swr => {
-                command.args(["serve", "--admin-listen", "off", "--listen", &address.to_string()]);
+                command.args(["serve", "--open", "--admin-listen", "off", "--listen", &address.to_string()]);
                 command.arg("--data").arg(&data).env("SWR_LOG__LEVEL", "warn");
             }
             Kind::DockerRegistry => {

@@ -20,6 +20,8 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     /// Where the registry is served.
     pub(crate) listen: SocketAddr,
+    /// Serves everybody, and asks nobody who they are.
+    pub(crate) open: bool,
     /// Addresses or networks whose `X-Forwarded-For` is believed.
     #[serde(deserialize_with = "networks")]
     pub(crate) trusted_proxies: Vec<Network>,
@@ -47,6 +49,7 @@ impl Default for Config {
         Self {
             data: "swr-data".into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 5000)),
+            open: false,
             trusted_proxies: Vec::new(),
             public_url: None,
             accounts: Accounts::default(),
@@ -75,7 +78,7 @@ fn networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Net
         .map_err(|error| serde::de::Error::custom(format!("trusted_proxies: {error}")))
 }
 
-/// Whoever there is, once `swr init` has made the first.
+/// Whoever there is.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Accounts {
@@ -490,7 +493,11 @@ impl Config {
             None => Table::new(),
         };
         for (name, value) in environment {
-            let Some(rest) = name.strip_prefix("SWR_").filter(|rest| *rest != "CONFIG") else { continue };
+            // Which file, and what commands sign their requests with.
+            let others = ["CONFIG", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY"];
+            let Some(rest) = name.strip_prefix("SWR_").filter(|rest| !others.contains(rest)) else {
+                continue;
+            };
             let key = rest.to_ascii_lowercase().replace("__", ".");
             table =
                 with(table, &key, &value).map_err(|error| format!("environment variable {name}: {error}"))?;
@@ -529,15 +536,15 @@ impl Config {
         }
     }
 
-    /// Whether the registry may listen where it is told to, with accounts or without.
-    pub(crate) fn check_listen(&self, has_accounts: bool) -> Result<(), String> {
+    /// Whether the registry may listen where it is told to, open or not.
+    pub(crate) fn check_listen(&self) -> Result<(), String> {
         if self.listen.ip().is_loopback() {
             return Ok(());
         }
-        if !has_accounts {
+        if self.open {
             return Err(format!(
-                "listen: {} is not a loopback address, and without accounts everybody who reaches the registry \
-                 may push and delete; make some with `swr init`, or listen on 127.0.0.1",
+                "listen: {} is not a loopback address, and everybody who reaches an open registry may push and \
+                 delete; leave `open` out, or listen on 127.0.0.1",
                 self.listen
             ));
         }
@@ -696,7 +703,13 @@ mod tests {
     #[test]
     fn flags_stand_over_the_environment_and_that_over_the_file() {
         let file = "data = \"from-file\"\n[manifests]\nsparse = true\n[uploads]\nidle = \"2h\"\n";
-        let environment = [("SWR_DATA", "from-environment"), ("SWR_UPLOADS__IDLE", "3h"), ("OTHER", "x")];
+        let environment = [
+            ("SWR_DATA", "from-environment"),
+            ("SWR_UPLOADS__IDLE", "3h"),
+            ("OTHER", "x"),
+            ("SWR_ACCESS_KEY_ID", "of a command"),
+            ("SWR_SECRET_ACCESS_KEY", "of a command"),
+        ];
         let config = read(file, &environment, &[("data", "from-flag")]).unwrap();
         assert_eq!(config.data, Path::new("from-flag"));
         assert_eq!(config.uploads.idle.0.as_secs(), 3 * 3600);
@@ -704,18 +717,20 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_served_from_elsewhere_without_accounts_or_in_the_open() {
+    fn nobody_is_served_from_elsewhere_by_an_open_registry_or_in_the_open() {
         let listening = |more: &str| read(&format!("listen = \"0.0.0.0:5000\"\n{more}"), &[], &[]).unwrap();
-        let refused = listening("").check_listen(false).unwrap_err();
-        assert!(refused.starts_with("listen: 0.0.0.0:5000 is not a loopback address"), "{refused}");
-        let refused = listening("").check_listen(true).unwrap_err();
+        let proxied = "public_url = \"https://registry.example\"\n";
+        for open in ["open = true\n".to_owned(), format!("open = true\n{proxied}")] {
+            let refused = listening(&open).check_listen().unwrap_err();
+            assert!(refused.starts_with("listen: 0.0.0.0:5000 is not a loopback address"), "{refused}");
+            assert!(refused.contains("leave `open` out"), "{refused}");
+        }
+        let refused = listening("").check_listen().unwrap_err();
         assert!(refused.contains("public_url"), "{refused}");
-        let proxied = listening("public_url = \"https://registry.example\"");
-        assert_eq!(proxied.check_listen(true), Ok(()));
-        assert!(proxied.check_listen(false).is_err());
-        let encrypted = listening("[tls]\ncertificate = \"a.pem\"\nkey = \"b.pem\"");
-        assert_eq!(encrypted.check_listen(true), Ok(()));
-        assert_eq!(read("", &[], &[]).unwrap().check_listen(false), Ok(()));
+        assert_eq!(listening(proxied).check_listen(), Ok(()));
+        assert_eq!(listening("[tls]\ncertificate = \"a.pem\"\nkey = \"b.pem\"").check_listen(), Ok(()));
+        assert_eq!(read("", &[("SWR_OPEN", "true")], &[]).unwrap().check_listen(), Ok(()));
+        assert_eq!(read("", &[], &[]).unwrap().check_listen(), Ok(()));
     }
 
     #[test]
@@ -757,6 +772,7 @@ mod tests {
     fn a_broken_configuration_is_refused_in_one_line_that_names_the_key() {
         for (file, said) in [
             ("lisen = \"127.0.0.1:1\"", "lisen"),
+            ("open = \"yes\"", "boolean"),
             ("[log]\nformat = \"xml\"", "xml"),
             ("[log]\nlevels = \"info\"", "line 2"),
             ("data = ", "config file"),

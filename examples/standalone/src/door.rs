@@ -16,7 +16,7 @@ use tower_service::Service;
 #[derive(Clone, Debug)]
 pub(crate) struct Door {
     pub(crate) registry: RegistryService,
-    /// `None` while there are no accounts.
+    /// `None` where the registry is open.
     pub(crate) control: Option<Control>,
 }
 
@@ -54,6 +54,7 @@ where
 fn is_managed(path: &str) -> bool {
     path.strip_prefix("/v2/manage").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         || path.starts_with("/v3/")
+        || path.starts_with("/admin/v1/")
 }
 
 #[cfg(test)]
@@ -62,10 +63,18 @@ mod tests {
 
     #[test]
     fn the_management_protocol_has_its_own_paths() {
-        for path in ["/v2/manage", "/v2/manage/namespaces", "/v3/manage/repos", "/v3/0123/traces"] {
+        for path in [
+            "/v2/manage",
+            "/v2/manage/namespaces",
+            "/v3/manage/repos",
+            "/v3/0123/traces",
+            "/admin/v1/accounts",
+        ] {
             assert!(is_managed(path), "{path}");
         }
-        for path in ["/v2/", "/v2/managed/app/tags/list", "/v2/manager/app/manifests/v1", "/", "/v3"] {
+        for path in
+            ["/v2/", "/v2/managed/app/tags/list", "/v2/manager/app/manifests/v1", "/", "/v3", "/admin"]
+        {
             assert!(!is_managed(path), "{path}");
         }
     }

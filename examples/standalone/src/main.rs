@@ -1,17 +1,29 @@
 //! The registry as a program, assembled from the public crates alone.
 
+mod account;
 mod accounts;
 mod admin;
+mod administration;
 mod chores;
 mod config;
+mod credentials;
+mod data_directory;
 mod door;
+mod init;
+mod key;
 mod logs;
+mod master_key;
 mod messages;
 mod metrics;
+mod output;
+mod recover_administrator;
 mod serve;
+mod server;
 mod stores;
 mod tls;
+mod token_key;
 mod units;
+mod user;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -29,7 +41,13 @@ struct Command {
 #[derive(Debug, Subcommand)]
 enum Task {
     Serve(serve::Serve),
-    Init(accounts::Init),
+    Init(init::Init),
+    Account(account::AccountCommand),
+    User(user::UserCommand),
+    Key(key::KeyCommand),
+    TokenKey(token_key::TokenKeyCommand),
+    MasterKey(master_key::MasterKey),
+    RecoverAdministrator(recover_administrator::RecoverAdministrator),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +60,12 @@ fn main() -> ExitCode {
         match task {
             Task::Serve(serve) => serve.run().await,
             Task::Init(init) => init.run().await,
+            Task::Account(command) => command.run().await,
+            Task::User(command) => command.run().await,
+            Task::Key(command) => command.run().await,
+            Task::TokenKey(command) => command.run().await,
+            Task::MasterKey(command) => command.run().await,
+            Task::RecoverAdministrator(command) => command.run().await,
         }
     });
     match done {

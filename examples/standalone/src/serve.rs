@@ -22,13 +22,15 @@ use crate::door::Door;
 use crate::logs;
 use crate::messages;
 use crate::metrics::Metrics;
+use crate::output::{self, Format};
 use crate::stores::{assemble, place};
 use crate::tls::{self, Pair};
 
 /// How slow a client may be: so many bytes of a body within `http.stall`.
 const BODY_BYTES_MIN: u64 = 1024;
 
-/// Serves a registry until SIGTERM or SIGINT.
+/// Serves a registry until SIGTERM or SIGINT. Without accounts it makes the first one, and shows once what its
+/// administrator signs in with.
 #[derive(Args, Debug)]
 pub(crate) struct Serve {
     /// The data directory [default: swr-data]
@@ -40,6 +42,9 @@ pub(crate) struct Serve {
     /// The address for /livez, /readyz and /metrics, or `off` [default: 127.0.0.1:5001]
     #[arg(long, value_name = "ADDR")]
     admin_listen: Option<String>,
+    /// Serves everybody on this machine, and asks nobody who they are
+    #[arg(long)]
+    open: bool,
     /// A configuration file in TOML; also named by SWR_CONFIG
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -51,6 +56,7 @@ impl Serve {
             ("data", self.data.map(|data| data.to_string_lossy().into_owned())),
             ("listen", self.listen),
             ("admin.listen", self.admin_listen),
+            ("open", self.open.then(|| "true".to_owned())),
         ];
         Config::from_command_line(self.config, flags)
     }
@@ -74,7 +80,14 @@ impl Serve {
         let listener = bind("listen", config.listen).await?;
         // Where the system chooses the port, clients are told which.
         config.listen = listener.local_addr().map_err(|error| format!("listen: {error}"))?;
-        let assembled = Arc::new(assemble(&config).await?);
+        let mut assembled = assemble(&config).await?;
+        if let Some(first) = assembled.first.take() {
+            output::one(Format::Text, &first).map_err(|error| {
+                format!("{error}; `swr recover-administrator` makes what the first administrator signs in with anew")
+            })?;
+            announce("")?;
+        }
+        let assembled = Arc::new(assembled);
         let metrics = Arc::new(Metrics::new());
         let patience = Some(Patience { within: config.http.stall.0, bytes_min: BODY_BYTES_MIN });
         let control = assembled.accounts.as_ref().map(|accounts| {

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,18 +12,20 @@ use object_store::prefix::PrefixStore;
 use object_store::signer::Url;
 use object_store::{BackoffConfig, ClientOptions, ObjectStoreScheme, RetryConfig, StaticCredentialProvider};
 use swr_auth::AnyoneMay;
+use swr_core::control::identity::{AccountName, PersonNameError, UserName};
 use swr_core::ports::{Authorizer, BlobStore, ManifestStore, MetadataStore, StoreErrorKind, UploadStore};
 use swr_core::registry::{Limits, Registry, RegistryBuilder};
 use swr_policy::{OciNaming, SwrNaming, SwrNestedNaming};
 use swr_storage::bucket::BucketBlobs;
 use swr_storage::filesystem::FilesystemBlobs;
 use swr_storage::memory::{MemoryBlobs, MemoryManifests};
-use swr_storage::sqlite::SqliteStore;
+use swr_storage::sqlite::{InUse, SqliteStore};
 use swr_storage::upload_sessions::{MemorySessions, UploadSessions};
 use tracing::warn;
 
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, FIRST_ACCOUNT, FIRST_USER};
 use crate::config::{Bucket, BytesStore, Config, FactsStore, NamingProfile, UntaggedKeep};
+use crate::credentials::Credentials;
 
 /// What is known of a registry beside the registry itself.
 #[derive(Debug)]
@@ -31,12 +33,15 @@ pub(crate) struct Assembled {
     pub(crate) registry: Registry,
     pub(crate) manifests: Arc<dyn ManifestStore>,
     pub(crate) sqlite: Option<Arc<SqliteStore>>,
-    /// `None` while there are none.
+    /// `None` where the registry is open.
     pub(crate) accounts: Option<Accounts>,
+    /// What the first administrator signs in with, where it has just been made.
+    pub(crate) first: Option<Credentials>,
 }
 
 /// Opens what the configuration names. The error is one line that says which key is concerned.
 pub(crate) async fn assemble(config: &Config) -> Result<Assembled, String> {
+    config.check_listen()?;
     let sqlite = match config.storage.facts {
         FactsStore::Memory => None,
         FactsStore::Sqlite => Some(sqlite(config).await?),
@@ -45,11 +50,10 @@ pub(crate) async fn assemble(config: &Config) -> Result<Assembled, String> {
         Some(sqlite) => Arc::clone(sqlite) as _,
         None => Arc::new(MemoryManifests::default()),
     };
-    let accounts = Accounts::find(config, Arc::clone(&metadata)).await?;
-    config.check_listen(accounts.is_some())?;
+    let (accounts, first) = accounts(config, Arc::clone(&metadata)).await?;
     let authorizer: Arc<dyn Authorizer> = match &accounts {
         Some(accounts) => Arc::clone(&accounts.authorizer) as _,
-        // Until there are accounts everybody may do everything, and only this machine is listened to.
+        // Everybody may do everything, and only this machine is listened to.
         None => Arc::new(AnyoneMay),
     };
     let manifests: Arc<dyn ManifestStore> = metadata;
@@ -64,14 +68,53 @@ pub(crate) async fn assemble(config: &Config) -> Result<Assembled, String> {
         }
         BytesStore::Memory => build(config, MemoryBlobs::default(), &manifests, authorizer),
     };
-    Ok(Assembled { registry, manifests, sqlite, accounts })
+    Ok(Assembled { registry, manifests, sqlite, accounts, first })
+}
+
+/// The accounts that there are, or the first, whose administrator is shown what it signs in with; none in an open
+/// registry.
+async fn accounts(
+    config: &Config,
+    metadata: Arc<dyn MetadataStore>,
+) -> Result<(Option<Accounts>, Option<Credentials>), String> {
+    match (Accounts::find(config, Arc::clone(&metadata)).await?, config.open) {
+        (Some(_), true) => Err(format!(
+            "open: {} has accounts, and an open registry asks nobody who they are; leave `open` out, or serve another \
+             data directory",
+            config.data.display()
+        )),
+        (Some(accounts), false) => Ok((Some(accounts), None)),
+        (None, true) => Ok((None, None)),
+        (None, false) => {
+            let name = |error: PersonNameError| format!("accounts: {error}");
+            let account = AccountName::parse(FIRST_ACCOUNT).map_err(name)?;
+            let user = UserName::parse(FIRST_USER).map_err(name)?;
+            let (accounts, first) = Accounts::found(config, metadata, account, user).await?;
+            Ok((Some(accounts), Some(first)))
+        }
+    }
 }
 
 /// The database in the data directory, which is made if there is none.
 pub(crate) async fn sqlite(config: &Config) -> Result<Arc<SqliteStore>, String> {
     make_folder(config)?;
-    let opened = SqliteStore::open(config.data.join("registry.db")).await;
-    Ok(Arc::new(opened.map_err(|error| in_one_line("storage.facts", &error))?))
+    let opened = SqliteStore::open(database(config)).await;
+    Ok(Arc::new(opened.map_err(|error| match error.source().is_some_and(<dyn Error>::is::<InUse>) {
+        true => format!(
+            "data: {} is in use: a server runs on it; stop it, or ask it for accounts, users and keys with --server URL",
+            config.data.display()
+        ),
+        false => in_one_line("storage.facts", &error),
+    })?))
+}
+
+/// Whether there is anything in the data directory.
+pub(crate) fn has_database(config: &Config) -> bool {
+    database(config).exists()
+}
+
+fn database(config: &Config) -> PathBuf {
+    config.data.join("registry.db")
 }
 
 fn make_folder(config: &Config) -> Result<(), String> {
@@ -180,9 +223,14 @@ fn build(
         .build()
 }
 
-/// An error and all that caused it.
+/// An error of a key of the configuration, and all that caused it.
 pub(crate) fn in_one_line(key: &str, error: &dyn Error) -> String {
-    let mut line = format!("{key}: {error}");
+    format!("{key}: {}", chain(error))
+}
+
+/// An error and all that caused it, in one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let said = error.to_string();

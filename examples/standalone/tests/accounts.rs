@@ -1,6 +1,6 @@
 //! The program with accounts, as an operator meets it: made, signed in to, managed, refused.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -15,20 +15,31 @@ use swr_core::control::credential::KeyId;
 struct Program {
     child: Child,
     address: String,
+    /// What it printed before it listened.
+    said: String,
 }
 
 impl Program {
     fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    fn start_with(data: &Path, environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_swr"))
             .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "off", "--data"])
             .arg(data)
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let line = lines.find(|line| line.starts_with("listening on")).unwrap();
-        Self { address: line.rsplit("http://").next().unwrap().to_owned(), child }
+        let mut said = String::new();
+        let line = lines.find(|line| {
+            said.push_str(&format!("{line}\n"));
+            line.starts_with("listening on")
+        });
+        Self { address: line.unwrap().rsplit("http://").next().unwrap().to_owned(), said, child }
     }
 
     /// Sends a request on a connection of its own; the whole answer.
@@ -63,15 +74,46 @@ impl Program {
         self.ask(method, path, &headers, body)
     }
 
-    /// A token for a repository, by the login command's user and password.
-    fn token(&self, who: &Value, repository: &str) -> String {
-        let words: Vec<&str> = who["login"].as_str().unwrap().split(' ').collect();
+    /// What is answered to a login command's user and password where tokens are given out.
+    fn sign_in(&self, login: &str, repository: &str) -> String {
+        let words: Vec<&str> = login.split(' ').collect();
         let pair = format!("{}:{}", words[3], words[5]);
         let basic = format!("Basic {}", data_encoding::BASE64.encode(pair.as_bytes()));
         let target = format!("/token?service={}&scope=repository:{repository}:pull,push", self.address);
-        let answer = self.ask("GET", &target, &[("Authorization", &basic)], "");
+        self.ask("GET", &target, &[("Authorization", &basic)], "")
+    }
+
+    /// A token for a repository, by the login command's user and password.
+    fn token(&self, who: &Value, repository: &str) -> String {
+        let answer = self.sign_in(who["login"].as_str().unwrap(), repository);
         let token: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
         format!("Bearer {}", token["token"].as_str().unwrap())
+    }
+
+    /// Whether the access key is known.
+    fn knows(&self, who: &Value) -> bool {
+        match status(&self.ask_signed("GET", "/v2/manage/namespaces", "", who)) {
+            "200" => true,
+            "401" => false,
+            other => panic!("{other}"),
+        }
+    }
+
+    /// Whether this is the password of the user of this name in the account `acme`.
+    fn takes_password(&self, user: &str, password: &str) -> bool {
+        let body = serde_json::json!({ "auth": { "identity": { "methods": ["password"], "password": { "user": {
+            "name": user, "password": password, "domain": { "name": "acme" },
+        } } } } });
+        match status(&self.ask("POST", "/v3/auth/tokens", &[], &body.to_string())) {
+            "201" => true,
+            "401" => false,
+            other => panic!("{other}"),
+        }
+    }
+
+    fn end(mut self) {
+        assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
+        assert!(self.child.wait().unwrap().success());
     }
 }
 
@@ -83,11 +125,43 @@ impl Drop for Program {
 }
 
 fn init(data: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_swr"))
-        .args(["init", "--format", "json", "--account", "acme", "--data"])
-        .arg(data)
-        .output()
-        .unwrap()
+    swr(&["init", "--format", "json", "--account", "acme", "--data", data.to_str().unwrap()])
+}
+
+/// Runs the program to its end.
+fn swr(arguments: &[&str]) -> Output {
+    swr_with(arguments, &[], "")
+}
+
+fn swr_with(arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_swr"))
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // One that refuses before it reads has hung up.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+/// What a command that has done its work has printed, for scripts.
+#[track_caller]
+fn json(done: &Output) -> Value {
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    serde_json::from_slice(&done.stdout).unwrap()
+}
+
+/// What a command that has not done it has said: one line.
+#[track_caller]
+fn refused(output: &Output, code: i32) -> String {
+    let said = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(output.stdout.is_empty());
+    assert!(code == 2 || said.lines().count() == 1, "{said}");
+    said
 }
 
 fn status(answer: &str) -> &str {
@@ -119,13 +193,9 @@ fn the_first_administrator_is_made_once_and_its_key_is_for_its_owner_alone() {
 
     // Without its key the registry refuses to start, rather than knowing nobody.
     std::fs::remove_file(key).unwrap();
-    let served = Command::new(env!("CARGO_BIN_EXE_swr"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "off", "--data"])
-        .arg(data.path())
-        .output()
-        .unwrap();
-    assert!(!served.status.success());
-    assert!(String::from_utf8_lossy(&served.stderr).contains("master_key_file"));
+    let data = data.path().to_str().unwrap();
+    let served = swr(&["serve", "--listen", "127.0.0.1:0", "--admin-listen", "off", "--data", data]);
+    assert!(refused(&served, 1).contains("master_key_file"));
 }
 
 #[test]
@@ -161,4 +231,337 @@ fn with_accounts_everybody_is_somebody_and_organisations_come_first() {
     forged["secret_access_key"] = "0".repeat(40).into();
     let refused = program.ask_signed("POST", "/v2/manage/namespaces", "{\"namespace\": \"other\"}", &forged);
     assert!(status(&refused) == "401" && refused.contains("APIGW.0301"), "{refused}");
+}
+
+/// The line of a text that signs in.
+fn login(text: &str) -> &str {
+    text.lines().find(|line| line.starts_with("docker login")).unwrap()
+}
+
+#[test]
+fn the_first_start_shows_what_its_administrator_signs_in_with_and_no_other_start_does() {
+    let data = tempfile::tempdir().unwrap();
+    let program = Program::start(data.path());
+    assert!(program.said.starts_with("This is shown once. Keep it.\n"), "{}", program.said);
+    for said in ["account  default\n", "user  admin\n", "password  ", "secret access key  "] {
+        assert!(program.said.contains(said), "{}", program.said);
+    }
+    let first = login(&program.said).to_owned();
+    assert!(first.ends_with(&program.address), "{first}");
+    assert_eq!(status(&program.sign_in(&first, "team/app")), "200");
+    assert_eq!(status(&program.ask("GET", "/v2/", &[], "")), "401");
+    program.end();
+
+    let program = Program::start(data.path());
+    assert!(program.said.starts_with("data in "), "{}", program.said);
+    assert_eq!(status(&program.sign_in(&first, "team/app")), "200");
+    program.end();
+
+    // It does not become open by the way.
+    let data = data.path().to_str().unwrap();
+    let open = swr(&["serve", "--open", "--listen", "127.0.0.1:0", "--admin-listen", "off", "--data", data]);
+    assert!(refused(&open, 1).contains("has accounts, and an open registry asks nobody who they are"));
+}
+
+#[test]
+fn what_is_refused_to_start_makes_no_accounts() {
+    let data = tempfile::tempdir().unwrap();
+    let kept = data.path().join("kept");
+    let arguments = ["serve", "--listen", "0.0.0.0:0", "--admin-listen", "off", "--data"];
+    let served = swr(&[&arguments[..], &[kept.to_str().unwrap()]].concat());
+    assert!(refused(&served, 1).contains("passwords would pass in the open"));
+    assert!(!kept.exists());
+}
+
+#[test]
+fn an_open_registry_asks_nobody_and_makes_no_accounts() {
+    let data = tempfile::tempdir().unwrap();
+    let program = Program::start_with(data.path(), &[("SWR_OPEN", "true")]);
+    assert!(program.said.starts_with("data in "), "{}", program.said);
+    assert_eq!(status(&program.ask("POST", "/v2/team/app/blobs/uploads/", &[], "")), "202");
+    assert_eq!(status(&program.ask("GET", "/admin/v1/accounts", &[], "")), "404");
+    program.end();
+    assert!(!data.path().join("master.key").exists());
+}
+
+#[test]
+fn what_is_kept_in_memory_has_other_accounts_at_each_start() {
+    let data = tempfile::tempdir().unwrap();
+    let memory = [("SWR_STORAGE__BYTES", "memory"), ("SWR_STORAGE__FACTS", "memory")];
+    let mut logins = Vec::new();
+    for _ in 0..2 {
+        let program = Program::start_with(data.path(), &memory);
+        let login = login(&program.said);
+        assert_eq!(status(&program.sign_in(login, "team/app")), "200");
+        logins.push(login.split(' ').nth(3).unwrap().to_owned());
+        program.end();
+    }
+    assert_ne!(logins[0], logins[1]);
+    assert_eq!(std::fs::read_dir(data.path()).unwrap().count(), 0, "nothing is left behind");
+}
+
+/// Everything that is done to accounts, users and keys, wherever it is done; what it has printed at the end, without
+/// what is another each time.
+fn administer(run: &dyn Fn(&[&str], &str) -> Output) -> Vec<Value> {
+    let done = |arguments: &[&str]| json(&run(&[arguments, &["--format", "json"]].concat(), ""));
+    let quiet = |arguments: &[&str], input: &str| {
+        let output = run(arguments, input);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), "");
+    };
+    let made = done(&["account", "create", "globex"]);
+    assert_eq!((&made["name"], made["id"].as_str().unwrap().len()), (&"globex".into(), 32));
+    let said = refused(&run(&["account", "create", "globex"], ""), 1);
+    assert_eq!(said, "swr: there is an account `globex` already\n");
+
+    let generated = done(&["user", "create", "bob", "--account", "globex", "--role", "administrator"]);
+    assert_eq!(generated["password"].as_str().unwrap().len(), 20);
+    let said = refused(&run(&["user", "create", "bob", "--account", "globex"], ""), 1);
+    assert_eq!(said, "swr: there is a user `bob` in this account already\n");
+    let typed = ["user", "create", "cyd", "--account", "globex", "--password-stdin", "--format", "json"];
+    let shown = json(&run(&typed, "open sesame\n"));
+    assert_eq!((shown.get("password"), &shown["has_password"]), (None, &true.into()));
+    let said =
+        refused(&run(&["user", "create", "dot", "--password-stdin", "--account", "globex"], "short\n"), 1);
+    assert_eq!(said, "swr: --password-stdin: a password has at least 8 characters\n");
+    let keys_alone = done(&["user", "create", "robot", "--account", "globex", "--no-password"]);
+    assert_eq!(keys_alone["has_password"], false);
+    let said = refused(&run(&["user", "list", "--account", "initech"], ""), 1);
+    assert_eq!(said, "swr: account `initech` is unknown\n");
+
+    quiet(&["user", "set-role", "cyd", "administrator", "--account", "globex"], "");
+    quiet(&["user", "set-password", "cyd", "--account", "globex", "--password-stdin"], "another one");
+    let set = done(&["user", "set-password", "robot", "--account", "globex"]);
+    assert_eq!((&set["user"], set["password"].as_str().unwrap().len()), (&"robot".into(), 20));
+    quiet(&["user", "remove", "bob", "--account", "globex"], "");
+    let said = refused(&run(&["user", "remove", "bob", "--account", "globex"], ""), 1);
+    assert_eq!(said, "swr: user `bob` is unknown\n");
+
+    let key = done(&["key", "create", "robot", "--account", "globex", "--description", "ci\u{1b}[2J"]);
+    assert_eq!(key["secret_access_key"].as_str().unwrap().len(), 40);
+    assert!(key["login"].as_str().unwrap().starts_with("docker login -u local@"));
+    let spare = done(&["key", "create", "robot", "--account", "globex"]);
+    let spare = spare["access_key_id"].as_str().unwrap();
+    quiet(&["key", "remove", "robot", spare, "--account", "globex"], "");
+    let said = refused(&run(&["key", "remove", "robot", spare, "--account", "globex"], ""), 1);
+    assert_eq!(said, format!("swr: key `{spare}` is unknown\n"));
+
+    let rotated = done(&["token-key", "rotate"]);
+    assert_eq!(rotated["signs"], true);
+    let other = done(&["token-key", "rotate"]);
+    quiet(&["token-key", "remove", other["id"].as_str().unwrap()], "");
+
+    let text = run(&["key", "list", "robot", "--account", "globex"], "").stdout;
+    let text = String::from_utf8(text).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines.len() == 2 && lines[0].starts_with("access key id") && lines[0].ends_with("description"));
+    assert!(lines[1].ends_with("ci\u{fffd}[2J"), "{text:?}");
+
+    let mut lists = vec![
+        done(&["account", "list"]),
+        done(&["user", "list", "--account", "globex"]),
+        done(&["key", "list", "robot", "--account", "globex"]),
+        done(&["token-key", "list"]),
+    ];
+    for entry in lists.iter_mut().flat_map(|list| list.as_array_mut().unwrap()) {
+        for field in ["id", "project_id", "access_key_id", "created_at"] {
+            entry.as_object_mut().unwrap().remove(field);
+        }
+    }
+    lists
+}
+
+#[test]
+fn a_stopped_server_and_a_running_one_are_administered_alike() {
+    let (stopped, running) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    init(stopped.path());
+    let here = stopped.path().to_str().unwrap();
+    let done = administer(&|arguments, input| swr_with(&[arguments, &["--data", here]].concat(), &[], input));
+
+    let who: Value = serde_json::from_slice(&init(running.path()).stdout).unwrap();
+    let program = Program::start(running.path());
+    let server = format!("http://{}", program.address);
+    let credentials = [
+        ("SWR_ACCESS_KEY_ID", who["access_key_id"].as_str().unwrap()),
+        ("SWR_SECRET_ACCESS_KEY", who["secret_access_key"].as_str().unwrap()),
+    ];
+    let there = administer(&|arguments, input| {
+        swr_with(&[arguments, &["--server", &server]].concat(), &credentials, input)
+    });
+    assert_eq!(done, there);
+    let users: Vec<_> =
+        done[1].as_array().unwrap().iter().map(|user| (&user["name"], &user["role"])).collect();
+    assert_eq!(users, [(&"cyd".into(), &"administrator".into()), (&"robot".into(), &"member".into())]);
+
+    // The data directory of a server that runs is its own.
+    for command in
+        [&["account", "list"][..], &["master-key", "rotate"], &["recover-administrator", "--account", "acme"]]
+    {
+        let output = swr(&[command, &["--data", running.path().to_str().unwrap()]].concat());
+        let said = refused(&output, 1);
+        assert!(said.contains("a server runs on it") && said.contains("--server"), "{said}");
+    }
+    // What somebody may not is refused as it is over HTTP.
+    let key = swr_with(
+        &["key", "create", "robot", "--account", "globex", "--format", "json", "--server", &server],
+        &credentials,
+        "",
+    );
+    let robot = json(&key);
+    let robots = [
+        ("SWR_ACCESS_KEY_ID", robot["access_key_id"].as_str().unwrap()),
+        ("SWR_SECRET_ACCESS_KEY", robot["secret_access_key"].as_str().unwrap()),
+    ];
+    let by_robot = |arguments: &[&str]| swr_with(&[arguments, &["--server", &server]].concat(), &robots, "");
+    assert_eq!(refused(&by_robot(&["account", "list"]), 1), "swr: you do not have the permission\n");
+    assert!(by_robot(&["key", "list", "robot", "--account", "globex"]).status.success());
+    let forged = [robots[0], ("SWR_SECRET_ACCESS_KEY", "0")];
+    let output = swr_with(&["account", "list", "--server", &server], &forged, "");
+    assert!(refused(&output, 1).contains("its signature does not verify"));
+}
+
+#[test]
+fn what_is_made_on_a_stopped_server_works_when_it_runs() {
+    let data = tempfile::tempdir().unwrap();
+    init(data.path());
+    let here = data.path().to_str().unwrap();
+    let run = |arguments: &[&str]| {
+        json(&swr(&[arguments, &["--account", "acme", "--format", "json", "--data", here]].concat()))
+    };
+    let ada = run(&["user", "create", "ada"]);
+    let key = run(&["key", "create", "ada"]);
+    let program = Program::start(data.path());
+    assert!(program.takes_password("ada", ada["password"].as_str().unwrap()));
+    assert!(!program.takes_password("ada", "open sesame"));
+    assert!(program.knows(&key));
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_is_no_refusal() {
+    let data = tempfile::tempdir().unwrap();
+    let missing = data.path().join("missing");
+    let missing = missing.to_str().unwrap();
+    for arguments in [
+        &["account"][..],
+        &["account", "create"],
+        &["account", "create", "a@b"],
+        &["user", "create", "ada", "--role", "king"],
+        &["user", "create", "ada", "--password", "open sesame"],
+        &["user", "create", "ada", "--password-stdin", "--no-password"],
+        &["user", "set-role", "ada"],
+        &["key", "remove", "ada", "no-key"],
+        &["token-key", "list", "--format", "xml"],
+        &["account", "list", "--server", "http://127.0.0.1:1", "--data", missing],
+        &["master-key", "rotate", "--server", "http://127.0.0.1:1"],
+        &["recover-administrator", "--user", ""],
+    ] {
+        refused(&swr(arguments), 2);
+    }
+    let said = refused(&swr(&["account", "list", "--data", missing]), 1);
+    assert!(said.contains("has no accounts; `swr init` makes the first"), "{said}");
+    assert!(!Path::new(missing).exists());
+
+    let credentials = [("SWR_ACCESS_KEY_ID", "AK"), ("SWR_SECRET_ACCESS_KEY", "SK")];
+    for (server, why) in [
+        ("registry.example", "registry.example"),
+        ("ftp://127.0.0.1", "without a path"),
+        ("https://127.0.0.1/registry", "without a path"),
+        ("https://ada@127.0.0.1", "without a path"),
+        ("http://registry.example", "secrets would pass in the open"),
+    ] {
+        let said = refused(&swr_with(&["account", "list", "--server", server], &credentials, ""), 1);
+        assert!(said.starts_with("swr: --server: ") && said.contains(why), "{said}");
+    }
+    let said = refused(&swr(&["account", "list", "--server", "http://127.0.0.1:1"]), 1);
+    assert!(said.contains("SWR_ACCESS_KEY_ID is not set"), "{said}");
+}
+
+#[test]
+fn a_lost_administrator_is_given_a_new_way_in_and_keeps_the_old_ones_out_of_its_password() {
+    let data = tempfile::tempdir().unwrap();
+    let lost: Value = serde_json::from_slice(&init(data.path()).stdout).unwrap();
+    let here = data.path().to_str().unwrap();
+    let run = |arguments: &[&str]| {
+        swr(&[&["recover-administrator", "--format", "json", "--data", here], arguments].concat())
+    };
+    assert_eq!(refused(&run(&[]), 1), "swr: account `default` is unknown\n");
+    let found = json(&run(&["--account", "acme"]));
+    let made = json(&run(&["--account", "acme", "--user", "second"]));
+    assert_eq!(found["user_id"], lost["user_id"]);
+    let member = ["user", "create", "cyd", "--account", "acme", "--data", here];
+    assert!(swr(&member).status.success());
+    let raised = json(&run(&["--account", "acme", "--user", "cyd"]));
+
+    let listed = swr(&["user", "list", "--account", "acme", "--format", "json", "--data", here]);
+    let roles: Vec<_> = json(&listed).as_array().unwrap().iter().map(|user| user["role"].clone()).collect();
+    assert_eq!(roles, ["operator", "administrator", "administrator"]);
+    let program = Program::start(data.path());
+    let text = |who: &Value, field: &str| who[field].as_str().unwrap().to_owned();
+    for who in [&found, &made, &raised] {
+        assert!(program.knows(who));
+        assert!(program.takes_password(&text(who, "user"), &text(who, "password")));
+        assert_eq!(status(&program.sign_in(&text(who, "login").replace("127.0.0.1:5000", ""), "a/b")), "200");
+    }
+    assert!(!program.takes_password("admin", &text(&lost, "password")));
+    assert!(program.knows(&lost), "a key is deleted by whoever wants it gone");
+}
+
+#[test]
+fn a_new_master_key_opens_everything_and_the_old_one_nothing_any_more() {
+    let data = tempfile::tempdir().unwrap();
+    let who: Value = serde_json::from_slice(&init(data.path()).stdout).unwrap();
+    let here = data.path().to_str().unwrap();
+    let file = |name: &str| data.path().join(name);
+    let read = |name: &str| std::fs::read_to_string(file(name)).unwrap();
+    let rotate = || json(&swr(&["master-key", "rotate", "--format", "json", "--data", here]));
+    let key =
+        || json(&swr(&["key", "create", "admin", "--account", "acme", "--format", "json", "--data", here]));
+    let first = read("master.key");
+    // A token's key comes with the first token.
+    let program = Program::start(data.path());
+    program.token(&who, "team/app");
+    program.end();
+    assert_eq!(rotate()["resealed"], 2);
+    let second = read("master.key");
+    assert_ne!(first, second);
+    assert_eq!(file("master.key").metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!file("master.key.previous").exists());
+
+    // A rotation that ended before the first secret was sealed anew: both keys are needed, and there.
+    std::fs::write(file("master.key.previous"), &second).unwrap();
+    std::fs::write(file("master.key"), &first).unwrap();
+    let program = Program::start(data.path());
+    assert!(program.knows(&who));
+    let token = program.token(&who, "team/app");
+    let asked = program.ask("GET", "/v2/", &[("Authorization", &token)], "");
+    assert_eq!(status(&asked), "200", "{asked}");
+    program.end();
+    // In the middle: some secrets are under the one key, some under the other.
+    let newer = key();
+    let program = Program::start(data.path());
+    assert!(program.knows(&who) && program.knows(&newer));
+    program.end();
+    assert_eq!(rotate()["resealed"], 2, "it goes on with what is left, under the key that was new already");
+    assert_eq!(read("master.key"), first);
+    // Before anything was new: it begins anew.
+    std::fs::write(file("master.key.previous"), &first).unwrap();
+    std::fs::write(file("master.key.new"), "0123").unwrap();
+    assert_eq!(rotate()["resealed"], 3);
+    let third = read("master.key");
+    assert!(third != first && !file("master.key.previous").exists() && !file("master.key.new").exists());
+
+    let program = Program::start(data.path());
+    assert!(program.knows(&who) && program.knows(&newer));
+    program.end();
+    // With a key that is not the right one nothing is begun.
+    std::fs::write(file("master.key"), &first).unwrap();
+    let said = refused(&swr(&["master-key", "rotate", "--data", here]), 1);
+    assert!(said.contains("is it the wrong one?"), "{said}");
+    assert!(read("master.key") == first && !file("master.key.previous").exists());
+    std::fs::write(file("master.key"), &third).unwrap();
+    assert!(Program::start(data.path()).knows(&who));
+
+    let set = [("SWR_ACCOUNTS__MASTER_KEY", third.trim())];
+    let said = refused(&swr_with(&["master-key", "rotate", "--data", here], &set, ""), 1);
+    assert!(said.starts_with("swr: accounts.master_key: "), "{said}");
 }

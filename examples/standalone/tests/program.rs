@@ -22,7 +22,7 @@ impl Program {
 
     fn start_with(data: &Path, log: Stdio, environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_swr"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"])
+            .args(["serve", "--open", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())

@@ -240,14 +240,17 @@ impl NewAccessKey {
     }
 }
 
+impl TokenKey {
+    /// The key that signs from now on.
+    pub fn signing(key: &credential::TokenKey) -> Self {
+        Self { id: key.id.to_string(), created_at: Time(key.created).to_string(), signs: true }
+    }
+}
+
 impl TokenKeyList {
-    /// The keys, as the control plane lists them.
+    /// The keys, as the control plane lists them: the last one signs.
     pub fn new(keys: &[credential::TokenKey]) -> Self {
-        let shown = |(at, key): (usize, &credential::TokenKey)| TokenKey {
-            id: key.id.to_string(),
-            created_at: Time(key.created).to_string(),
-            signs: at + 1 == keys.len(),
-        };
+        let shown = |(at, key)| TokenKey { signs: at + 1 == keys.len(), ..TokenKey::signing(key) };
         Self { token_keys: keys.iter().enumerate().map(shown).collect() }
     }
 }
@@ -400,8 +403,7 @@ pub(super) async fn remove_key(
 pub(super) async fn create_token_key(exchange: &Exchange<'_>) -> Answer {
     let key = exchange.desk.token_key();
     exchange.access.add_token_key(key.clone()).await?;
-    let shown = TokenKeyList::new(&[key]).token_keys.pop();
-    Ok(Reply::json(&shown))
+    Ok(Reply::json(&TokenKey::signing(&key)))
 }
 
 pub(super) async fn list_token_keys(exchange: &Exchange<'_>) -> Answer {

@@ -1,0 +1,194 @@
+//! Accounts, users and keys in the data directory of a server that is stopped, past every right.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use clap::Args;
+use swr_auth::{KeyDesk, NewPassword};
+use swr_core::control::credential::KeyId;
+use swr_core::control::identity::{self, AccountName, Role, UserName};
+use swr_core::control::{ControlAccess, ControlError, ControlPlane, NewAccount, NewUser};
+use swr_core::ports::{MetadataStore, Page};
+use swr_http::control::administration::{AccessKey, Account, NewAccessKey, TokenKey, TokenKeyList, User};
+
+use crate::accounts::{Accounts, administration};
+use crate::administration::{Administration, Owner};
+use crate::config::{Config, FactsStore};
+use crate::stores::{self, chain};
+
+/// Which data directory.
+#[derive(Args, Debug)]
+pub(crate) struct Here {
+    /// The data directory of a server that is stopped [default: swr-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// A configuration file in TOML; also named by SWR_CONFIG
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Here {
+    pub(crate) fn config(&self) -> Result<Config, String> {
+        let flags = [("data", self.data.as_ref().map(|data| data.to_string_lossy().into_owned()))];
+        Config::from_command_line(self.config.clone(), flags)
+    }
+}
+
+/// A data directory, which nobody else has open.
+pub(crate) struct DataDirectory {
+    config: Config,
+    metadata: Arc<dyn MetadataStore>,
+    accounts: Accounts,
+    plane: ControlPlane,
+    desk: KeyDesk,
+}
+
+/// How many entries of a list are read at once.
+const PAGE: NonZeroU32 = NonZeroU32::new(256).expect("256 is not zero");
+
+impl DataDirectory {
+    /// Opens one that has accounts.
+    pub(crate) async fn open(config: Config) -> Result<Self, String> {
+        if config.storage.facts != FactsStore::Sqlite {
+            return Err(
+                "storage.facts: what is kept in memory is out of reach; ask the server with --server".into(),
+            );
+        }
+        let none = || format!("data: {} has no accounts; `swr init` makes the first", config.data.display());
+        if !stores::has_database(&config) {
+            return Err(none());
+        }
+        let metadata: Arc<dyn MetadataStore> = stores::sqlite(&config).await?;
+        let accounts = Accounts::find(&config, Arc::clone(&metadata)).await?.ok_or_else(none)?;
+        let (plane, desk) = (accounts.plane_without_bytes(&config), accounts.desk());
+        Ok(Self { config, metadata, accounts, plane, desk })
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn metadata(&self) -> &Arc<dyn MetadataStore> {
+        &self.metadata
+    }
+
+    pub(crate) fn accounts_kept(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    pub(crate) fn desk(&self) -> &KeyDesk {
+        &self.desk
+    }
+
+    pub(crate) fn access(&self) -> ControlAccess<'_> {
+        administration(&self.plane)
+    }
+
+    async fn account(&self, name: &AccountName) -> Result<identity::Account, ControlError> {
+        self.access().account_named(name).await
+    }
+
+    async fn user(&self, owner: &Owner) -> Result<identity::User, ControlError> {
+        let account = self.account(&owner.account).await?;
+        self.access().user_named(&account.id, &owner.user).await
+    }
+}
+
+#[async_trait]
+impl Administration for DataDirectory {
+    async fn create_account(&self, name: &AccountName) -> Result<Account, String> {
+        let made = self.access().create_account(NewAccount { name: name.clone() }).await;
+        made.map(|account| Account::from(&account)).map_err(said)
+    }
+
+    async fn accounts(&self) -> Result<Vec<Account>, String> {
+        let mut page: Page<AccountName> = Page { after: None, limit: PAGE };
+        let mut accounts = Vec::new();
+        loop {
+            let listed = self.access().accounts(&page).await.map_err(said)?;
+            accounts.extend(listed.iter().map(Account::from));
+            let Some(last) = listed.last() else { return Ok(accounts) };
+            page.after = Some(last.name.clone());
+        }
+    }
+
+    async fn create_user(
+        &self,
+        owner: &Owner,
+        role: Role,
+        password: Option<&NewPassword>,
+    ) -> Result<User, String> {
+        let account = self.account(&owner.account).await.map_err(said)?.id;
+        let password = password.map(NewPassword::hash).transpose().map_err(|error| said(error.into()))?;
+        let new = NewUser { account, name: owner.user.clone(), role, password };
+        self.access().create_user(new).await.map(|user| User::from(&user)).map_err(said)
+    }
+
+    async fn users(&self, account: &AccountName) -> Result<Vec<User>, String> {
+        let account = self.account(account).await.map_err(said)?.id;
+        let mut page: Page<UserName> = Page { after: None, limit: PAGE };
+        let mut users = Vec::new();
+        loop {
+            let listed = self.access().users(&account, &page).await.map_err(said)?;
+            users.extend(listed.iter().map(User::from));
+            let Some(last) = listed.last() else { return Ok(users) };
+            page.after = Some(last.name.clone());
+        }
+    }
+
+    async fn set_role(&self, owner: &Owner, role: Role) -> Result<(), String> {
+        let user = self.user(owner).await.map_err(said)?;
+        self.access().set_role(&user.id, role).await.map_err(said)
+    }
+
+    async fn set_password(&self, owner: &Owner, password: Option<&NewPassword>) -> Result<(), String> {
+        let user = self.user(owner).await.map_err(said)?;
+        let password = password.map(NewPassword::hash).transpose().map_err(|error| said(error.into()))?;
+        self.access().set_password(&user.id, password).await.map_err(said)
+    }
+
+    async fn remove_user(&self, owner: &Owner) -> Result<(), String> {
+        let user = self.user(owner).await.map_err(said)?;
+        self.access().remove_user(&user.id).await.map_err(said)
+    }
+
+    async fn create_key(&self, owner: &Owner, description: &str) -> Result<NewAccessKey, String> {
+        let user = self.user(owner).await.map_err(said)?;
+        let made = self.desk.access_key(&self.access(), &user.id, description).await.map_err(said)?;
+        let login = self.desk.long_term_login(&made.key.id, &made.secret);
+        Ok(NewAccessKey::new(made, &login, self.accounts.settings().host()))
+    }
+
+    async fn keys(&self, owner: &Owner) -> Result<Vec<AccessKey>, String> {
+        let user = self.user(owner).await.map_err(said)?;
+        let keys = self.access().access_keys(&user.id).await.map_err(said)?;
+        Ok(keys.iter().map(AccessKey::from).collect())
+    }
+
+    async fn remove_key(&self, owner: &Owner, key: &KeyId) -> Result<(), String> {
+        let user = self.user(owner).await.map_err(said)?;
+        self.access().remove_access_key(&user.id, key).await.map_err(said)
+    }
+
+    async fn token_keys(&self) -> Result<Vec<TokenKey>, String> {
+        let keys = self.access().token_keys().await.map_err(said)?;
+        Ok(TokenKeyList::new(&keys).token_keys)
+    }
+
+    async fn rotate_token_key(&self) -> Result<TokenKey, String> {
+        let key = self.desk.token_key();
+        self.access().add_token_key(key.clone()).await.map_err(said)?;
+        Ok(TokenKey::signing(&key))
+    }
+
+    async fn remove_token_key(&self, key: &KeyId) -> Result<(), String> {
+        self.access().remove_token_key(key).await.map_err(said)
+    }
+}
+
+/// An error as it is printed.
+pub(crate) fn said(error: ControlError) -> String {
+    chain(&error)
+}

@@ -1,0 +1,54 @@
+//! `swr init`: accounts before the first start, under names of one's own.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use swr_core::control::identity::{AccountName, UserName};
+use swr_core::ports::{MetadataStore, Page};
+
+use crate::accounts::{Accounts, FIRST_ACCOUNT, FIRST_USER};
+use crate::config::{Config, FactsStore};
+use crate::output::{self, Format};
+use crate::stores::{self, in_one_line};
+
+/// Gives the registry accounts: an account, and its first administrator with a password and an access key, which are
+/// shown once. The server is not running meanwhile; it does the same by itself when it starts without accounts.
+#[derive(Args, Debug)]
+pub(crate) struct Init {
+    /// The data directory [default: swr-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// A configuration file in TOML; also named by SWR_CONFIG
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// What the account is called
+    #[arg(long, value_name = "NAME", default_value = FIRST_ACCOUNT, value_parser = AccountName::parse)]
+    account: AccountName,
+    /// What its administrator is called
+    #[arg(long, value_name = "NAME", default_value = FIRST_USER, value_parser = UserName::parse)]
+    user: UserName,
+    /// How the credentials are printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+impl Init {
+    /// Makes them. The error is one line.
+    pub(crate) async fn run(self) -> Result<(), String> {
+        let flags = [("data", self.data.as_ref().map(|data| data.to_string_lossy().into_owned()))];
+        let config = Config::from_command_line(self.config.clone(), flags)?;
+        if config.storage.facts != FactsStore::Sqlite {
+            return Err("storage.facts: what is kept in memory has no accounts after the end".into());
+        }
+        let metadata: Arc<dyn MetadataStore> = stores::sqlite(&config).await?;
+        let page = Page { after: None, limit: NonZeroU32::MIN };
+        let known = metadata.accounts(&page).await.map_err(|error| in_one_line("storage.facts", &error))?;
+        if let Some(known) = known.first() {
+            return Err(format!("there are accounts already, `{}` among them", known.name));
+        }
+        let (_, credentials) = Accounts::found(&config, metadata, self.account, self.user).await?;
+        output::one(self.format, &credentials)
+    }
+}

@@ -1,0 +1,262 @@
+//! Accounts, users and keys of a server that runs, asked over its API.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::Utc;
+use reqwest::header::{AUTHORIZATION, HOST, HeaderValue};
+use reqwest::{Client, Method, Response, Url, redirect};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use swr_auth::{NewPassword, Secret, SignedRequest};
+use swr_core::control::credential::KeyId;
+use swr_core::control::identity::{AccountName, Role};
+use swr_http::control::administration::{
+    AccessKey, AccessKeyList, Account, AccountPage, NewAccessKey, TokenKey, TokenKeyList, User, UserPage,
+};
+
+use crate::administration::{Administration, Owner};
+use crate::stores::chain;
+
+/// A server, and the access key that requests to it are signed with.
+pub(crate) struct Server {
+    client: Client,
+    base: Url,
+    host: String,
+    key: KeyId,
+    secret: Secret,
+}
+
+const KEY: &str = "SWR_ACCESS_KEY_ID";
+const SECRET: &str = "SWR_SECRET_ACCESS_KEY";
+const X_SDK_DATE: &str = "x-sdk-date";
+/// No answer is longer, in bytes.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
+
+impl Server {
+    /// The server at an address without a path, asked with the key that the environment has.
+    pub(crate) fn new(address: &str) -> Result<Self, String> {
+        let base = Url::parse(address).map_err(|error| format!("--server: {address}: {error}"))?;
+        let host = match (base.host_str(), base.port()) {
+            (Some(host), Some(port)) => format!("{host}:{port}"),
+            (Some(host), None) => host.to_owned(),
+            (None, _) => String::new(),
+        };
+        let is_bare = base.path() == "/" && base.query().is_none() && base.username().is_empty();
+        if host.is_empty() || !is_bare || !matches!(base.scheme(), "http" | "https") {
+            return Err(format!(
+                "--server: `{address}` is no address such as https://registry.example, without a path"
+            ));
+        }
+        let is_local = is_loopback(&base);
+        if base.scheme() == "http" && !is_local {
+            return Err(format!("--server: {address}: secrets would pass in the open; use https://"));
+        }
+        let variable = |name: &str| {
+            std::env::var(name)
+                .map_err(|_| format!("--server: {name} is not set: the access key to ask with"))
+        };
+        let key = KeyId::parse(&variable(KEY)?).map_err(|error| format!("{KEY}: {error}"))?;
+        let secret = Secret::new(variable(SECRET)?);
+        let mut client = Client::builder()
+            .redirect(redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(Duration::from_secs(60));
+        if is_local {
+            client = client.no_proxy();
+        }
+        let client = client.build().map_err(|error| format!("--server: {}", chain(&error)))?;
+        Ok(Self { client, base, host, key, secret })
+    }
+
+    /// What the server answers to a signed request; its error, where it refuses.
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        query: &str,
+        body: Option<Value>,
+    ) -> Result<Vec<u8>, String> {
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let date = Utc::now().format("%Y%m%dT%H%M%SZ").to_string();
+        let signed = SignedRequest {
+            method: method.as_str(),
+            path,
+            query,
+            headers: &[("host", &self.host), (X_SDK_DATE, &date)],
+            body: Some(body.as_bytes()),
+        };
+        let authorization = signed.sign(&self.key, &self.secret).map_err(|error| error.to_string())?;
+        let mut url = self.base.clone();
+        url.set_path(path);
+        url.set_query(Some(query).filter(|query| !query.is_empty()));
+        let mut authorization = HeaderValue::try_from(authorization).map_err(|error| error.to_string())?;
+        authorization.set_sensitive(true);
+        let request = self
+            .client
+            .request(method, url)
+            .header(HOST, &self.host)
+            .header(X_SDK_DATE, date)
+            .header(AUTHORIZATION, authorization)
+            .body(body);
+        let failed = |error: reqwest::Error| format!("--server: {}: {}", self.base, chain(&error));
+        let response = request.send().await.map_err(failed)?;
+        let status = response.status();
+        let answer = collected(response).await.map_err(failed)?;
+        let answer = answer.ok_or_else(|| format!("--server: {}: the answer is too long", self.base))?;
+        if status.is_success() {
+            return Ok(answer);
+        }
+        match serde_json::from_slice::<Refusal>(&answer) {
+            Ok(refusal) => Err(refusal.error_msg),
+            Err(_) => Err(format!("--server: {} answers {status}, and not as a registry does", self.base)),
+        }
+    }
+
+    async fn read<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        query: &str,
+        body: Option<Value>,
+    ) -> Result<T, String> {
+        let answer = self.ask(method, path, query, body).await?;
+        serde_json::from_slice(&answer)
+            .map_err(|_| format!("--server: {} does not answer as a registry does", self.base))
+    }
+
+    async fn done(&self, method: Method, path: &str, body: Option<Value>) -> Result<(), String> {
+        self.ask(method, path, "", body).await.map(drop)
+    }
+}
+
+/// What a server says that does not do what it was asked for.
+#[derive(Deserialize)]
+struct Refusal {
+    error_msg: String,
+}
+
+/// The body, where it is not too long.
+async fn collected(mut response: Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let mut collected = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if collected.len() + chunk.len() > ANSWER_BYTES_MAX {
+            return Ok(None);
+        }
+        collected.extend_from_slice(&chunk);
+    }
+    Ok(Some(collected))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+const ACCOUNTS: &str = "/admin/v1/accounts";
+const TOKEN_KEYS: &str = "/admin/v1/token-keys";
+
+// None of the names has a character that an address would have to hide.
+
+fn users(account: &AccountName) -> String {
+    format!("{ACCOUNTS}/{account}/users")
+}
+
+fn user(owner: &Owner) -> String {
+    format!("{}/{}", users(&owner.account), owner.user)
+}
+
+fn keys(owner: &Owner) -> String {
+    format!("{}/access-keys", user(owner))
+}
+
+/// The query of the page after this marker.
+fn page(marker: Option<&str>) -> String {
+    match marker {
+        Some(marker) => format!("limit=1000&marker={marker}"),
+        None => "limit=1000".into(),
+    }
+}
+
+#[async_trait]
+impl Administration for Server {
+    async fn create_account(&self, name: &AccountName) -> Result<Account, String> {
+        self.read(Method::POST, ACCOUNTS, "", Some(json!({ "name": name.as_str() }))).await
+    }
+
+    async fn accounts(&self) -> Result<Vec<Account>, String> {
+        let (mut accounts, mut query) = (Vec::new(), page(None));
+        loop {
+            let listed: AccountPage = self.read(Method::GET, ACCOUNTS, &query, None).await?;
+            accounts.extend(listed.accounts);
+            let Some(marker) = listed.next_marker else { return Ok(accounts) };
+            query = page(Some(&marker));
+        }
+    }
+
+    async fn create_user(
+        &self,
+        owner: &Owner,
+        role: Role,
+        password: Option<&NewPassword>,
+    ) -> Result<User, String> {
+        let body = json!({
+            "name": owner.user.as_str(),
+            "role": role.as_str(),
+            "password": password.map(|password| password.secret().expose()),
+        });
+        self.read(Method::POST, &users(&owner.account), "", Some(body)).await
+    }
+
+    async fn users(&self, account: &AccountName) -> Result<Vec<User>, String> {
+        let (mut found, mut query) = (Vec::new(), page(None));
+        loop {
+            let listed: UserPage = self.read(Method::GET, &users(account), &query, None).await?;
+            found.extend(listed.users);
+            let Some(marker) = listed.next_marker else { return Ok(found) };
+            query = page(Some(&marker));
+        }
+    }
+
+    async fn set_role(&self, owner: &Owner, role: Role) -> Result<(), String> {
+        let path = format!("{}/role", user(owner));
+        self.done(Method::PUT, &path, Some(json!({ "role": role.as_str() }))).await
+    }
+
+    async fn set_password(&self, owner: &Owner, password: Option<&NewPassword>) -> Result<(), String> {
+        let path = format!("{}/password", user(owner));
+        let password = password.map(|password| password.secret().expose());
+        self.done(Method::PUT, &path, Some(json!({ "password": password }))).await
+    }
+
+    async fn remove_user(&self, owner: &Owner) -> Result<(), String> {
+        self.done(Method::DELETE, &user(owner), None).await
+    }
+
+    async fn create_key(&self, owner: &Owner, description: &str) -> Result<NewAccessKey, String> {
+        self.read(Method::POST, &keys(owner), "", Some(json!({ "description": description }))).await
+    }
+
+    async fn keys(&self, owner: &Owner) -> Result<Vec<AccessKey>, String> {
+        let listed: AccessKeyList = self.read(Method::GET, &keys(owner), "", None).await?;
+        Ok(listed.access_keys)
+    }
+
+    async fn remove_key(&self, owner: &Owner, key: &KeyId) -> Result<(), String> {
+        self.done(Method::DELETE, &format!("{}/{key}", keys(owner)), None).await
+    }
+
+    async fn token_keys(&self) -> Result<Vec<TokenKey>, String> {
+        let listed: TokenKeyList = self.read(Method::GET, TOKEN_KEYS, "", None).await?;
+        Ok(listed.token_keys)
+    }
+
+    async fn rotate_token_key(&self) -> Result<TokenKey, String> {
+        self.read(Method::POST, TOKEN_KEYS, "", None).await
+    }
+
+    async fn remove_token_key(&self, key: &KeyId) -> Result<(), String> {
+        self.done(Method::DELETE, &format!("{TOKEN_KEYS}/{key}"), None).await
+    }
+}
