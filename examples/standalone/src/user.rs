@@ -80,7 +80,7 @@ struct PasswordSource {
     no_password: bool,
 }
 
-/// A password, and whether it has to be shown since nobody knows it yet.
+/// A password, and whether it was made here.
 struct Chosen {
     password: Option<NewPassword>,
     is_new: bool,
@@ -111,7 +111,7 @@ impl UserCommand {
             Task::Create { owner, role, password, place } => {
                 let chosen = password.choose()?;
                 let user = place.open().await?.create_user(&owner, role, chosen.password.as_ref()).await?;
-                match chosen.to_be_shown() {
+                match chosen.unknown() {
                     Some(password) => output::one(place.format, &UserAndPassword { user, password }),
                     None => output::one(place.format, &user),
                 }
@@ -123,7 +123,7 @@ impl UserCommand {
             Task::SetPassword { owner, password, place } => {
                 let chosen = password.choose()?;
                 place.open().await?.set_password(&owner, chosen.password.as_ref()).await?;
-                let Some(password) = chosen.to_be_shown() else { return Ok(()) };
+                let Some(password) = chosen.unknown() else { return Ok(()) };
                 let (account, user) = (owner.account.to_string(), owner.user.to_string());
                 output::one(place.format, &PasswordOf { account, user, password })
             }
@@ -157,8 +157,9 @@ impl PasswordSource {
 }
 
 impl Chosen {
-    fn to_be_shown(self) -> Option<Secret> {
-        self.password.filter(|_| self.is_new).map(|password| password.secret().clone())
+    /// The password that nobody knows yet.
+    fn unknown(&self) -> Option<Secret> {
+        self.password.as_ref().filter(|_| self.is_new).map(|password| password.secret().clone())
     }
 }
 

@@ -76,7 +76,7 @@ impl ControlAccess<'_> {
     ) -> Result<(Account, User), ControlError> {
         let permitted = self.permit(ControlAsk::Operate).await?;
         let (id, project, created) = (AccountId::random(), ProjectId::random(), permitted.now());
-        let account = Account { id, name: new.name, project, created };
+        let account = Account { id, name: new.name, project, agency: false, created };
         let Founder { name, role, password, key } = founder;
         let user = User { id: key.user.clone(), account: account.id.clone(), name, role, password, created };
         let requires = vec![

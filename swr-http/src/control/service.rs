@@ -29,8 +29,8 @@ use super::error::{ManagementFailure, error_response, status};
 use super::exchange::{Answer, Exchange, Reply};
 use super::refusals::{Refusals, traced};
 use super::{
-    account, administration, grants, logins, namespaces, openapi, repositories, retentions, sharing, sync, tags,
-    traces, triggers,
+    account, administration, grants, logins, namespaces, openapi, repositories, retentions, sharing, sync,
+    tags, traces, triggers,
 };
 use crate::body::{Patience, Progress, RequestBody, ResponseBody};
 use crate::exchange::in_time;
