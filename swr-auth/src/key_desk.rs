@@ -157,8 +157,8 @@ impl KeyDesk {
         self.vault.open(sealed, &trigger_context(&trigger.repository, &trigger.name))
     }
 
-    /// Seals anew what is sealed under a previous master key, and says how many secrets that were. Interrupted, it
-    /// goes on where it is called again.
+    /// Seals the secrets of keys anew that are sealed under a previous master key, and says how many that were.
+    /// Interrupted, it goes on where it is called again.
     pub async fn reseal(&self, metadata: &dyn MetadataStore) -> Result<u64, StoreError> {
         let mut resealed = 0;
         let mut page = Page { after: None, limit: PAGE };
