@@ -123,6 +123,17 @@ impl<'r> Access<'r> {
         Ok(matches!(verdict, Verdict::Allow(_)).then(|| Readable(repository.clone())))
     }
 
+    /// As [`Self::readable`], and no further than a token goes, where there is one.
+    pub(super) async fn within_reach(
+        &self,
+        repository: &RepositoryName,
+    ) -> Result<Option<Readable>, StoreError> {
+        match self.covers(repository, Action::Pull) {
+            true => self.readable(repository).await,
+            false => Ok(None),
+        }
+    }
+
     /// Those of the candidates that the caller may pull from; `None` when the authorizer does not list them.
     pub(super) async fn readable_of(&self, of: Candidates<'_>) -> Result<Option<Vec<Readable>>, StoreError> {
         let listed = self.parts.authorizer.readable(&self.caller, of).await?;

@@ -30,7 +30,7 @@ impl Access<'_> {
     /// none is named, from one that the caller may read among the first few that hold it, those of the same
     /// first component first.
     ///
-    /// A repository that the caller may not read is one that does not hold the blob. A stranger is asked to
+    /// A repository that the caller may not read, or its token not, is one that does not hold the blob. A stranger is asked to
     /// sign in, for both repositories at once, and so is a bearer whose token does not list them.
     #[instrument(level = "debug", skip_all, fields(%repository, %digest, from = from.map(tracing::field::display)))]
     pub async fn mount_blob(
@@ -49,7 +49,7 @@ impl Access<'_> {
         if !self.lists(from) {
             return Err(unauthorized(repository, from));
         }
-        match self.readable(from).await? {
+        match self.within_reach(from).await? {
             Some(from) => permitted.mount(digest, &from).await,
             None if *self.caller() == Caller::Anonymous => Err(unauthorized(repository, from)),
             None => Ok(Mounted::NotHere),

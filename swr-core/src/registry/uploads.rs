@@ -71,7 +71,7 @@ impl Access<'_> {
             None => Err(Error::UploadUnknown),
         };
         match finished {
-            Err(Error::UploadUnknown) if self.readable(repository).await?.is_some() => {
+            Err(Error::UploadUnknown) if self.within_reach(repository).await?.is_some() => {
                 let linked = permitted.blob(digest).await?.ok_or(Error::UploadUnknown)?;
                 permitted.keep_link(&linked).await?;
                 Ok(linked.stored)
