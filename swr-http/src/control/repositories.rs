@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use swr_core::control::ControlError;
 use swr_core::control::repository::{Attributes, Category, RepositoryDetails, Visibility};
 use swr_core::ports::{Listing, Page, RepositoryList, RepositoryQuery};
 use swr_core::{Error, OrganisationName, RepositoryName};
@@ -149,7 +150,12 @@ pub(super) async fn change(exchange: &Exchange<'_>, name: &RepositoryName) -> An
     let change: RepositoryChange = exchange.object()?;
     let visibility = visibility(&change.is_public)?;
     let category = change.category.as_deref().map(category).transpose()?;
-    let before = exchange.access.repository(name).await?.attributes;
+    let before = match exchange.access.repository(name).await {
+        Ok(details) => details.attributes,
+        // Whether the caller may is for the change itself to say.
+        Err(ControlError::RepositoryUnknown(_)) => Attributes::default(),
+        Err(error) => return Err(error.into()),
+    };
     let attributes = Attributes {
         visibility,
         category: category.unwrap_or(before.category),
