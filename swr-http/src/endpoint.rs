@@ -137,6 +137,33 @@ pub enum Endpoint {
     },
 }
 
+/// Writes down each endpoint once, without what its address says.
+macro_rules! kinds {
+    ($($name:ident),* $(,)?) => {
+        /// The endpoints, without what an address says: what a table about all of them has a row for. Whoever
+        /// matches on it is told by the compiler of each new one.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[expect(clippy::exhaustive_enums, reason = "a table about all endpoints has to know of a new one")]
+        #[expect(missing_docs, reason = "they are those of `Endpoint`")]
+        pub enum EndpointKind { $($name),* }
+
+        impl EndpointKind {
+            /// Every endpoint, in the order of [`Endpoint`].
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// Which one it is.
+            pub const fn of(endpoint: &Endpoint) -> Self {
+                match endpoint { $(Endpoint::$name { .. } => Self::$name),* }
+            }
+        }
+    };
+}
+
+kinds! {
+    Base, ListRepositories, ListTags, ListReferrers, PullManifest, PushManifest, RemoveManifest, PullBlob,
+    RemoveBlob, BeginUpload, PushBlob, MountBlob, FindUpload, AppendUpload, FinishUpload, CancelUpload,
+}
+
 impl Endpoint {
     /// Reads an address. `path` is what follows the address of the protocol itself: empty or `/` for the base,
     /// `/name/tags/list` for tags. It and the query are taken as they were sent: percent-encoding is undone

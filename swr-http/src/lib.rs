@@ -33,7 +33,7 @@ mod uploads;
 mod visit;
 
 pub use body::{Patience, ResponseBody};
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, EndpointKind};
 pub use observe::{RequestObserver, RequestReport};
 pub use paging::PageQuery;
 #[cfg(feature = "axum")]

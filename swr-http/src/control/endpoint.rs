@@ -35,12 +35,20 @@ macro_rules! operations {
             $(#[doc = $summary] $name { $($field: $type),* },)*
         }
 
-        /// The operations, without what an address says.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum Kind { $($name),* }
+        /// The operations, without what an address says: what a table about all of them has a row for. Whoever
+        /// matches on it is told by the compiler of each new one.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[expect(clippy::exhaustive_enums, reason = "a table about all operations has to know of a new one")]
+        pub enum Kind { $(#[doc = $summary] $name),* }
+
+        impl Kind {
+            /// Every operation, in the order of [`ManagementEndpoint`].
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+        }
 
         impl ManagementEndpoint {
-            pub(super) const fn kind(&self) -> Kind {
+            /// Which operation it is.
+            pub const fn kind(&self) -> Kind {
                 match self { $(Self::$name { .. } => Kind::$name),* }
             }
         }

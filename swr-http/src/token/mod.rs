@@ -119,18 +119,24 @@ where
     }
 }
 
-/// What a token is good for.
-enum Wanted {
-    /// The registry's protocol, by the query.
+/// What a request asks for: one of the ways to a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a table about all ways to a token has to know of a new one")]
+pub enum TokenEndpoint {
+    /// `GET /token`: one for the registry's protocol, by the query.
     ByQuery,
-    /// The registry's protocol, by a form.
+    /// `POST /token`: one for the registry's protocol, by a form.
     ByForm,
-    /// The management protocol.
+    /// `POST /v3/auth/tokens`: one for the management protocol.
     Management,
 }
 
-impl Wanted {
-    fn parse(method: &Method, path: &str) -> Result<Self, EndpointError> {
+impl TokenEndpoint {
+    /// Every way to a token.
+    pub const ALL: &'static [Self] = &[Self::ByQuery, Self::ByForm, Self::Management];
+
+    /// Reads an address: what follows the place where tokens are given out.
+    pub fn parse(method: &Method, path: &str) -> Result<Self, EndpointError> {
         match (path, method) {
             ("/token", &Method::GET) => Ok(Self::ByQuery),
             ("/token", &Method::POST) => Ok(Self::ByForm),
@@ -152,9 +158,9 @@ impl Parts {
         let Self { options, .. } = self;
         let mut visit = Visit::begin(&head, progress, options.patience, options.observer.as_ref());
         let path = options.mount.below(head.uri.path()).unwrap_or_default();
-        let answer = match Wanted::parse(&head.method, path) {
+        let answer = match TokenEndpoint::parse(&head.method, path) {
             Err(error) => Err(error.into()),
-            Ok(Wanted::Management) => {
+            Ok(TokenEndpoint::Management) => {
                 visit.asks("management_token");
                 Ok(management::answer(&self.desk, options, body).await)
             }
@@ -175,10 +181,10 @@ impl Parts {
         visit.answered(&head, response).await
     }
 
-    async fn give(&self, head: &head::Parts, wanted: Wanted, body: RequestBody) -> Answer {
+    async fn give(&self, head: &head::Parts, wanted: TokenEndpoint, body: RequestBody) -> Answer {
         let TokenRequest { ask, grant } = match wanted {
-            Wanted::ByForm => TokenRequest::of_form(&form(body).await?)?,
-            Wanted::ByQuery | Wanted::Management => {
+            TokenEndpoint::ByForm => TokenRequest::of_form(&form(body).await?)?,
+            TokenEndpoint::ByQuery | TokenEndpoint::Management => {
                 TokenRequest::of_query(head.uri.query().unwrap_or_default())?
             }
         };
