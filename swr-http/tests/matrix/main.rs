@@ -5,7 +5,7 @@
 //! What the answer has to be is computed by [`model`], which was written from the product's pages and asks the
 //! product nothing; what is asked stands in [`rows`]. An operation without a row does not compile: to add one, write
 //! its line into `rows::of_management`, `rows::of_registry` or `rows::of_token` with its method, its address, what
-//! it needs and its status when it is done. One that is not offered yet says `.not_offered()`.
+//! it needs and its status when it is done.
 //!
 //! What is refused changes nothing, shows nothing of what was pushed, and looks the same to all who are refused for
 //! the same reason: of what they may not know they learn not even whether it is there.
@@ -59,13 +59,7 @@ impl Cell {
         let answers = row.answers(*target);
         match operation {
             Operation::Registry(_) => model::of_registry(row.needs, *identity, *target, *phase, answers),
-            Operation::Management(_) => {
-                match model::of_management(row.needs, *identity, *target, *phase, answers) {
-                    refused @ (Outcome::Unsigned | Outcome::BadToken) => refused,
-                    _ if !row.is_offered => Outcome::Impossible(501),
-                    outcome => outcome,
-                }
-            }
+            Operation::Management(_) => model::of_management(row.needs, *identity, *target, *phase, answers),
             Operation::Token(_) => model::of_tokens(row.needs, *identity, *phase, answers[0]),
         }
     }

@@ -31,6 +31,12 @@ pub(crate) enum Needs {
     Mount { into: Option<Target>, from: Option<Target> },
     /// To be a registry administrator.
     Administration,
+    /// To look after the deployment.
+    Operators,
+    /// To look after this account: to be a registry administrator of it, or to look after the deployment.
+    Administers(Account),
+    /// To be of this account, or to look after it.
+    In(Account),
     /// The target's account to be its own.
     OwnProject,
     /// This level in the organisation.
@@ -302,6 +308,13 @@ pub(crate) fn of_management(
         Needs::SignIn => there,
         Needs::Administration if signer.administers() => there,
         Needs::Administration => Outcome::TooLittle,
+        Needs::Operators if signer.role == Role::Operator => there,
+        Needs::Operators => Outcome::TooLittle,
+        Needs::Administers(_) | Needs::In(_) if signer.role == Role::Operator => there,
+        Needs::Administers(account) if signer.account == account && signer.administers() => there,
+        Needs::In(account) if signer.account == account => there,
+        Needs::Administers(account) if signer.account == account => Outcome::TooLittle,
+        Needs::Administers(_) | Needs::In(_) => Outcome::Hidden,
         Needs::OwnProject if target.organisation().owner() == Some(signer.account) => there,
         Needs::OwnProject => Outcome::ForeignProject,
         // An organisation is there or not, whatever the repository; nobody has a level in one that is not.

@@ -14,6 +14,7 @@ use crate::identities::Level::{Edit, Manage, Read};
 use crate::model::List;
 use crate::model::Needs::{self, *};
 use crate::model::Outcome::{self, Done, Hidden, Impossible, Unknown};
+use crate::targets::Account::Acme;
 use crate::targets::Target;
 
 /// Something that can be asked.
@@ -44,8 +45,6 @@ pub(crate) struct Row {
     pub(crate) leaves_no_mark: bool,
     /// The answer is a list that everybody is shown another part of.
     pub(crate) list: Option<List>,
-    /// Not done yet, for nobody who has signed in: 501.
-    pub(crate) is_offered: bool,
 }
 
 /// Every operation with its rows.
@@ -203,41 +202,40 @@ fn of_management(kind: Kind) -> Row {
             .sending(r#"{"permit":"read","deadline":"2026-06-01T00:00:00Z"}"#),
         K::DeleteRepoDomains => shares("DELETE", "/umbrella", 204).except(&[Target::Public], 400),
 
-        K::CreateRetention => {
-            repository("POST", "/retentions", Repository(Manage), 201).sending(AGING).not_offered()
+        K::CreateRetention => repository("POST", "/retentions", Repository(Manage), 201).sending(AGING),
+        K::ListRetentions => repository("GET", "/retentions", Repository(Read), 200),
+        K::PlanRetention => {
+            let plan = repository("POST", "/retentions/plan", Repository(Read), 200).sending(AGING);
+            Row { leaves_no_mark: true, ..plan }
         }
-        K::ListRetentions => repository("GET", "/retentions", Repository(Read), 200).not_offered(),
-        K::ListRetentionHistories => {
-            repository("GET", "/retentions/histories", Repository(Read), 200).not_offered()
-        }
-        K::ShowRetention => repository("GET", "/retentions/7", Repository(Read), 404).not_offered(),
-        K::UpdateRetention => {
-            repository("PATCH", "/retentions/7", Repository(Manage), 404).sending(AGING).not_offered()
-        }
-        K::DeleteRetention => repository("DELETE", "/retentions/7", Repository(Manage), 404).not_offered(),
+        K::ListRetentionHistories => repository("GET", "/retentions/histories", Repository(Read), 200),
+        K::ShowRetention => repository("GET", "/retentions/7", Repository(Read), 404),
+        K::UpdateRetention => repository("PATCH", "/retentions/7", Repository(Manage), 404).sending(AGING),
+        K::DeleteRetention => repository("DELETE", "/retentions/7", Repository(Manage), 404),
 
-        K::CreateTrigger => {
-            repository("POST", "/triggers", Repository(Edit), 201).sending(TRIGGER).not_offered()
+        K::CreateTrigger => repository("POST", "/triggers", Repository(Edit), 201).sending(TRIGGER),
+        K::ListTriggersDetails => repository("GET", "/triggers", Repository(Read), 200),
+        K::ShowTrigger => repository("GET", "/triggers/t", Repository(Read), 404),
+        K::UpdateTrigger => {
+            repository("PATCH", "/triggers/t", Repository(Edit), 404).sending(r#"{"enable":"false"}"#)
         }
-        K::ListTriggersDetails => repository("GET", "/triggers", Repository(Read), 200).not_offered(),
-        K::ShowTrigger => repository("GET", "/triggers/t", Repository(Read), 404).not_offered(),
-        K::UpdateTrigger => repository("PATCH", "/triggers/t", Repository(Edit), 404)
-            .sending(r#"{"enable":"false"}"#)
-            .not_offered(),
-        K::DeleteTrigger => repository("DELETE", "/triggers/t", Repository(Edit), 404).not_offered(),
+        K::DeleteTrigger => repository("DELETE", "/triggers/t", Repository(Edit), 404),
+        K::ListTriggerDeliveries => repository("GET", "/triggers/t/deliveries", Repository(Read), 404),
+        K::ReplayTriggerDelivery => {
+            let delivery = "/triggers/t/deliveries/00000000000000000000000000000000/replay";
+            repository("POST", delivery, Repository(Edit), 404)
+        }
 
         // There is no other region to copy to.
-        K::CreateImageSyncRepo => {
-            repository("POST", "/sync_repo", Repository(Edit), 400).sending(REGION).not_offered()
-        }
-        K::ListImageAutoSyncReposDetails => repository("GET", "/sync_repo", View, 200),
-        K::DeleteImageSyncRepo => {
-            repository("DELETE", "/sync_repo", Repository(Edit), 400).sending(REGION).not_offered()
-        }
+        K::CreateImageSyncRepo => repository("POST", "/sync_repo", Repository(Edit), 500).sending(REGION),
+        K::ListImageAutoSyncReposDetails => repository("GET", "/sync_repo", Repository(Edit), 200),
+        K::DeleteImageSyncRepo => repository("DELETE", "/sync_repo", Repository(Edit), 400).sending(REGION),
         K::CreateManualImageSyncRepo => {
-            repository("POST", "/sync_images", Repository(Edit), 400).sending(REGION).not_offered()
+            repository("POST", "/sync_images", Repository(Edit), 500).sending(VERSIONS)
         }
-        K::ShowSyncJob => repository("GET", "/sync_job?filter=limit%3A%3A10%7Coffset%3A%3A0", View, 200),
+        K::ShowSyncJob => {
+            repository("GET", "/sync_job?filter=limit%3A%3A10%7Coffset%3A%3A0", Repository(Edit), 200)
+        }
         K::ListSyncRegions => account("GET /v2/manage/regions", SignIn, 200),
 
         K::CreateSecret => account("POST /v2/manage/utils/secret", SignIn, 200),
@@ -248,7 +246,24 @@ fn of_management(kind: Kind) -> Row {
         K::ShowDomainOverview => account("GET /v2/manage/overview", SignIn, 200),
         K::ShowDomainResourceReports => account("GET /v2/manage/reports/store/daily", SignIn, 200),
         K::CheckAgency => account("GET /v2/manage/agency", SignIn, 200),
-        K::CreateAgency => Row { leaves_no_mark: true, ..account("POST /v2/manage/agency", SignIn, 204) },
+        K::CreateAgency => account("POST /v2/manage/agency", Administration, 204),
+
+        K::CreateAccount => account("POST /admin/v1/accounts", Operators, 201).sending(r#"{"name":"newt"}"#),
+        K::ListAccounts => account("GET /admin/v1/accounts", Operators, 200),
+        K::ShowAccount => account("GET /admin/v1/accounts/acme", In(Acme), 200),
+        K::CreateUser => account("POST /admin/v1/accounts/acme/users", Administers(Acme), 201)
+            .sending(r#"{"name":"newt"}"#),
+        K::ListUsers => account("GET /admin/v1/accounts/acme/users", Administers(Acme), 200),
+        K::ShowUser => user("GET", "", 200),
+        K::DeleteUser => user("DELETE", "", 204),
+        K::UpdateUserRole => user("PUT", "/role", 204).sending(r#"{"role":"administrator"}"#),
+        K::UpdateUserPassword => user("PUT", "/password", 204).sending(r#"{"password":"long enough"}"#),
+        K::CreateAccessKey => user("POST", "/access-keys", 201).sending("{}"),
+        K::ListAccessKeys => user("GET", "/access-keys", 200),
+        K::DeleteAccessKey => user("DELETE", "/access-keys/00000000000000000000", 404),
+        K::CreateTokenKey => account("POST /admin/v1/token-keys", Operators, 201),
+        K::ListTokenKeys => account("GET /admin/v1/token-keys", Operators, 200),
+        K::DeleteTokenKey => account("DELETE /admin/v1/token-keys/00000000000000000000", Operators, 404),
 
         K::ListTraces => project("GET /v3/{project}/traces?trace_type=system"),
         K::ShowDocument => account("GET /v2/manage/openapi.json", Nothing, 200),
@@ -258,7 +273,8 @@ fn of_management(kind: Kind) -> Row {
 const AGING: &str =
     r#"{"algorithm":"or","rules":[{"template":"tag_rule","params":{"num":"7"},"tag_selectors":[]}]}"#;
 const TRIGGER: &str = r#"{"name":"t","action":"update","app_type":"deployments","application":"a","cluster_ns":"n","trigger_type":"all","condition":".*","enable":"true","cluster_id":"c","cluster_name":"c","container":"c"}"#;
-const REGION: &str = r#"{"remoteRegionId":"r","remoteNamespace":"n","imageTag":["v1"]}"#;
+const REGION: &str = r#"{"remoteRegionId":"r","remoteNamespace":"n"}"#;
+const VERSIONS: &str = r#"{"remoteRegionId":"r","remoteNamespace":"n","imageTag":["v1"]}"#;
 
 fn of_token(kind: TokenEndpoint) -> Row {
     use TokenEndpoint as K;
@@ -289,7 +305,6 @@ fn row(request: &str, needs: Needs, status: u16) -> Row {
         exception: there,
         leaves_no_mark: false,
         list: None,
-        is_offered: true,
     }
 }
 
@@ -305,6 +320,11 @@ fn shares(method: &str, rest: &str, status: u16) -> Row {
 fn organisation(method: &str, rest: &str, level: crate::identities::Level, status: u16) -> Row {
     let request = format!("{method} /v2/manage/namespaces/{{org}}{rest}");
     row(&request, Organisation(level), status).of(&Target::ORGANISATIONS)
+}
+
+/// About the user `granted` of the account `acme`.
+fn user(method: &str, rest: &str, status: u16) -> Row {
+    account(&format!("{method} /admin/v1/accounts/acme/users/granted{rest}"), Administers(Acme), status)
 }
 
 fn project(request: &str) -> Row {
@@ -335,10 +355,6 @@ impl Row {
 
     fn listing(self, list: List) -> Self {
         Self { list: Some(list), ..self }
-    }
-
-    fn not_offered(self) -> Self {
-        Self { is_offered: false, ..self.of(&[Target::Private, Target::Absent]) }
     }
 
     /// The answers to whoever may: where there is something, and where there is nothing.
