@@ -45,17 +45,17 @@ impl ControlAccess<'_> {
         Ok(rule.ok_or(ControlError::RuleUnknown)?.id)
     }
 
-    /// Gives the rule other values; it runs at once. Its kind stays.
+    /// Makes of the rule what `change` does of it; it runs at once. Its kind stays.
     #[instrument(level = "debug", skip_all, fields(%repository))]
     pub async fn change_rule(
         &self,
         repository: &RepositoryName,
         id: RuleId,
-        to: &AgingRule,
+        change: impl FnOnce(AgingRule) -> AgingRule,
     ) -> Result<(), ControlError> {
         let permitted = self.permit(ControlAsk::Repository(repository, GrantLevel::Manage)).await?;
         let mut rule = self.rule_of(permitted.store(), repository, id).await?.rule;
-        rule.change(to.clone())?;
+        rule.change(change(rule.clone()))?;
         let requires = vec![MetadataRequire::RuleIs { repository: repository.clone(), id }];
         let change = MetadataChange::PutRule { repository: repository.clone(), rule };
         let changed = permitted.commit(requires, vec![change]).await;
@@ -111,7 +111,8 @@ impl ControlAccess<'_> {
     }
 }
 
-async fn expect_there(
+/// Refuses what is about a repository that is not listed.
+pub(super) async fn expect_there(
     store: &dyn MetadataStore,
     repository: &RepositoryName,
     unknown: impl Fn() -> ControlError,

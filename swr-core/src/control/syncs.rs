@@ -6,6 +6,7 @@ use swr_policy::{RepositoryName, Tag};
 use tracing::instrument;
 
 use super::access::ControlAccess;
+use super::aging::expect_there;
 use super::change::{MetadataChange, MetadataRequire};
 use super::error::ControlError;
 use super::grant::GrantLevel;
@@ -24,6 +25,7 @@ impl ControlAccess<'_> {
         overwrite: bool,
     ) -> Result<(), ControlError> {
         let permitted = self.permit(ControlAsk::Repository(repository, GrantLevel::Edit)).await?;
+        expect_there(permitted.store(), repository, || permitted.unknown()).await?;
         self.expect_region(target)?;
         let at = permitted.now();
         let change = MetadataChange::PutSync(SyncRule {
@@ -77,6 +79,7 @@ impl ControlAccess<'_> {
         overwrite: bool,
     ) -> Result<Vec<Tag>, ControlError> {
         let permitted = self.permit(ControlAsk::Repository(repository, GrantLevel::Edit)).await?;
+        expect_there(permitted.store(), repository, || permitted.unknown()).await?;
         self.expect_region(target)?;
         let operator = self.user().await?;
         let at = permitted.now();

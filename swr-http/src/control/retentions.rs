@@ -143,9 +143,10 @@ pub(super) async fn show(exchange: &Exchange<'_>, repository: &RepositoryName, i
 }
 
 pub(super) async fn change(exchange: &Exchange<'_>, repository: &RepositoryName, id: u64) -> Answer {
-    let to: NewRetention = exchange.object()?;
-    let RepositoryRule { id, rule, .. } = find(exchange, repository, id).await?;
-    exchange.access.change_rule(repository, id, &to.rule(Some(rule))?).await?;
+    let AgingRule { limit, filters, .. } = exchange.object::<NewRetention>()?.rule(None)?;
+    // What this protocol has no word for stays.
+    let change = |rule| AgingRule { limit, filters, ..rule };
+    exchange.access.change_rule(repository, rule_id(id)?, change).await?;
     Ok(Reply::empty())
 }
 
