@@ -638,3 +638,44 @@ async fn events_are_fanned_out_by_one_process_at_a_time() {
     world.store.release_lease(&fence).await.unwrap();
     assert!(courier.fan_out().await.unwrap().events > 0);
 }
+
+/// A step stays small; whatever is left over is for the next.
+#[tokio::test]
+async fn many_deliveries_are_made_in_several_steps() {
+    let world = World::new().await;
+    world.push("before", "v0").await;
+    world.clock.advance(TimeDelta::seconds(1));
+    for number in 0..100 {
+        world.trigger(&format!("t{number}"), TriggerCondition::All).await;
+    }
+    for number in 0..12 {
+        world.push("one", &format!("v1.{number}")).await;
+    }
+    let courier = courier(&world, &Arc::default());
+    let first = courier.fan_out().await.unwrap();
+    let made = world.history("t0").await.len();
+    assert!(first.more && made < 12, "{first:?} {made}");
+    carry_all(&courier).await;
+    for number in [0, 99] {
+        let states = world.states(&format!("t{number}")).await;
+        assert_eq!(states.len(), 12);
+        assert!(states.iter().all(|(_, state)| *state == DeliveryState::Delivered), "{states:?}");
+    }
+}
+
+/// As long as it is to be kept, and what waits for longer.
+#[tokio::test]
+async fn the_history_is_trimmed_by_age() {
+    let world = while_it_runs(|_| (), None).await;
+    world.trigger("ci", TriggerCondition::Tag(tag("v4"))).await;
+    world.push("four", "v4").await;
+    let courier = courier(&world, &Arc::default());
+    carry_all(&courier).await;
+    world.age().await.unwrap();
+    assert_eq!((world.history("ci").await.len(), world.cleared().await.len()), (1, 3));
+    world.clock.advance(day());
+    assert_eq!(world.plane.trim_history(day()).await.unwrap(), 0);
+    world.clock.advance(TimeDelta::seconds(1));
+    assert_eq!(world.plane.trim_history(day()).await.unwrap(), 4);
+    assert_eq!((world.history("ci").await.len(), world.cleared().await.len()), (0, 0));
+}

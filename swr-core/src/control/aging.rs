@@ -172,8 +172,8 @@ impl ControlPlane {
             return Ok(Some(Aged::default()));
         }
         let holder = UploadId::random();
-        let Some(fence) = self.hold(holder.as_str()).await? else { return Ok(None) };
-        let aged = self.run_due(metadata, every, holder.as_str(), &fence).await;
+        let Some(mut fence) = self.hold(holder.as_str()).await? else { return Ok(None) };
+        let aged = self.run_due(metadata, every, holder.as_str(), &mut fence).await;
         // Also when it failed, so that the next round need not wait for the lease to lapse.
         metadata.release_lease(&fence).await?;
         aged.map(Some)
@@ -184,14 +184,15 @@ impl ControlPlane {
         metadata: &dyn MetadataStore,
         every: TimeDelta,
         holder: &str,
-        fence: &Fence,
+        fence: &mut Fence,
     ) -> Result<Aged, StoreError> {
         let due = metadata.due_rules(self.0.clock.now(), RULES_PER_ROUND).await?;
         let mut aged = Aged { more: due.len() >= RULES_PER_ROUND.get() as usize, ..Aged::default() };
         for rule in due {
-            // A round that takes longer than its lease is somebody else's by now.
-            if self.hold(holder).await?.as_ref() != Some(fence) {
-                return Ok(Aged { more: true, ..aged });
+            match self.hold(holder).await? {
+                Some(prolonged) => *fence = prolonged,
+                // A round that takes longer than its lease is somebody else's by now.
+                None => return Ok(Aged { more: true, ..aged }),
             }
             aged.versions += self.run_rule(metadata, &rule).await?;
             aged.rules += 1;

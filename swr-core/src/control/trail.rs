@@ -33,6 +33,13 @@ impl ControlPlane {
         self.0.metadata.note_stored(self.0.clock.now().date_naive()).await
     }
 
+    /// Removes from the history what triggers have done and what rules have cleared longer than `keep` ago, and says
+    /// how much; less than there is when there is much.
+    pub async fn trim_history(&self, keep: TimeDelta) -> Result<u64, StoreError> {
+        let Some(before) = self.0.clock.now().checked_sub_signed(keep) else { return Ok(0) };
+        self.0.metadata.trim_history(before, BATCH).await
+    }
+
     /// Removes traces older than `keep`, and temporary keys that have expired, and says how many; fewer
     /// than there are when there are many.
     pub async fn trim(&self, keep: TimeDelta) -> Result<u64, StoreError> {
@@ -40,12 +47,5 @@ impl ControlPlane {
         let traces = self.0.metadata.trim_traces(before, BATCH).await?;
         let keys = self.0.metadata.trim_temporary_keys(self.0.clock.now(), BATCH).await?;
         Ok(traces + keys)
-    }
-
-    /// Removes settled deliveries and records of what aging cleared that are older than `keep`, and says how many;
-    /// fewer than there are when there are many.
-    pub async fn trim_history(&self, keep: TimeDelta) -> Result<u64, StoreError> {
-        let Some(before) = self.0.clock.now().checked_sub_signed(keep) else { return Ok(0) };
-        self.0.metadata.trim_history(before, BATCH).await
     }
 }

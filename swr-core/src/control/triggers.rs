@@ -179,6 +179,9 @@ const CONSUMER: &str = "triggers";
 /// How long the lease of fanning out lasts.
 const LEASE: TimeDelta = TimeDelta::seconds(30);
 
+/// With so many deliveries a step is large enough, however many events there are.
+const DELIVERIES_ENOUGH: usize = 1000;
+
 /// How long a delivery stays claimed: longer than an action may take.
 const CLAIM: TimeDelta = TimeDelta::minutes(1);
 
@@ -216,7 +219,12 @@ impl Courier {
         let events = metadata.events(metadata.cursor(CONSUMER).await?, BATCH).await?;
         let mut known: HashMap<RepositoryName, Fired> = HashMap::new();
         let mut deliveries = Vec::new();
+        let mut handled = 0;
         for event in &events {
+            if deliveries.len() >= DELIVERIES_ENOUGH {
+                break;
+            }
+            handled += 1;
             let Event::TagSet { tag, digest, .. } = &event.event else { continue };
             if !known.contains_key(&event.repository) {
                 let triggers = metadata.triggers(&event.repository).await?.unwrap_or_default();
@@ -232,10 +240,11 @@ impl Courier {
                 at: event.at,
             }));
         }
-        if let Some(last) = events.last() {
+        if let Some(last) = events.iter().take(handled).last() {
             metadata.fan_out(&deliveries, CONSUMER, last.seq, fence).await?;
         }
-        Ok(FannedOut { events: events.len() as u64, more: events.len() >= BATCH.get() as usize })
+        let more = handled < events.len() || events.len() >= BATCH.get() as usize;
+        Ok(FannedOut { events: handled as u64, more })
     }
 
     /// Takes deliveries that are due into its hands, of each target the oldest, so that nobody else tries them for a
