@@ -6,4 +6,5 @@ mod logins;
 mod management;
 mod rights;
 mod scene;
+mod telling;
 mod tokens;

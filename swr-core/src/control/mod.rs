@@ -27,6 +27,7 @@ pub mod standing;
 pub mod sync;
 mod syncs;
 pub mod trace;
+mod trace_relay;
 mod trail;
 pub mod trigger;
 mod triggers;
@@ -45,6 +46,7 @@ pub use access::ControlAccess;
 pub use aging::{Aged, DryRun};
 pub use error::ControlError;
 pub use people::{Founder, NewAccount, NewUser};
+pub use trace_relay::TraceRelay;
 pub use triggers::{Courier, FannedOut, retry_after};
 
 /// Who may do what in a registry. Cheap to clone; all clones are the same control plane.

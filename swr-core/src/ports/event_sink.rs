@@ -16,9 +16,9 @@ pub trait EventSink: Debug + Send + Sync + 'static {
     async fn deliver(&self, event: &RecordedEvent) -> Result<(), DeliveryError>;
 }
 
-/// A sink did not take an event; it will be offered again.
+/// A sink did not take what it was offered; it will be offered again.
 #[derive(Debug, thiserror::Error)]
-#[error("the event was not taken")]
+#[error("the sink did not take it")]
 pub struct DeliveryError(#[source] Box<dyn std::error::Error + Send + Sync>);
 
 impl DeliveryError {

@@ -311,7 +311,18 @@ pub trait MetadataStore: ManifestStore {
     /// Records operations that were refused, in one step; those of users that are gone are left out.
     async fn record_refused(&self, refused: &[RefusedOperation]) -> Result<(), StoreError>;
 
-    /// Removes traces of what happened before `before`, at most `limit`, the oldest first. Says how many.
+    /// How far the consumer of traces has come: the place of the last one that it took; 0 for one that was never heard
+    /// of.
+    async fn trace_cursor(&self, consumer: &str) -> Result<u64, StoreError>;
+
+    /// The consumer of traces has come to `upto`; one that is further already stays there.
+    async fn advance_traces(&self, consumer: &str, upto: u64, fence: &Fence) -> Result<(), StoreError>;
+
+    /// Forgets the consumers of traces that have other names than these: nothing is kept for them any more.
+    async fn retain_trace_consumers(&self, names: &[&str]) -> Result<(), StoreError>;
+
+    /// Removes traces of what happened before `before` that every consumer of traces has passed, at most `limit`, the
+    /// oldest first. Says how many.
     async fn trim_traces(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError>;
 }
 

@@ -2,8 +2,8 @@
 //!
 //! [`blob_store`] and [`upload_store`] keep bytes, [`manifest_store`] keeps everything that must change
 //! together, [`authorizer`] and [`tag_guard`] answer questions, [`event_sink`] listens, and [`clock`] knows
-//! the present. With the feature `control`, [`metadata_store`] keeps who there is, and [`control_authorizer`]
-//! answers who may change that. Whoever writes a backend runs the suites of `testing` (by feature) on it.
+//! the present. With the feature `control`, [`metadata_store`] keeps who there is, [`control_authorizer`]
+//! answers who may change that, and [`trace_sink`] listens to what was done. Whoever writes a backend runs the suites of `testing` (by feature) on it.
 
 pub mod authorizer;
 pub mod blob_store;
@@ -16,6 +16,8 @@ pub mod manifest_store;
 pub mod metadata_store;
 pub mod store_error;
 pub mod tag_guard;
+#[cfg(feature = "control")]
+pub mod trace_sink;
 #[cfg(feature = "control")]
 pub mod trigger_action;
 pub mod upload_store;
@@ -36,6 +38,8 @@ pub use metadata_store::{
 };
 pub use store_error::{StoreError, StoreErrorKind};
 pub use tag_guard::{MovableTags, TagGuard, TagMobility};
+#[cfg(feature = "control")]
+pub use trace_sink::TraceSink;
 #[cfg(feature = "control")]
 pub use trigger_action::{ActionError, TriggerAction};
 pub use upload_store::{AbandonError, AppendError, FinishError, UploadStore};

@@ -77,10 +77,18 @@ impl Parts {
     }
 }
 
+#[cfg(feature = "control")]
+impl super::Registry {
+    /// As [`Parts::hold`], for the control plane.
+    pub(crate) async fn hold(&self, lease: &str) -> Result<Option<Held<'_>>, StoreError> {
+        self.0.hold(lease).await
+    }
+}
+
 /// A lease in our hands.
-pub(super) struct Held<'r> {
+pub(crate) struct Held<'r> {
     parts: &'r Parts,
-    pub(super) fence: Fence,
+    pub(crate) fence: Fence,
     until: DateTime<Utc>,
 }
 
@@ -101,7 +109,7 @@ impl Held<'_> {
     }
 
     /// Lets go of it.
-    pub(super) async fn release(self) -> Result<(), StoreError> {
+    pub(crate) async fn release(self) -> Result<(), StoreError> {
         self.parts.manifests.release_lease(&self.fence).await
     }
 }

@@ -22,7 +22,7 @@ pub struct Relay {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Carried {
-    /// How many events the sink took.
+    /// How many events, or traces, the sink took.
     pub delivered: u64,
     /// What is left to do.
     pub left: Left,
@@ -36,7 +36,7 @@ pub enum Left {
     Nothing,
     /// There may be more at once.
     More,
-    /// The sink did not take an event; it is the first of the next call.
+    /// The sink did not take one; it is the first of the next call.
     Refused(DeliveryError),
     /// Another process carries to this sink.
     Elsewhere,

@@ -64,6 +64,8 @@ pub(super) struct Metadata {
     pub(super) triggers: BTreeMap<TriggerId, MadeTrigger>,
     pub(super) last_trigger: i64,
     pub(super) deliveries: BTreeMap<(EventSeq, TriggerId), MadeDelivery>,
+    /// How far each consumer of traces has come.
+    pub(super) trace_cursors: BTreeMap<String, u64>,
 }
 
 /// What is kept of a repository beside its content: it goes with it.
@@ -708,9 +710,28 @@ impl MetadataStore for MemoryManifests {
         Ok(())
     }
 
+    async fn trace_cursor(&self, consumer: &str) -> Result<u64, StoreError> {
+        Ok(self.tables().metadata.trace_cursors.get(consumer).copied().unwrap_or_default())
+    }
+
+    async fn advance_traces(&self, consumer: &str, upto: u64, fence: &Fence) -> Result<(), StoreError> {
+        let mut tables = self.tables();
+        tables.fenced(fence, "metadata.advance_traces")?;
+        let cursor = tables.metadata.trace_cursors.entry(consumer.to_owned()).or_default();
+        *cursor = (*cursor).max(upto);
+        Ok(())
+    }
+
+    async fn retain_trace_consumers(&self, names: &[&str]) -> Result<(), StoreError> {
+        self.tables().metadata.trace_cursors.retain(|consumer, _| names.contains(&consumer.as_str()));
+        Ok(())
+    }
+
     async fn trim_traces(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
-        let traces = &mut self.tables().metadata.traces;
-        Ok(traces.extract_if(.., |_, trace| trace.at < before).take(most(limit)).count() as u64)
+        let Metadata { traces, trace_cursors, .. } = &mut self.tables().metadata;
+        let passed = trace_cursors.values().min().copied().unwrap_or(u64::MAX);
+        let past = traces.extract_if(..=passed, |_, trace| trace.at < before);
+        Ok(past.take(most(limit)).count() as u64)
     }
 }
 

@@ -435,6 +435,29 @@ impl MetadataStore for SqliteStore {
             .map_err(|error| error.of("metadata.record_refused"))
     }
 
+    async fn trace_cursor(&self, consumer: &str) -> Result<u64, StoreError> {
+        self.readers.point("metadata.trace_cursor", |connection| traces::cursor(connection, consumer))
+    }
+
+    async fn advance_traces(&self, consumer: &str, upto: u64, fence: &Fence) -> Result<(), StoreError> {
+        let (consumer, fence) = (consumer.to_owned(), fence.clone());
+        self.writer
+            .write(move |writing| {
+                leases::expect_held(writing.connection, &fence)?;
+                Ok(traces::advance(writing.connection, &consumer, upto)?)
+            })
+            .await
+            .map_err(|error| error.of("metadata.advance_traces"))
+    }
+
+    async fn retain_trace_consumers(&self, names: &[&str]) -> Result<(), StoreError> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        self.writer
+            .write(move |writing| Ok(traces::retain_consumers(writing.connection, &names)?))
+            .await
+            .map_err(|error| error.of("metadata.retain_trace_consumers"))
+    }
+
     async fn trim_traces(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
         self.writer
             .write(move |writing| Ok(traces::trim(writing.connection, before, limit)?))

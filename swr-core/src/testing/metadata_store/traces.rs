@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::control::trace::{Operation, Outcome, RefusedOperation, TraceId, TraceRating, Traced};
-use crate::event::Event;
-use crate::ports::Unused;
+use crate::event::{Event, EventSeq};
+use crate::ports::{Fence, Lease, StoreErrorKind, Unused};
 use crate::testing::sample_images::SampleBlob;
 
 /// A change of every kind, in an order in which each changes something, and the operation that it is.
@@ -487,6 +487,62 @@ pub async fn traces_are_trimmed_by_age(store: &dyn MetadataStore) {
     assert_eq!(scene.rights().await, rights);
 }
 
+async fn fence(store: &dyn MetadataStore) -> Fence {
+    let lease = Lease { name: "relay", holder: "one", now: minute(0), until: minute(999) };
+    store.lease(&lease).await.unwrap().unwrap()
+}
+
+/// However old it is; but one that is forgotten keeps nothing.
+pub async fn no_trace_is_trimmed_that_a_consumer_has_not_passed(store: &dyn MetadataStore) {
+    let scene = Scene::settled(store).await;
+    let trail = scene.trail().await;
+    let fence = fence(store).await;
+    let cursor = async |consumer| store.trace_cursor(consumer).await.unwrap();
+    let advance = async |consumer, upto| store.advance_traces(consumer, upto, &fence).await.unwrap();
+    assert_eq!(cursor("file").await, 0);
+    advance("file", 0).await;
+    advance("mail", trail[3].seq).await;
+    let trim = async || store.trim_traces(minute(99), limit(1000)).await.unwrap();
+    assert_eq!(trim().await, 0);
+    advance("file", trail[1].seq).await;
+    advance("file", trail[0].seq).await;
+    assert_eq!((cursor("file").await, cursor("mail").await), (trail[1].seq, trail[3].seq));
+    assert_eq!(trim().await, 2);
+    assert_eq!(scene.trail().await, trail[2..]);
+    store.retain_trace_consumers(&["mail", "other"]).await.unwrap();
+    assert_eq!((cursor("file").await, cursor("mail").await), (0, trail[3].seq));
+    assert_eq!(trim().await, 2);
+    store.retain_trace_consumers(&[]).await.unwrap();
+    assert_eq!(trim().await, trail.len() as u64 - 4);
+
+    // Whoever has lost the lease moves nothing.
+    store.release_lease(&fence).await.unwrap();
+    let late = store.advance_traces("mail", 1, &fence).await.unwrap_err();
+    assert_eq!(late.kind(), StoreErrorKind::Fenced);
+    assert_eq!(cursor("mail").await, 0);
+}
+
+/// Each has a log and cursors of its own, even under one name.
+pub async fn consumers_of_traces_and_of_events_have_nothing_in_common(store: &dyn MetadataStore) {
+    let scene = Scene::settled(store).await;
+    scene.by(&ada()).push(minute(1), "lib/a", &SampleManifest::image("a"), &["v1"]).await;
+    let (trail, log) = (scene.trail().await, scene.log().await);
+    let fence = fence(store).await;
+    let (last_trace, last_event) = (trail.last().unwrap().seq, log.last().unwrap().seq);
+    store.advance_traces("file", last_trace, &fence).await.unwrap();
+    assert_eq!(store.cursor("file").await.unwrap(), EventSeq::START);
+    assert_eq!(store.backlog().await.unwrap().cursors, []);
+    // A consumer that has passed nothing holds its own log alone.
+    store.advance("file", EventSeq::START, &fence).await.unwrap();
+    assert_eq!(store.trim_events(minute(99), limit(1000)).await.unwrap(), 0);
+    assert_eq!(store.trim_traces(minute(99), limit(1000)).await.unwrap(), trail.len() as u64);
+    store.advance("file", last_event, &fence).await.unwrap();
+    store.advance_traces("other", 0, &fence).await.unwrap();
+    assert_eq!(store.trim_events(minute(99), limit(1000)).await.unwrap(), log.len() as u64);
+    store.retain_trace_consumers(&[]).await.unwrap();
+    assert_eq!(store.cursor("file").await.unwrap(), last_event);
+}
+
 /// Under the user who asked, in its account's trail, in their order; of users that are gone they are left out.
 pub async fn refused_operations_are_recorded(store: &dyn MetadataStore) {
     let scene = Scene::settled(store).await;
@@ -625,7 +681,7 @@ pub async fn strangers_and_collection_leave_no_traces(store: &dyn MetadataStore)
     }
     scene.push(minute(4), "lib/b", &SampleManifest::image("b"), &["v1"]).await;
     scene.change(minute(5), "lib/b", [Change::RemoveTag(tag("v1"))]).await;
-    let lease = crate::ports::Lease { name: "collection", holder: "one", now: minute(6), until: minute(99) };
+    let lease = Lease { name: "collection", holder: "one", now: minute(6), until: minute(99) };
     let fence = store.lease(&lease).await.unwrap().unwrap();
     let unused = Unused { manifests_before: Some(minute(90)), links_before: minute(90), at: minute(90) };
     while !store.release_unused(&unused, &fence, limit(99)).await.unwrap().is_nothing() {}

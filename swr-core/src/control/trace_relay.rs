@@ -1,0 +1,62 @@
+//! The audit trail, told in order and at least once.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use tracing::instrument;
+
+use super::ControlPlane;
+use crate::ports::{StoreError, TraceSink};
+use crate::registry::{Carried, Left};
+
+/// Carries traces from the trail to a sink, and remembers how far it has come.
+///
+/// The trail keeps what a sink has not taken, however old it is; a sink that is gone for good is
+/// [forgotten](crate::ports::MetadataStore::retain_trace_consumers). Several processes may carry to a sink of the same
+/// name: one of them does at a time.
+#[derive(Clone, Debug)]
+pub struct TraceRelay {
+    plane: ControlPlane,
+    sink: Arc<dyn TraceSink>,
+}
+
+/// How many traces one call carries.
+const BATCH: NonZeroU32 = NonZeroU32::new(256).expect("256 is not zero");
+
+impl TraceRelay {
+    /// A relay from the trail of this control plane to this sink.
+    pub fn new(plane: ControlPlane, sink: Arc<dyn TraceSink>) -> Self {
+        Self { plane, sink }
+    }
+
+    /// Gives the sink the next traces, in order. Traces that were given and not yet remembered as taken, after a crash
+    /// say, are given again.
+    #[instrument(level = "debug", skip_all, fields(sink = self.sink.name()))]
+    pub async fn carry(&self) -> Result<Carried, StoreError> {
+        let metadata = self.plane.metadata();
+        let consumer = self.sink.name();
+        let Some(held) = self.plane.registry().hold(&format!("trace_relay/{consumer}")).await? else {
+            return Ok(Carried { delivered: 0, left: Left::Elsewhere });
+        };
+        let start = metadata.trace_cursor(consumer).await?;
+        let traces = metadata.traces_after(start, BATCH).await?;
+        let Some(last) = traces.last() else {
+            held.release().await?;
+            return Ok(Carried { delivered: 0, left: Left::Nothing });
+        };
+        if start == 0 {
+            // From here on the trail keeps what this sink has not taken.
+            metadata.advance_traces(consumer, start, &held.fence).await?;
+        }
+        let carried = match self.sink.deliver(&traces).await {
+            Ok(()) => {
+                metadata.advance_traces(consumer, last.seq, &held.fence).await?;
+                let all = traces.len() < BATCH.get() as usize;
+                Carried { delivered: traces.len() as u64, left: if all { Left::Nothing } else { Left::More } }
+            }
+            Err(error) => Carried { delivered: 0, left: Left::Refused(error) },
+        };
+        held.release().await?;
+        Ok(carried)
+    }
+}
