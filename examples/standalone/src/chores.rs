@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use swr_core::caller::Task;
-use swr_core::control::ControlPlane;
-use swr_core::ports::StoreError;
-use swr_core::registry::Registry;
+use swr_core::control::{ControlPlane, TraceRelay};
+use swr_core::ports::{StoreError, StoreErrorKind};
+use swr_core::registry::{Left, Registry};
 use swr_http::control::Refusals;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -134,6 +134,33 @@ async fn age(plane: ControlPlane, every: TimeDelta, metrics: Arc<Metrics>) -> Re
         }
     }
     Ok(())
+}
+
+/// How often the trail is told.
+const AUDIT_EVERY: Duration = Duration::from_secs(1);
+
+/// Starts the loop that tells a sink of the trail. A sink that is down is told later, and holds nobody up.
+pub(crate) fn tell_the_trail(
+    chores: &mut JoinSet<()>,
+    relay: TraceRelay,
+    metrics: &Arc<Metrics>,
+    stop: &watch::Receiver<bool>,
+) {
+    let chore = Chore::new("audit", AUDIT_EVERY, metrics, stop);
+    chores.spawn(chore.repeat(move || {
+        let relay = relay.clone();
+        async move {
+            loop {
+                match relay.carry().await?.left {
+                    Left::More => {}
+                    Left::Refused(error) => {
+                        return Err(StoreError::new(StoreErrorKind::Unavailable, "audit.deliver", error));
+                    }
+                    _ => return Ok(()),
+                }
+            }
+        }
+    }));
 }
 
 async fn collect(registry: Registry, metrics: Arc<Metrics>) -> Result<(), StoreError> {

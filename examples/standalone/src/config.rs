@@ -28,6 +28,7 @@ pub(crate) struct Config {
     /// The address that clients reach the registry at: `https://registry.example`.
     pub(crate) public_url: Option<String>,
     pub(crate) accounts: Accounts,
+    pub(crate) audit: Audit,
     pub(crate) tls: Option<Tls>,
     pub(crate) admin: Admin,
     pub(crate) log: Log,
@@ -53,6 +54,7 @@ impl Default for Config {
             trusted_proxies: Vec::new(),
             public_url: None,
             accounts: Accounts::default(),
+            audit: Audit::default(),
             tls: None,
             admin: Admin::default(),
             log: Log::default(),
@@ -119,6 +121,14 @@ impl Default for Accounts {
             regions: Vec::new(),
         }
     }
+}
+
+/// Who is told of the audit trail.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Audit {
+    /// A file that it is appended to, a JSON object a line.
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// A certificate and its key; both are read again when they change.
@@ -578,6 +588,9 @@ impl Config {
                 ));
             }
         }
+        if self.open && self.audit.file.is_some() {
+            return Err("audit.file: an open registry does not know who does what, and keeps no trail".into());
+        }
         if self.data.as_os_str().is_empty() {
             return Err("data: the data directory has no name".into());
         }
@@ -773,6 +786,7 @@ mod tests {
         for (file, said) in [
             ("lisen = \"127.0.0.1:1\"", "lisen"),
             ("open = \"yes\"", "boolean"),
+            ("open = true\n[audit]\nfile = \"audit.jsonl\"", "audit.file"),
             ("[log]\nformat = \"xml\"", "xml"),
             ("[log]\nlevels = \"info\"", "line 2"),
             ("data = ", "config file"),

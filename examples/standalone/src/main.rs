@@ -4,6 +4,7 @@ mod account;
 mod accounts;
 mod admin;
 mod administration;
+mod audit;
 mod chores;
 mod config;
 mod credentials;

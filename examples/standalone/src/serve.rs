@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use swr_auth::{AnonymousOnly, Authenticator};
+use swr_core::control::TraceRelay;
 use swr_http::control::ManagementOptions;
 use swr_http::{Patience, RegistryService, ServeOptions, ServiceOptions, serve_until};
 use tokio::net::TcpListener;
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 use tracing::info;
 
 use crate::admin::Admin;
+use crate::audit::AuditFile;
 use crate::chores;
 use crate::config::{AdminListen, Config};
 use crate::door::Door;
@@ -23,7 +25,7 @@ use crate::logs;
 use crate::messages;
 use crate::metrics::Metrics;
 use crate::output::{self, Format};
-use crate::stores::{assemble, place};
+use crate::stores::{assemble, in_one_line, place};
 use crate::tls::{self, Pair};
 
 /// How slow a client may be: so many bytes of a body within `http.stall`.
@@ -142,9 +144,19 @@ impl Serve {
         }
         announce(&format!("listening on {scheme}://{}", config.listen))?;
 
+        if let Some((_, plane)) = &control {
+            // Nothing is kept for a file that is written no more.
+            let told = config.audit.file.as_ref().map(|_| AuditFile::NAME);
+            let forgotten = plane.metadata().retain_trace_consumers(told.as_slice()).await;
+            forgotten.map_err(|error| in_one_line("audit", &error))?;
+        }
         let mut chores = chores::start(&assembled.registry, &metrics, &config, &stop);
         if let Some((control, plane)) = &control {
             chores::look_after(&mut chores, control.refusals(), plane, &metrics, &config, &stop);
+            if let Some(file) = &config.audit.file {
+                let relay = TraceRelay::new(plane.clone(), Arc::new(AuditFile::new(file.clone())));
+                chores::tell_the_trail(&mut chores, relay, &metrics, &stop);
+            }
         }
         if let Some(courier) = courier {
             let registry = assembled.registry.clone();

@@ -565,3 +565,58 @@ fn a_new_master_key_opens_everything_and_the_old_one_nothing_any_more() {
     let said = refused(&swr_with(&["master-key", "rotate", "--data", here], &set, ""), 1);
     assert!(said.starts_with("swr: accounts.master_key: "), "{said}");
 }
+
+#[test]
+fn the_trail_is_in_a_file_and_what_could_not_be_written_comes_later() {
+    let data = tempfile::tempdir().unwrap();
+    let who: Value = serde_json::from_slice(&init(data.path()).stdout).unwrap();
+    let (folder, file) = (data.path().join("audit"), data.path().join("audit/trail.jsonl"));
+    let environment = [("SWR_AUDIT__FILE", file.to_str().unwrap())];
+    // Its folder is not there.
+    let program = Program::start_with(data.path(), &environment);
+    let create = |program: &Program, name: &str| {
+        let body = format!("{{\"namespace\": \"{name}\"}}");
+        program.ask_signed("POST", "/v2/manage/namespaces", &body, &who)
+    };
+    assert_eq!(status(&create(&program, "one")), "201");
+    assert_eq!(status(&create(&program, "one")), "409");
+    program.end();
+    assert!(!folder.exists());
+
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(&file, "{\"torn").unwrap();
+    let program = Program::start_with(data.path(), &environment);
+    assert_eq!(status(&create(&program, "two")), "201");
+    program.end();
+    // The last step is taken at the end, or else at the next start.
+    Program::start_with(data.path(), &environment).end();
+
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (torn, whole) = text.split_once('\n').unwrap();
+    assert_eq!(torn, "{\"torn");
+    let lines: Vec<Value> = whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let seqs: Vec<u64> = lines.iter().map(|line| line["seq"].as_u64().unwrap()).collect();
+    assert!(seqs.is_sorted_by(|one, next| one < next), "{seqs:?}");
+    let told = |line: &Value| {
+        let text = |field: &str| line[field].as_str().unwrap_or_default().to_owned();
+        (text("operation"), text("resource_name"), line["code"].as_u64().unwrap(), text("user"))
+    };
+    let told: Vec<_> = lines.iter().map(told).collect();
+    let created =
+        |name: &str, code| ("createUserNamespace".into(), name.to_owned(), code, "admin".to_owned());
+    assert!(
+        told.len() > 5 && told[0] == ("createAccount".into(), "acme".into(), 201, String::new()),
+        "{told:?}"
+    );
+    for expected in [created("one", 201), created("one", 409), created("two", 201)] {
+        assert!(told.contains(&expected), "{expected:?}: {told:?}");
+    }
+    let refused = lines.iter().find(|line| line["code"] == 409).unwrap();
+    assert_eq!(refused["call"], "POST /v2/manage/namespaces");
+    assert_eq!(refused["change"]["namespace"], "one");
+    assert_eq!(refused["account"], "acme");
+    assert!(!text.contains(who["secret_access_key"].as_str().unwrap()));
+
+    let open = swr_with(&["serve", "--open", "--data", data.path().to_str().unwrap()], &environment, "");
+    assert!(self::refused(&open, 1).contains("audit.file"));
+}

@@ -78,8 +78,7 @@ pub(super) fn advance(connection: &Connection, consumer: &str, upto: EventSeq) -
 const TRIM: &str = "
     DELETE FROM events WHERE seq IN (
         SELECT seq FROM events INDEXED BY events_by_time
-        WHERE at < ?1 AND seq <= ifnull(
-            (SELECT min(seq) FROM cursors WHERE consumer NOT GLOB 'traces' || char(31) || '*'), 9223372036854775807)
+        WHERE at < ?1 AND seq <= ifnull((SELECT min(seq) FROM cursors), 9223372036854775807)
         ORDER BY at, seq LIMIT ?2)";
 
 pub(super) fn trim(
@@ -135,13 +134,9 @@ pub(super) fn observe_pulls(connection: &Connection, counts: &[PullCount]) -> ru
 const GARBAGE_WAITING: &str =
     "SELECT count(*) FROM garbage INDEXED BY garbage_waiting WHERE spent_at IS NULL";
 
-/// Consumers of traces, whose names begin so, count by the places of the trail.
-const CURSORS: &str = "
-    SELECT consumer, seq FROM cursors WHERE consumer NOT GLOB 'traces' || char(31) || '*' ORDER BY consumer";
-
 pub(super) fn backlog(connection: &Connection) -> rusqlite::Result<Backlog> {
     let Sql(garbage) = connection.prepare_cached(GARBAGE_WAITING)?.query_row([], |row| row.get(0))?;
-    let mut cursors = connection.prepare_cached(CURSORS)?;
+    let mut cursors = connection.prepare_cached("SELECT consumer, seq FROM cursors ORDER BY consumer")?;
     let cursors = cursors.query_map([], |row| Ok((row.get(0)?, row.get::<_, Sql<_>>(1)?.0)))?;
     let mut leases =
         connection.prepare_cached("SELECT name, until FROM leases WHERE holder IS NOT NULL ORDER BY name")?;

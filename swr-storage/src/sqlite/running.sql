@@ -124,3 +124,9 @@ CREATE TABLE usage (
     bytes   INTEGER NOT NULL,
     PRIMARY KEY (account, kind, day)
 ) STRICT, WITHOUT ROWID;
+
+-- How far each consumer of traces has come.
+CREATE TABLE trace_cursors (
+    consumer TEXT PRIMARY KEY,
+    seq      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -221,32 +221,26 @@ fn trace(row: &Row<'_>) -> rusqlite::Result<Trace> {
     })
 }
 
-/// What a consumer of traces is called among the cursors: no consumer of events has such a name.
-fn among_cursors(consumer: &str) -> String {
-    format!("traces\u{1f}{consumer}")
-}
-
-const CURSOR: &str = "SELECT seq FROM cursors WHERE consumer = ?1";
+const CURSOR: &str = "SELECT seq FROM trace_cursors WHERE consumer = ?1";
 
 pub(super) fn cursor(connection: &Connection, consumer: &str) -> rusqlite::Result<u64> {
     let mut cursor = connection.prepare_cached(CURSOR)?;
-    let seq = cursor.query_row([among_cursors(consumer)], |row| row.get(0)).optional()?;
+    let seq = cursor.query_row([consumer], |row| row.get(0)).optional()?;
     Ok(seq.map_or(0, |Sql(seq)| seq))
 }
 
 const ADVANCE: &str = "
-    INSERT INTO cursors (consumer, seq) VALUES (?1, ?2)
+    INSERT INTO trace_cursors (consumer, seq) VALUES (?1, ?2)
     ON CONFLICT (consumer) DO UPDATE SET seq = max(seq, ?2)";
 
 pub(super) fn advance(connection: &Connection, consumer: &str, upto: u64) -> rusqlite::Result<()> {
-    connection.prepare_cached(ADVANCE)?.execute(params![among_cursors(consumer), Sql(upto)]).map(drop)
+    connection.prepare_cached(ADVANCE)?.execute(params![consumer, Sql(upto)]).map(drop)
 }
 
-const CONSUMERS: &str = "SELECT consumer FROM cursors WHERE consumer GLOB 'traces' || char(31) || '*'";
-const FORGET: &str = "DELETE FROM cursors WHERE consumer = ?1";
+const CONSUMERS: &str = "SELECT consumer FROM trace_cursors";
+const FORGET: &str = "DELETE FROM trace_cursors WHERE consumer = ?1";
 
 pub(super) fn retain_consumers(connection: &Connection, names: &[String]) -> rusqlite::Result<()> {
-    let names: Vec<String> = names.iter().map(|name| among_cursors(name)).collect();
     let mut consumers = connection.prepare_cached(CONSUMERS)?;
     let consumers: Vec<String> = consumers.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for consumer in consumers.iter().filter(|consumer| !names.contains(consumer)) {
@@ -258,8 +252,7 @@ pub(super) fn retain_consumers(connection: &Connection, names: &[String]) -> rus
 const TRIM: &str = "
     DELETE FROM traces WHERE seq IN (
         SELECT seq FROM traces INDEXED BY traces_by_time
-        WHERE at < ?1 AND seq <= ifnull(
-            (SELECT min(seq) FROM cursors WHERE consumer GLOB 'traces' || char(31) || '*'), 9223372036854775807)
+        WHERE at < ?1 AND seq <= ifnull((SELECT min(seq) FROM trace_cursors), 9223372036854775807)
         ORDER BY at, seq LIMIT ?2)";
 
 pub(super) fn trim(
