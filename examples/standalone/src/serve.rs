@@ -144,12 +144,10 @@ impl Serve {
         }
         announce(&format!("listening on {scheme}://{}", config.listen))?;
 
-        if let Some((_, plane)) = &control {
-            // Nothing is kept for a file that is written no more.
-            let told = config.audit.file.as_ref().map(|_| AuditFile::NAME);
-            let forgotten = plane.metadata().retain_trace_consumers(told.as_slice()).await;
-            forgotten.map_err(|error| in_one_line("audit", &error))?;
-        }
+        // No event is kept for who is told of none any more.
+        let consumers: Vec<&str> = sinks.iter().map(|sink| sink.name()).chain([Courier::CONSUMER]).collect();
+        let forgotten = assembled.manifests.retain_consumers(&consumers).await;
+        forgotten.map_err(|error| in_one_line("notifications", &error))?;
         let mut chores = chores::start(&assembled.registry, &metrics, &config, &stop);
         if let Some((control, plane)) = &control {
             chores::look_after(&mut chores, control.refusals(), plane, &metrics, &config, &stop);

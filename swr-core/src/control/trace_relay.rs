@@ -11,9 +11,8 @@ use crate::registry::{Carried, Left};
 
 /// Carries traces from the trail to a sink, and remembers how far it has come.
 ///
-/// The trail keeps what a sink has not taken, however old it is; a sink that is gone for good is
-/// [forgotten](crate::ports::MetadataStore::retain_trace_consumers). Several processes may carry to a sink of the same
-/// name: one of them does at a time.
+/// The trail keeps traces for as long as it is told to, whether a sink has taken them or not. Several processes may
+/// carry to a sink of the same name: one of them does at a time.
 #[derive(Clone, Debug)]
 pub struct TraceRelay {
     plane: ControlPlane,
@@ -35,6 +34,10 @@ impl TraceRelay {
     pub async fn carry(&self) -> Result<Carried, StoreError> {
         let metadata = self.plane.metadata();
         let consumer = self.sink.name();
+        // Looking costs less than a lease, and mostly there is nothing.
+        if metadata.traces_after(metadata.trace_cursor(consumer).await?, NonZeroU32::MIN).await?.is_empty() {
+            return Ok(Carried { delivered: 0, left: Left::Nothing });
+        }
         let Some(held) = self.plane.registry().hold(&format!("trace_relay/{consumer}")).await? else {
             return Ok(Carried { delivered: 0, left: Left::Elsewhere });
         };
@@ -44,10 +47,6 @@ impl TraceRelay {
             held.release().await?;
             return Ok(Carried { delivered: 0, left: Left::Nothing });
         };
-        if start == 0 {
-            // From here on the trail keeps what this sink has not taken.
-            metadata.advance_traces(consumer, start, &held.fence).await?;
-        }
         let carried = match self.sink.deliver(&traces).await {
             Ok(()) => {
                 metadata.advance_traces(consumer, last.seq, &held.fence).await?;

@@ -173,9 +173,6 @@ pub struct FannedOut {
     pub more: bool,
 }
 
-/// The consumer of the log that fans out.
-const CONSUMER: &str = "triggers";
-
 /// How long the lease of fanning out lasts.
 const LEASE: TimeDelta = TimeDelta::seconds(30);
 
@@ -189,6 +186,9 @@ const CLAIM: TimeDelta = TimeDelta::minutes(1);
 const ATTEMPTS_MAX: u32 = 30;
 
 impl Courier {
+    /// The consumer of the log of events that fans out.
+    pub const CONSUMER: &str = "triggers";
+
     /// Sees the triggers of `plane` through with `action`.
     pub fn new(plane: ControlPlane, action: Arc<dyn TriggerAction>) -> Self {
         Self { plane, action }
@@ -200,13 +200,13 @@ impl Courier {
         let parts = &*self.plane.0;
         let metadata = &*parts.metadata;
         // Looking costs less than a lease, and mostly there is nothing.
-        if metadata.events(metadata.cursor(CONSUMER).await?, NonZeroU32::MIN).await?.is_empty() {
+        if metadata.events(metadata.cursor(Self::CONSUMER).await?, NonZeroU32::MIN).await?.is_empty() {
             return Ok(FannedOut::default());
         }
         let now = parts.clock.now();
         let until = now.checked_add_signed(LEASE).unwrap_or(now);
         let holder = UploadId::random();
-        let lease = Lease { name: CONSUMER, holder: holder.as_str(), now, until };
+        let lease = Lease { name: Self::CONSUMER, holder: holder.as_str(), now, until };
         let Some(fence) = metadata.lease(&lease).await? else { return Ok(FannedOut::default()) };
         let fanned_out = self.fan_out_next(&fence).await;
         // Also when it failed, so that the next call need not wait for the lease to lapse.
@@ -216,7 +216,7 @@ impl Courier {
 
     async fn fan_out_next(&self, fence: &Fence) -> Result<FannedOut, StoreError> {
         let metadata = &*self.plane.0.metadata;
-        let events = metadata.events(metadata.cursor(CONSUMER).await?, BATCH).await?;
+        let events = metadata.events(metadata.cursor(Self::CONSUMER).await?, BATCH).await?;
         let mut known: HashMap<RepositoryName, Fired> = HashMap::new();
         let mut deliveries = Vec::new();
         let mut handled = 0;
@@ -241,7 +241,7 @@ impl Courier {
             }));
         }
         if let Some(last) = events.iter().take(handled).last() {
-            metadata.fan_out(&deliveries, CONSUMER, last.seq, fence).await?;
+            metadata.fan_out(&deliveries, Self::CONSUMER, last.seq, fence).await?;
         }
         let more = handled < events.len() || events.len() >= BATCH.get() as usize;
         Ok(FannedOut { events: handled as u64, more })

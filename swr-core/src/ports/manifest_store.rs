@@ -192,6 +192,9 @@ pub trait ManifestStore: Debug + Send + Sync + 'static {
     /// The consumer has come to `upto`; one that is further already stays there.
     async fn advance(&self, consumer: &str, upto: EventSeq, fence: &Fence) -> Result<(), StoreError>;
 
+    /// Forgets the consumers that have other names than these: no event is kept for them any more.
+    async fn retain_consumers(&self, names: &[&str]) -> Result<(), StoreError>;
+
     /// Removes events older than `before` that every consumer has passed, at most `limit`. Says how many.
     async fn trim_events(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError>;
 

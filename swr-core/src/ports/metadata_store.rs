@@ -318,11 +318,8 @@ pub trait MetadataStore: ManifestStore {
     /// The consumer of traces has come to `upto`; one that is further already stays there.
     async fn advance_traces(&self, consumer: &str, upto: u64, fence: &Fence) -> Result<(), StoreError>;
 
-    /// Forgets the consumers of traces that have other names than these: nothing is kept for them any more.
-    async fn retain_trace_consumers(&self, names: &[&str]) -> Result<(), StoreError>;
-
-    /// Removes traces of what happened before `before` that every consumer of traces has passed, at most `limit`, the
-    /// oldest first. Says how many.
+    /// Removes traces of what happened before `before`, at most `limit`, the oldest first: also those that a consumer
+    /// has not come to. Says how many.
     async fn trim_traces(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError>;
 }
 

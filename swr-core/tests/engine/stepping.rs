@@ -413,6 +413,10 @@ impl<S: ManifestStore> ManifestStore for Stepping<S> {
         step!(self.advance(consumer, upto, fence))
     }
 
+    async fn retain_consumers(&self, names: &[&str]) -> Result<(), StoreError> {
+        step!(self.retain_consumers(names))
+    }
+
     async fn trim_events(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
         step!(self.trim_events(before, limit))
     }

@@ -483,6 +483,11 @@ impl ManifestStore for MemoryManifests {
         Ok(())
     }
 
+    async fn retain_consumers(&self, names: &[&str]) -> Result<(), StoreError> {
+        self.tables().cursors.retain(|consumer, _| names.contains(&consumer.as_str()));
+        Ok(())
+    }
+
     async fn trim_events(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
         let mut tables = self.tables();
         let passed = tables.passed_by_all();

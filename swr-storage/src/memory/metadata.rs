@@ -722,15 +722,9 @@ impl MetadataStore for MemoryManifests {
         Ok(())
     }
 
-    async fn retain_trace_consumers(&self, names: &[&str]) -> Result<(), StoreError> {
-        self.tables().metadata.trace_cursors.retain(|consumer, _| names.contains(&consumer.as_str()));
-        Ok(())
-    }
-
     async fn trim_traces(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
-        let Metadata { traces, trace_cursors, .. } = &mut self.tables().metadata;
-        let passed = trace_cursors.values().min().copied().unwrap_or(u64::MAX);
-        let past = traces.extract_if(..=passed, |_, trace| trace.at < before);
+        let mut tables = self.tables();
+        let past = tables.metadata.traces.extract_if(.., |_, trace| trace.at < before);
         Ok(past.take(most(limit)).count() as u64)
     }
 }

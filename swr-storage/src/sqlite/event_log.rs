@@ -75,6 +75,18 @@ pub(super) fn advance(connection: &Connection, consumer: &str, upto: EventSeq) -
     connection.prepare_cached(ADVANCE)?.execute(params![consumer, Sql(upto)]).map(drop)
 }
 
+const CONSUMERS: &str = "SELECT consumer FROM cursors";
+const FORGET: &str = "DELETE FROM cursors WHERE consumer = ?1";
+
+pub(super) fn retain_consumers(connection: &Connection, names: &[String]) -> rusqlite::Result<()> {
+    let mut consumers = connection.prepare_cached(CONSUMERS)?;
+    let consumers: Vec<String> = consumers.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for consumer in consumers.iter().filter(|consumer| !names.contains(consumer)) {
+        connection.prepare_cached(FORGET)?.execute([consumer])?;
+    }
+    Ok(())
+}
+
 const TRIM: &str = "
     DELETE FROM events WHERE seq IN (
         SELECT seq FROM events INDEXED BY events_by_time
@@ -150,5 +162,15 @@ pub(super) fn backlog(connection: &Connection) -> rusqlite::Result<Backlog> {
 }
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] =
-    &[RECORD, EVENTS, CURSOR, ADVANCE, TRIM, OBSERVE_TAG, OBSERVE_MANIFEST, OBSERVE_REPOSITORY];
+pub(super) const STATEMENTS: &[&str] = &[
+    RECORD,
+    EVENTS,
+    CURSOR,
+    ADVANCE,
+    CONSUMERS,
+    FORGET,
+    TRIM,
+    OBSERVE_TAG,
+    OBSERVE_MANIFEST,
+    OBSERVE_REPOSITORY,
+];

@@ -450,14 +450,6 @@ impl MetadataStore for SqliteStore {
             .map_err(|error| error.of("metadata.advance_traces"))
     }
 
-    async fn retain_trace_consumers(&self, names: &[&str]) -> Result<(), StoreError> {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        self.writer
-            .write(move |writing| Ok(traces::retain_consumers(writing.connection, &names)?))
-            .await
-            .map_err(|error| error.of("metadata.retain_trace_consumers"))
-    }
-
     async fn trim_traces(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
         self.writer
             .write(move |writing| Ok(traces::trim(writing.connection, before, limit)?))

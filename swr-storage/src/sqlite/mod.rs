@@ -599,6 +599,14 @@ impl ManifestStore for SqliteStore {
             .map_err(|error| error.of("manifests.advance"))
     }
 
+    async fn retain_consumers(&self, names: &[&str]) -> Result<(), StoreError> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        self.writer
+            .write(move |writing| Ok(event_log::retain_consumers(writing.connection, &names)?))
+            .await
+            .map_err(|error| error.of("manifests.retain_consumers"))
+    }
+
     async fn trim_events(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
         self.writer
             .write(move |writing| Ok(event_log::trim(writing.connection, before, limit)?))

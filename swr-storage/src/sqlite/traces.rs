@@ -237,23 +237,9 @@ pub(super) fn advance(connection: &Connection, consumer: &str, upto: u64) -> rus
     connection.prepare_cached(ADVANCE)?.execute(params![consumer, Sql(upto)]).map(drop)
 }
 
-const CONSUMERS: &str = "SELECT consumer FROM trace_cursors";
-const FORGET: &str = "DELETE FROM trace_cursors WHERE consumer = ?1";
-
-pub(super) fn retain_consumers(connection: &Connection, names: &[String]) -> rusqlite::Result<()> {
-    let mut consumers = connection.prepare_cached(CONSUMERS)?;
-    let consumers: Vec<String> = consumers.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    for consumer in consumers.iter().filter(|consumer| !names.contains(consumer)) {
-        connection.prepare_cached(FORGET)?.execute([consumer])?;
-    }
-    Ok(())
-}
-
 const TRIM: &str = "
     DELETE FROM traces WHERE seq IN (
-        SELECT seq FROM traces INDEXED BY traces_by_time
-        WHERE at < ?1 AND seq <= ifnull((SELECT min(seq) FROM trace_cursors), 9223372036854775807)
-        ORDER BY at, seq LIMIT ?2)";
+        SELECT seq FROM traces INDEXED BY traces_by_time WHERE at < ?1 ORDER BY at, seq LIMIT ?2)";
 
 pub(super) fn trim(
     connection: &Connection,
@@ -265,5 +251,4 @@ pub(super) fn trim(
 }
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] =
-    &[LEAVE, OWNER, TRACES, PLACE, TRACES_AFTER, CURSOR, ADVANCE, CONSUMERS, FORGET, TRIM];
+pub(super) const STATEMENTS: &[&str] = &[LEAVE, OWNER, TRACES, PLACE, TRACES_AFTER, CURSOR, ADVANCE, TRIM];

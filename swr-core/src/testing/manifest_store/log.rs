@@ -64,6 +64,19 @@ pub async fn only_what_every_consumer_has_passed_is_trimmed(store: &dyn Manifest
     assert_eq!(log(store).await, more);
 }
 
+/// One that is gone for good holds nothing up.
+pub async fn consumers_that_are_forgotten_hold_nothing(store: &dyn ManifestStore) {
+    let all = create(store, 3).await;
+    let fence = fence(store).await;
+    store.advance("gone", EventSeq::START, &fence).await.unwrap();
+    store.advance("stays", all[1].seq, &fence).await.unwrap();
+    assert_eq!(store.trim_events(minute(99), limit(99)).await.unwrap(), 0);
+    store.retain_consumers(&["stays", "never heard of"]).await.unwrap();
+    assert_eq!(store.cursor("gone").await.unwrap(), EventSeq::START);
+    assert_eq!(store.cursor("stays").await.unwrap(), all[1].seq);
+    assert_eq!(store.trim_events(minute(99), limit(99)).await.unwrap(), 2);
+}
+
 /// Strictly before the time that is given, at most as many as asked for, the oldest first.
 pub async fn trimming_is_bounded_and_goes_by_age(store: &dyn ManifestStore) {
     let all = create(store, 5).await;

@@ -153,6 +153,7 @@ macro_rules! manifest_store_clauses {
                 a_consumer_starts_at_the_start_and_never_goes_back
                 advancing_needs_the_lease
                 only_what_every_consumer_has_passed_is_trimmed
+                consumers_that_are_forgotten_hold_nothing
                 trimming_is_bounded_and_goes_by_age
                 a_place_in_the_log_is_never_given_twice
                 pulls_add_up

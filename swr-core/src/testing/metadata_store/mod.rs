@@ -229,7 +229,7 @@ macro_rules! metadata_store_clauses {
                 traces_come_page_by_page_newest_first
                 traces_of_all_accounts_come_in_order_after_a_place
                 traces_are_trimmed_by_age
-                no_trace_is_trimmed_that_a_consumer_has_not_passed
+                consumers_of_traces_are_remembered
                 consumers_of_traces_and_of_events_have_nothing_in_common
                 refused_operations_are_recorded
                 pushes_leave_traces

@@ -492,34 +492,26 @@ async fn fence(store: &dyn MetadataStore) -> Fence {
     store.lease(&lease).await.unwrap().unwrap()
 }
 
-/// However old it is; but one that is forgotten keeps nothing.
-pub async fn no_trace_is_trimmed_that_a_consumer_has_not_passed(store: &dyn MetadataStore) {
+/// For each by its name, forwards alone, and by whoever holds the lease.
+pub async fn consumers_of_traces_are_remembered(store: &dyn MetadataStore) {
     let scene = Scene::settled(store).await;
     let trail = scene.trail().await;
     let fence = fence(store).await;
     let cursor = async |consumer| store.trace_cursor(consumer).await.unwrap();
     let advance = async |consumer, upto| store.advance_traces(consumer, upto, &fence).await.unwrap();
     assert_eq!(cursor("file").await, 0);
-    advance("file", 0).await;
     advance("mail", trail[3].seq).await;
-    let trim = async || store.trim_traces(minute(99), limit(1000)).await.unwrap();
-    assert_eq!(trim().await, 0);
     advance("file", trail[1].seq).await;
     advance("file", trail[0].seq).await;
     assert_eq!((cursor("file").await, cursor("mail").await), (trail[1].seq, trail[3].seq));
-    assert_eq!(trim().await, 2);
-    assert_eq!(scene.trail().await, trail[2..]);
-    store.retain_trace_consumers(&["mail", "other"]).await.unwrap();
-    assert_eq!((cursor("file").await, cursor("mail").await), (0, trail[3].seq));
-    assert_eq!(trim().await, 2);
-    store.retain_trace_consumers(&[]).await.unwrap();
-    assert_eq!(trim().await, trail.len() as u64 - 4);
+    // What is old goes, whoever has not come to it.
+    let trimmed = store.trim_traces(minute(99), limit(1000)).await.unwrap();
+    assert_eq!(trimmed, trail.len() as u64);
 
-    // Whoever has lost the lease moves nothing.
     store.release_lease(&fence).await.unwrap();
-    let late = store.advance_traces("mail", 1, &fence).await.unwrap_err();
+    let late = store.advance_traces("mail", trail[3].seq + 1, &fence).await.unwrap_err();
     assert_eq!(late.kind(), StoreErrorKind::Fenced);
-    assert_eq!(cursor("mail").await, 0);
+    assert_eq!(cursor("mail").await, trail[3].seq);
 }
 
 /// Each has a log and cursors of its own, even under one name.
@@ -539,8 +531,9 @@ pub async fn consumers_of_traces_and_of_events_have_nothing_in_common(store: &dy
     store.advance("file", last_event, &fence).await.unwrap();
     store.advance_traces("other", 0, &fence).await.unwrap();
     assert_eq!(store.trim_events(minute(99), limit(1000)).await.unwrap(), log.len() as u64);
-    store.retain_trace_consumers(&[]).await.unwrap();
-    assert_eq!(store.cursor("file").await.unwrap(), last_event);
+    store.retain_consumers(&[]).await.unwrap();
+    assert_eq!(store.cursor("file").await.unwrap(), EventSeq::START);
+    assert_eq!(store.trace_cursor("file").await.unwrap(), last_trace);
 }
 
 /// Under the user who asked, in its account's trail, in their order; of users that are gone they are left out.
