@@ -285,7 +285,8 @@ fn detail(error: &Error) -> Value {
         Error::BlobNamed { digest, manifests } => json!({ "digest": digest, "manifests": manifests }),
         Error::RangeUnsatisfiable { size } => json!({ "size": size }),
         Error::EncodingUnsupported { encoding } => json!({ "encoding": encoding }),
-        Error::Unauthorized { needs } if !needs.is_empty() => {
+        // Also where none is needed: clients that find no detail show the code alone, without the message.
+        Error::Unauthorized { needs } => {
             let scopes: Vec<String> = needs.iter().map(|need| scope(need).to_string()).collect();
             json!({ "scopes": scopes })
         }

@@ -123,7 +123,11 @@ async fn a_form_gets_a_token_and_a_refresh_token_gets_another() {
 #[tokio::test]
 async fn what_is_wrong_is_refused_as_the_registry_does() {
     let house = House::furnished().await;
-    let expected = json!({ "errors": [{ "code": "UNAUTHORIZED", "message": "authentication required" }] });
+    // With a detail: clients that find none do not show the message.
+    let error = json!({
+        "code": "UNAUTHORIZED", "message": "authentication required", "detail": { "scopes": [] },
+    });
+    let expected = json!({ "errors": [error] });
     let wrong = |person: &Person| {
         let login = person.login();
         data_encoding::BASE64.encode(format!("{}:{}x", login.user, login.password.expose()).as_bytes())
