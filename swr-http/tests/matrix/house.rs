@@ -43,7 +43,7 @@ use swr_storage::{MemoryBlobs, MemoryManifests};
 use tower_service::Service;
 
 use crate::identities::{Identity, Level, Role, Shown, Withdrawal};
-use crate::rows::{Operation, Row};
+use crate::rows::{Asked, Row};
 use crate::targets::{Account, Organisation, Target};
 
 pub(crate) const HOST: &str = "registry.example";
@@ -66,6 +66,8 @@ pub(crate) struct House {
     people: BTreeMap<Identity, Held>,
     /// Of each account that owns an organisation, a user who is granted everything's reading, and one who is not.
     spare: BTreeMap<Account, [User; 2]>,
+    /// An access key of the latter.
+    spare_keys: BTreeMap<Account, KeyId>,
     /// The last trace of making it what it is.
     traces: u64,
     /// What was given out already.
@@ -116,6 +118,7 @@ impl House {
             accounts: BTreeMap::new(),
             people: BTreeMap::new(),
             spare: BTreeMap::new(),
+            spare_keys: BTreeMap::new(),
             traces: 0,
             tokens: Mutex::default(),
         };
@@ -125,6 +128,7 @@ impl House {
             let new = NewAccount { name: AccountName::parse(account.name()).unwrap() };
             house.accounts.insert(account, administration.create_account(new).await.unwrap());
         }
+        administration.add_token_key(parts.key_desk.token_key()).await.unwrap();
         house.people(&parts, &administration).await;
         house.content(&parts, &administration).await;
         // Before this, a share and a login have ended.
@@ -154,9 +158,11 @@ impl House {
             let held = Held { account: person.account, key: made.key.id, secret: made.secret, login, user };
             self.people.insert(identity, held);
         }
-        for account in [Account::Acme, Account::Globex] {
+        for account in [Account::Acme, Account::Omni] {
             let granted = self.user(administration, account, "granted", identity::Role::Member).await;
             let free = self.user(administration, account, "free", identity::Role::Member).await;
+            let made = parts.key_desk.access_key(administration, &free.id, "").await.unwrap();
+            self.spare_keys.insert(account, made.key.id);
             self.spare.insert(account, [granted, free]);
         }
         let key = &self.people[&Identity::RevokedKey];
@@ -205,9 +211,9 @@ impl House {
             let access = parts.plane.access(self.caller(owner), Origin::default());
             let mut shares = Vec::new();
             shares.extend((!is_public).then_some((Account::Umbrella, Deadline::Never)));
-            shares.extend((target == Target::Shared).then_some((Account::Globex, Deadline::Never)));
+            shares.extend((target == Target::Shared).then_some((Account::Omni, Deadline::Never)));
             let once = Deadline::At(self.clock.now() + TimeDelta::hours(1));
-            shares.extend((target == Target::ShareExpired).then_some((Account::Globex, once)));
+            shares.extend((target == Target::ShareExpired).then_some((Account::Omni, once)));
             for (account, deadline) in shares {
                 let account = AccountName::parse(account.name()).unwrap();
                 access.share(&name, &account, deadline, "").await.unwrap();
@@ -280,9 +286,9 @@ impl House {
                 Withdrawal::Password => administration.set_password(user, None).await.unwrap(),
             }
         }
-        let globex = AccountName::parse(Account::Globex.name()).unwrap();
+        let omni = AccountName::parse(Account::Omni.name()).unwrap();
         for target in [Target::Shared, Target::ShareExpired] {
-            administration.end_share(&repository_name(target), &globex).await.unwrap();
+            administration.end_share(&repository_name(target), &omni).await.unwrap();
         }
         administration
             .set_attributes(&repository_name(Target::Public), &Attributes::default())
@@ -386,6 +392,8 @@ impl House {
             ("{auth of granted}", &auth(granted)),
             ("{auth of free}", &auth(free)),
             ("{granted}", granted),
+            ("{account}", account.map_or("none", Account::name)),
+            ("{key of free}", account.map_or("0123", |account| self.spare_keys[&account].as_str())),
         ]) {
             if written.contains(place) {
                 written = written.replace(place, value);
@@ -397,7 +405,8 @@ impl House {
     /// What moves with every change there is: all that is counted.
     pub(crate) async fn mark(&self) -> String {
         let traces = self.store.traces_after(self.traces, NonZeroU32::MIN).await.unwrap();
-        format!("{:?} {:?} {:?} {traces:?}", self.store, self.blobs, self.rights().await)
+        let token_keys = self.store.token_keys().await.unwrap().len();
+        format!("{:?} {:?} {:?} {token_keys} {traces:?}", self.store, self.blobs, self.rights().await)
     }
 
     /// Everything that can be seen of what is kept. What was refused is not in it: that waits at the doors.
@@ -431,8 +440,15 @@ impl House {
             add(&self.store.shares(&name, &Page { after: None, limit: MANY }).await.unwrap());
             add(&self.store.grants(&GrantScope::Repository(name)).await.unwrap());
         }
+        for account in self.accounts.values() {
+            add(&self.store.users(&account.id, &Page { after: None, limit: MANY }).await.unwrap());
+        }
+        for [_, free] in self.spare.values() {
+            add(&self.store.access_keys(&free.id).await.unwrap());
+        }
+        add(&self.store.token_keys().await.unwrap().len());
+        add(&self.store.accounts(&Page { after: None, limit: MANY }).await.unwrap().len());
         for held in self.people.values() {
-            add(&self.store.user(&held.user.id).await.unwrap());
             add(&self.store.key_holder(&held.key).await.unwrap().is_some());
         }
         state
@@ -502,7 +518,7 @@ impl House {
     /// A request of the row, with what the identity shows at that door.
     pub(crate) async fn request(
         &self,
-        operation: Operation,
+        operation: Asked,
         row: &Row,
         identity: Identity,
         target: Target,
@@ -511,7 +527,7 @@ impl House {
         let address = self.written(&row.address, target, uploads);
         let body = self.written(row.body, target, uploads);
         match operation {
-            Operation::Registry(_) => {
+            Asked::Registry(_) => {
                 let request = Request::builder().method(row.method.clone()).uri(address);
                 let request = match row.body {
                     "{index}" => request.header("content-type", MediaType::OCI_INDEX),
@@ -523,10 +539,10 @@ impl House {
                 };
                 request.body(Full::from(body)).unwrap()
             }
-            Operation::Management(_) => {
+            Asked::Management(_) => {
                 self.management(identity, target, row.method.clone(), &address, body.into()).await
             }
-            Operation::Token(endpoint) => self.ask_for_token(endpoint, identity, target, address).await,
+            Asked::Token(endpoint) => self.ask_for_token(endpoint, identity, target, address).await,
         }
     }
 
@@ -665,11 +681,11 @@ impl House {
 }
 
 impl Doors {
-    pub(crate) async fn send(&self, operation: Operation, request: Request<Full<Bytes>>) -> Answer {
+    pub(crate) async fn send(&self, operation: Asked, request: Request<Full<Bytes>>) -> Answer {
         match operation {
-            Operation::Registry(_) => send(&self.registry, request).await,
-            Operation::Management(_) => send(&self.management, request).await,
-            Operation::Token(_) => send(&self.tokens, request).await,
+            Asked::Registry(_) => send(&self.registry, request).await,
+            Asked::Management(_) => send(&self.management, request).await,
+            Asked::Token(_) => send(&self.tokens, request).await,
         }
     }
 }

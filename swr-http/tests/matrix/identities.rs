@@ -142,14 +142,14 @@ impl Identity {
             Self::Stranger | Self::StrangersToken => return None,
             Self::Member => Person::of(Account::Acme),
             Self::Outsider => Person::of(Account::Initech),
-            Self::Receiver => Person::of(Account::Globex),
+            Self::Receiver => Person::of(Account::Omni),
             Self::ReadOrganisation => Person::granted(Some(Level::Read), None),
             Self::EditOrganisation | Self::TemporaryLogin => Person::granted(Some(Level::Edit), None),
             Self::ManageOrganisation => Person::granted(Some(Level::Manage), None),
             Self::ReadRepository => Person::granted(None, Some(Level::Read)),
             Self::EditRepository => Person::granted(None, Some(Level::Edit)),
             Self::ManageRepository => Person::granted(None, Some(Level::Manage)),
-            Self::ForeignAdministrator => Person { role: Role::Administrator, ..Person::of(Account::Globex) },
+            Self::ForeignAdministrator => Person { role: Role::Administrator, ..Person::of(Account::Omni) },
             Self::Operator => Person { role: Role::Operator, ..Person::of(Account::Initech) },
             Self::WrongKey
             | Self::RevokedKey

@@ -32,13 +32,13 @@ use swr_http::{Endpoint, EndpointKind};
 use house::{Answer, CONTENT, Doors, House};
 use identities::Identity;
 use model::{List, Outcome, Phase};
-use rows::{Operation, Row};
+use rows::{Asked, Row};
 use targets::Target;
 
 /// One request.
 #[derive(Clone, Debug)]
 struct Cell {
-    operation: Operation,
+    operation: Asked,
     row: Row,
     identity: Identity,
     target: Target,
@@ -58,9 +58,9 @@ impl Cell {
         let Self { operation, row, identity, target, phase } = self;
         let answers = row.answers(*target);
         match operation {
-            Operation::Registry(_) => model::of_registry(row.needs, *identity, *target, *phase, answers),
-            Operation::Management(_) => model::of_management(row.needs, *identity, *target, *phase, answers),
-            Operation::Token(_) => model::of_tokens(row.needs, *identity, *phase, answers[0]),
+            Asked::Registry(_) => model::of_registry(row.needs, *identity, *target, *phase, answers),
+            Asked::Management(_) => model::of_management(row.needs, *identity, *target, *phase, answers),
+            Asked::Token(_) => model::of_tokens(row.needs, *identity, *phase, answers[0]),
         }
     }
 }
@@ -71,7 +71,7 @@ struct Findings {
     wrong: Vec<String>,
     cells: usize,
     /// The answers of each kind of refusal, without the names.
-    refusals: BTreeMap<(Operation, String, Outcome), (String, String)>,
+    refusals: BTreeMap<(Asked, String, Outcome), (String, String)>,
     /// Rows that something was changed by.
     marked: BTreeSet<String>,
     done: BTreeSet<String>,
@@ -192,7 +192,7 @@ async fn ask(house: &House, doors: &Doors, cell: &Cell, findings: &mut Findings)
             }
         }
     }
-    if let (Operation::Token(TokenEndpoint::ByQuery | TokenEndpoint::ByForm), Outcome::Done(_)) =
+    if let (Asked::Token(TokenEndpoint::ByQuery | TokenEndpoint::ByForm), Outcome::Done(_)) =
         (operation, expected)
     {
         let given = given(&answer);
@@ -235,18 +235,18 @@ async fn ask(house: &House, doors: &Doors, cell: &Cell, findings: &mut Findings)
 }
 
 /// Which operation the product takes the request for.
-fn asked_for<B>(operation: Operation, request: &http::Request<B>) -> Option<Operation> {
+fn asked_for<B>(operation: Asked, request: &http::Request<B>) -> Option<Asked> {
     let (method, path, query) = (request.method(), request.uri().path(), request.uri().query());
     match operation {
-        Operation::Registry(_) => {
+        Asked::Registry(_) => {
             let endpoint = Endpoint::parse(method, path.strip_prefix("/v2")?, query).ok()?;
-            Some(Operation::Registry(EndpointKind::of(&endpoint)))
+            Some(Asked::Registry(EndpointKind::of(&endpoint)))
         }
-        Operation::Management(_) => {
+        Asked::Management(_) => {
             let endpoint = ManagementEndpoint::parse(method, path, query).ok()?;
-            Some(Operation::Management(endpoint.kind()))
+            Some(Asked::Management(endpoint.kind()))
         }
-        Operation::Token(_) => TokenEndpoint::parse(method, path).ok().map(Operation::Token),
+        Asked::Token(_) => TokenEndpoint::parse(method, path).ok().map(Asked::Token),
     }
 }
 
@@ -330,6 +330,7 @@ fn anonymous(answer: &Answer, house: &House, target: Target, uploads: &[UploadId
     for target in Target::ORGANISATIONS {
         hide(target.organisation().name(), "{org}");
     }
+    hide(&house.written("`{account}`", target, uploads), "{account}");
     text
 }
 

@@ -32,11 +32,11 @@ pub(crate) enum Needs {
     /// To be a registry administrator.
     Administration,
     /// To look after the deployment.
-    Operators,
-    /// To look after this account: to be a registry administrator of it, or to look after the deployment.
-    Administers(Account),
-    /// To be of this account, or to look after it.
-    In(Account),
+    Operation,
+    /// To belong to the account that owns the target's organisation, or to look after the deployment.
+    Belonging,
+    /// To be an administrator of that account, or to look after the deployment.
+    Oversight,
     /// The target's account to be its own.
     OwnProject,
     /// This level in the organisation.
@@ -172,7 +172,7 @@ fn may_pull(person: Option<Person>, target: Target, phase: Phase) -> bool {
     let is_open = phase != Phase::Withdrawn
         && match target {
             Target::Public => true,
-            Target::Shared => person.is_some_and(|person| person.account == Account::Globex),
+            Target::Shared => person.is_some_and(|person| person.account == Account::Omni),
             _ => false,
         };
     granted.is_some() || is_open
@@ -308,13 +308,18 @@ pub(crate) fn of_management(
         Needs::SignIn => there,
         Needs::Administration if signer.administers() => there,
         Needs::Administration => Outcome::TooLittle,
-        Needs::Operators if signer.role == Role::Operator => there,
-        Needs::Operators => Outcome::TooLittle,
-        Needs::Administers(_) | Needs::In(_) if signer.role == Role::Operator => there,
-        Needs::Administers(account) if signer.account == account && signer.administers() => there,
-        Needs::In(account) if signer.account == account => there,
-        Needs::Administers(account) if signer.account == account => Outcome::TooLittle,
-        Needs::Administers(_) | Needs::In(_) => Outcome::Hidden,
+        Needs::Operation if signer.role == Role::Operator => there,
+        Needs::Operation => Outcome::TooLittle,
+        Needs::Belonging | Needs::Oversight => {
+            let owner = target.organisation().owner();
+            match (needs, owner == Some(signer.account), signer.role) {
+                (_, _, Role::Operator) if owner.is_some() => there,
+                (Needs::Belonging, true, _) | (_, true, Role::Administrator) => there,
+                (_, true, _) => Outcome::TooLittle,
+                // Of others' accounts it is not said whether they are there.
+                (_, false, _) => Outcome::Hidden,
+            }
+        }
         Needs::OwnProject if target.organisation().owner() == Some(signer.account) => there,
         Needs::OwnProject => Outcome::ForeignProject,
         // An organisation is there or not, whatever the repository; nobody has a level in one that is not.
@@ -366,7 +371,7 @@ pub(crate) fn is_listed(list: List, identity: Identity, target: Target, phase: P
     let person = person(identity, phase);
     let account = person.map(|person| person.account);
     let is_own = account.is_some() && target.organisation().owner() == account;
-    // With `umbrella`, whatever becomes of what is shared with `globex`.
+    // With `umbrella`, whatever becomes of what is shared with `omni`.
     let is_shared = target.exists() && target != Target::Public;
     let readable = target.exists() && may_pull(person, target, phase);
     match list {
@@ -374,8 +379,8 @@ pub(crate) fn is_listed(list: List, identity: Identity, target: Target, phase: P
         List::Own => readable && is_own,
         List::SharedByUs => readable && is_own && is_shared,
         List::SharedWithUs => {
-            let with_globex = matches!(target, Target::Shared | Target::ShareExpired);
-            account == Some(Account::Globex) && with_globex && phase != Phase::Withdrawn
+            let with_omni = matches!(target, Target::Shared | Target::ShareExpired);
+            account == Some(Account::Omni) && with_omni && phase != Phase::Withdrawn
         }
         List::Organisations => {
             person.is_some_and(|person| level_in_organisation(person, target.organisation()).is_some())

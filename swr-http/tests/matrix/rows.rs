@@ -14,12 +14,11 @@ use crate::identities::Level::{Edit, Manage, Read};
 use crate::model::List;
 use crate::model::Needs::{self, *};
 use crate::model::Outcome::{self, Done, Hidden, Impossible, Unknown};
-use crate::targets::Account::Acme;
 use crate::targets::Target;
 
 /// Something that can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Operation {
+pub(crate) enum Asked {
     Registry(EndpointKind),
     Management(Kind),
     Token(TokenEndpoint),
@@ -48,10 +47,10 @@ pub(crate) struct Row {
 }
 
 /// Every operation with its rows.
-pub(crate) fn all() -> impl Iterator<Item = (Operation, Vec<Row>)> {
-    let registry = EndpointKind::ALL.iter().map(|kind| (Operation::Registry(*kind), of_registry(*kind)));
-    let management = Kind::ALL.iter().map(|kind| (Operation::Management(*kind), vec_of(*kind)));
-    let tokens = TokenEndpoint::ALL.iter().map(|kind| (Operation::Token(*kind), vec![of_token(*kind)]));
+pub(crate) fn all() -> impl Iterator<Item = (Asked, Vec<Row>)> {
+    let registry = EndpointKind::ALL.iter().map(|kind| (Asked::Registry(*kind), of_registry(*kind)));
+    let management = Kind::ALL.iter().map(|kind| (Asked::Management(*kind), vec_of(*kind)));
+    let tokens = TokenEndpoint::ALL.iter().map(|kind| (Asked::Token(*kind), vec![of_token(*kind)]));
     registry.chain(management).chain(tokens)
 }
 
@@ -248,24 +247,29 @@ fn of_management(kind: Kind) -> Row {
         K::CheckAgency => account("GET /v2/manage/agency", SignIn, 200),
         K::CreateAgency => account("POST /v2/manage/agency", Administration, 204),
 
-        K::CreateAccount => account("POST /admin/v1/accounts", Operators, 201).sending(r#"{"name":"newt"}"#),
-        K::ListAccounts => account("GET /admin/v1/accounts", Operators, 200),
-        K::ShowAccount => account("GET /admin/v1/accounts/acme", In(Acme), 200),
-        K::CreateUser => account("POST /admin/v1/accounts/acme/users", Administers(Acme), 201)
-            .sending(r#"{"name":"newt"}"#),
-        K::ListUsers => account("GET /admin/v1/accounts/acme/users", Administers(Acme), 200),
-        K::ShowUser => user("GET", "", 200),
-        K::DeleteUser => user("DELETE", "", 204),
-        K::UpdateUserRole => user("PUT", "/role", 204).sending(r#"{"role":"administrator"}"#),
-        K::UpdateUserPassword => user("PUT", "/password", 204).sending(r#"{"password":"long enough"}"#),
-        K::CreateAccessKey => user("POST", "/access-keys", 201).sending("{}"),
-        K::ListAccessKeys => user("GET", "/access-keys", 200),
-        K::DeleteAccessKey => user("DELETE", "/access-keys/00000000000000000000", 404),
-        K::CreateTokenKey => account("POST /admin/v1/token-keys", Operators, 201),
-        K::ListTokenKeys => account("GET /admin/v1/token-keys", Operators, 200),
-        K::DeleteTokenKey => account("DELETE /admin/v1/token-keys/00000000000000000000", Operators, 404),
-
         K::ListTraces => project("GET /v3/{project}/traces?trace_type=system"),
+
+        // The administration of accounts, users and keys.
+        K::CreateAccount => account("POST /admin/v1/accounts", Operation, 201).sending(r#"{"name":"newt"}"#),
+        K::ListAccounts => account("GET /admin/v1/accounts", Operation, 200),
+        K::ShowAccount => people("GET", "", Belonging, 200),
+        K::CreateUser => people("POST", "/users", Oversight, 201).sending(r#"{"name":"newt"}"#),
+        K::ListUsers => people("GET", "/users", Oversight, 200),
+        K::ShowUser => people("GET", "/users/free", Oversight, 200),
+        K::DeleteUser => people("DELETE", "/users/free", Oversight, 204),
+        K::UpdateUserRole => {
+            people("PUT", "/users/free/role", Oversight, 204).sending(r#"{"role":"administrator"}"#)
+        }
+        K::UpdateUserPassword => {
+            people("PUT", "/users/free/password", Oversight, 204).sending(r#"{"password":null}"#)
+        }
+        K::CreateAccessKey => people("POST", "/users/free/access-keys", Oversight, 201).sending("{}"),
+        K::ListAccessKeys => people("GET", "/users/free/access-keys", Oversight, 200),
+        K::DeleteAccessKey => people("DELETE", "/users/free/access-keys/{key of free}", Oversight, 204),
+        K::CreateTokenKey => account("POST /admin/v1/token-keys", Operation, 201),
+        K::ListTokenKeys => account("GET /admin/v1/token-keys", Operation, 200),
+        K::DeleteTokenKey => account("DELETE /admin/v1/token-keys/0123", Operation, 404),
+
         K::ShowDocument => account("GET /v2/manage/openapi.json", Nothing, 200),
     }
 }
@@ -322,9 +326,9 @@ fn organisation(method: &str, rest: &str, level: crate::identities::Level, statu
     row(&request, Organisation(level), status).of(&Target::ORGANISATIONS)
 }
 
-/// About the user `granted` of the account `acme`.
-fn user(method: &str, rest: &str, status: u16) -> Row {
-    account(&format!("{method} /admin/v1/accounts/acme/users/granted{rest}"), Administers(Acme), status)
+/// About the account that owns the target's organisation, or a user in it.
+fn people(method: &str, rest: &str, needs: Needs, status: u16) -> Row {
+    row(&format!("{method} /admin/v1/accounts/{{account}}{rest}"), needs, status).of(&Target::ORGANISATIONS)
 }
 
 fn project(request: &str) -> Row {

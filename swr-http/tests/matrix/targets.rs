@@ -7,15 +7,15 @@
 pub(crate) enum Target {
     Public,
     Private,
-    /// Private, and shared with `globex`.
+    /// Private, and shared with `omni`.
     Shared,
-    /// Private, and shared with `globex` once.
+    /// Private, and shared with `omni` once.
     ShareExpired,
     /// Not there, in an organisation that is.
     Absent,
-    /// Private, of `globex`.
+    /// Private, of `omni`.
     Foreign,
-    /// Not there, in the organisation of `globex`.
+    /// Not there, in the organisation of `omni`.
     ForeignAbsent,
     /// Not there, and neither is its organisation.
     Nowhere,
@@ -26,7 +26,7 @@ pub(crate) enum Target {
 pub(crate) enum Organisation {
     /// Of `acme`.
     Home,
-    /// Of `globex`.
+    /// Of `omni`.
     Away,
     /// Nobody's: it is not there.
     Void,
@@ -36,7 +36,7 @@ pub(crate) enum Organisation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Account {
     Acme,
-    Globex,
+    Omni,
     /// Owns nothing.
     Initech,
     /// What is private is shared with it for ever; it has no users.
@@ -100,19 +100,19 @@ impl Organisation {
     pub(crate) const fn owner(self) -> Option<Account> {
         match self {
             Self::Home => Some(Account::Acme),
-            Self::Away => Some(Account::Globex),
+            Self::Away => Some(Account::Omni),
             Self::Void => None,
         }
     }
 }
 
 impl Account {
-    pub(crate) const ALL: [Self; 4] = [Self::Acme, Self::Globex, Self::Initech, Self::Umbrella];
+    pub(crate) const ALL: [Self; 4] = [Self::Acme, Self::Omni, Self::Initech, Self::Umbrella];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Acme => "acme",
-            Self::Globex => "globex",
+            Self::Omni => "omni",
             Self::Initech => "initech",
             Self::Umbrella => "umbrella",
         }
