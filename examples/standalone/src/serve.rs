@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use swr_auth::{AnonymousOnly, Authenticator};
-use swr_core::control::TraceRelay;
+use swr_core::control::{Courier, TraceRelay};
 use swr_http::control::ManagementOptions;
 use swr_http::{Patience, RegistryService, ServeOptions, ServiceOptions, serve_until};
 use tokio::net::TcpListener;
