@@ -240,7 +240,7 @@ impl Courier {
                 at: event.at,
             }));
         }
-        if let Some(last) = events.iter().take(handled).last() {
+        if let Some(last) = events.iter().take(handled).next_back() {
             metadata.fan_out(&deliveries, Self::CONSUMER, last.seq, fence).await?;
         }
         let more = handled < events.len() || events.len() >= BATCH.get() as usize;
