@@ -1,7 +1,6 @@
 //! `swr init`: accounts before the first start, under names of one's own.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -9,7 +8,8 @@ use swr_core::control::identity::{AccountName, UserName};
 use swr_core::ports::{MetadataStore, Page};
 
 use crate::accounts::{Accounts, FIRST_ACCOUNT, FIRST_USER};
-use crate::config::{Config, FactsStore};
+use crate::config::FactsStore;
+use crate::data_directory::Here;
 use crate::output::{self, Format};
 use crate::stores::{self, in_one_line};
 
@@ -17,12 +17,8 @@ use crate::stores::{self, in_one_line};
 /// shown once. The server is not running meanwhile; it does the same by itself when it starts without accounts.
 #[derive(Args, Debug)]
 pub(crate) struct Init {
-    /// The data directory [default: swr-data]
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// A configuration file in TOML; also named by SWR_CONFIG
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    here: Here,
     /// What the account is called
     #[arg(long, value_name = "NAME", default_value = FIRST_ACCOUNT, value_parser = AccountName::parse)]
     account: AccountName,
@@ -37,8 +33,7 @@ pub(crate) struct Init {
 impl Init {
     /// Makes them. The error is one line.
     pub(crate) async fn run(self) -> Result<(), String> {
-        let flags = [("data", self.data.as_ref().map(|data| data.to_string_lossy().into_owned()))];
-        let config = Config::from_command_line(self.config.clone(), flags)?;
+        let config = self.here.config()?;
         if config.storage.facts != FactsStore::Sqlite {
             return Err("storage.facts: what is kept in memory has no accounts after the end".into());
         }
