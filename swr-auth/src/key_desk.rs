@@ -141,8 +141,7 @@ impl KeyDesk {
         token_keys::new_token_key(&self.vault, self.clock.now()).0
     }
 
-    /// Seals what the messages of a webhook are signed with, for the trigger of this name in the repository. The
-    /// secrets of triggers are not [sealed anew](Self::reseal): under another master key the trigger is made again.
+    /// Seals what the messages of a webhook are signed with, for the trigger of this name in the repository.
     pub fn seal_trigger(
         &self,
         repository: &RepositoryName,
@@ -157,8 +156,8 @@ impl KeyDesk {
         self.vault.open(sealed, &trigger_context(&trigger.repository, &trigger.name))
     }
 
-    /// Seals the secrets of keys anew that are sealed under a previous master key, and says how many that were.
-    /// Interrupted, it goes on where it is called again.
+    /// Seals anew what is sealed under a previous master key, and says how many secrets that were. Interrupted, it
+    /// goes on where it is called again.
     pub async fn reseal(&self, metadata: &dyn MetadataStore) -> Result<u64, StoreError> {
         let mut resealed = 0;
         let mut page = Page { after: None, limit: PAGE };
@@ -175,7 +174,24 @@ impl KeyDesk {
                 resealed += u64::from(self.put(metadata, require, change).await?);
             }
         }
+        resealed += self.reseal_triggers(metadata).await?;
         Ok(resealed + self.reseal_token_keys(metadata).await?)
+    }
+
+    async fn reseal_triggers(&self, metadata: &dyn MetadataStore) -> Result<u64, StoreError> {
+        let (mut resealed, mut after) = (0, None);
+        loop {
+            let triggers = metadata.sealed_triggers(after, PAGE).await?;
+            let Some((last, _)) = triggers.last() else { return Ok(resealed) };
+            after = Some(*last);
+            for (id, trigger) in triggers {
+                let Some(was) = trigger.target.secret() else { continue };
+                let context = trigger_context(&trigger.repository, &trigger.name);
+                let Some(sealed) = self.vault.reseal(was, &context)? else { continue };
+                // One that was removed meanwhile stays so.
+                resealed += u64::from(metadata.reseal_trigger(id, was, &sealed).await?);
+            }
+        }
     }
 
     async fn reseal_token_keys(&self, metadata: &dyn MetadataStore) -> Result<u64, StoreError> {

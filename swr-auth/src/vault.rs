@@ -26,8 +26,7 @@ const HEADER_BYTES: usize = 1 + KEY_ID_BYTES + NONCE_BYTES;
 /// no other: nobody who can write to the store gives one key the secret of another.
 ///
 /// To take another master key: open the vault with the new one, [`with_previous`](Self::with_previous) the old one,
-/// and let [`KeyDesk::reseal`](crate::KeyDesk::reseal) seal the secrets of keys anew; then the old one can go, when no
-/// trigger is left whose secret was [sealed](crate::KeyDesk::seal_trigger) under it.
+/// and let [`KeyDesk::reseal`](crate::KeyDesk::reseal) seal everything anew; then the old one can go.
 pub struct Vault {
     current: MasterKey,
     previous: Vec<MasterKey>,

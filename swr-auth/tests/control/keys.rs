@@ -1,11 +1,16 @@
 //! Keys: how they look, and how they come under another master key.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use swr_auth::{Authenticator as _, ControlAuthenticator, KeyDesk, Presented, TokenAsk, TokenDesk, Vault};
+use swr_auth::{
+    Authenticator as _, ControlAuthenticator, KeyDesk, Presented, Secret, TokenAsk, TokenDesk, Vault,
+};
 use swr_core::control::ControlError;
 use swr_core::control::identity::{AccountName, Role, UserName};
+use swr_core::control::trigger::{TriggerCondition, TriggerRule, TriggerTarget};
 use swr_core::ports::{MetadataStore, Page};
+use swr_core::{RepositoryName, TriggerName};
 
 use crate::scene::{Scene, caller, shown};
 
@@ -104,6 +109,12 @@ async fn everything_comes_under_another_master_key_and_works_on() {
     for user in [&scene.ada, &scene.bob, &scene.sam] {
         logins.push((user, scene.login(user).await.1));
     }
+    let repository = RepositoryName::parse("lib/secret").unwrap();
+    let hook = TriggerName::parse("hook").unwrap();
+    let rule = TriggerRule { condition: TriggerCondition::All, enabled: true };
+    let sealed = scene.keys.seal_trigger(&repository, &hook, &Secret::new("of the hook"));
+    let target = TriggerTarget::Webhook { url: "https://ci.example/".into(), secret: Some(sealed) };
+    scene.control_as(&scene.ada).create_trigger(&repository, &hook, rule, target).await.unwrap();
     let token = scene.tokens.issue(&shown(&logins[0].1), &TokenAsk::default()).await.unwrap().token;
     let store = Arc::clone(&scene.metadata) as Arc<dyn MetadataStore>;
     let with = |vault: Vault| {
@@ -115,9 +126,14 @@ async fn everything_comes_under_another_master_key_and_works_on() {
     assert!(with(new()).authenticate(&shown(&logins[0].1)).await.is_err());
     let both = Arc::new(new().with_previous(Vault::new(&[1; 32])));
     let desk = KeyDesk::new(both, scene.settings.clone(), Arc::clone(&scene.clock) as _);
-    assert_eq!(desk.reseal(&*store).await.unwrap(), 4);
+    assert_eq!(desk.reseal(&*store).await.unwrap(), 5);
     assert_eq!(desk.reseal(&*store).await.unwrap(), 0);
 
+    let desk = KeyDesk::new(Arc::new(new()), scene.settings.clone(), Arc::clone(&scene.clock) as _);
+    let triggers = store.sealed_triggers(None, NonZeroU32::MIN).await.unwrap();
+    let (_, trigger) = &triggers[0];
+    let opened = desk.open_trigger(trigger, trigger.target.secret().unwrap()).unwrap();
+    assert_eq!(opened.expose(), "of the hook");
     let after = Arc::new(with(new()));
     for (user, login) in &logins {
         assert_eq!(after.authenticate(&shown(login)).await.unwrap(), caller(user).into());

@@ -108,6 +108,14 @@ impl WorkloadKind {
 }
 
 impl TriggerTarget {
+    /// What messages are signed with, where they are.
+    pub fn secret(&self) -> Option<&Sealed> {
+        match self {
+            Self::Webhook { secret, .. } => secret.as_ref(),
+            Self::Workload(_) => None,
+        }
+    }
+
     /// What is served one delivery at a time, in order: deliveries to the same address or application.
     pub fn key(&self) -> String {
         match self {

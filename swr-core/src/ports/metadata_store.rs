@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use swr_policy::{OrganisationName, RepositoryName, Tag, VersionFacts};
 
 use crate::control::change::{MetadataCommit, MetadataCommitError, MetadataReceipt};
-use crate::control::credential::{AccessKey, KeyHolder, KeyId, TokenKey};
+use crate::control::credential::{AccessKey, KeyHolder, KeyId, Sealed, TokenKey};
 use crate::control::grant::{GrantScope, Granted};
 use crate::control::identity::{Account, AccountId, AccountName, User, UserId, UserName};
 use crate::control::organisation::{ListedOrganisation, Organisation};
@@ -257,6 +257,18 @@ pub trait MetadataStore: ManifestStore {
         &self,
         repository: &RepositoryName,
     ) -> Result<Option<Vec<(TriggerId, Trigger)>>, StoreError>;
+
+    /// Triggers whose messages are signed, with an id greater than `after`, in the order of their ids: for whoever
+    /// seals their secrets anew.
+    async fn sealed_triggers(
+        &self,
+        after: Option<TriggerId>,
+        limit: NonZeroU32,
+    ) -> Result<Vec<(TriggerId, Trigger)>, StoreError>;
+
+    /// Keeps the secret of a trigger as `sealed`, where it is still kept as `was`. Says whether it is. Leaves no trace:
+    /// the secret is the same.
+    async fn reseal_trigger(&self, id: TriggerId, was: &Sealed, sealed: &Sealed) -> Result<bool, StoreError>;
 
     /// The deliveries of a trigger, newest first.
     async fn deliveries(&self, trigger: TriggerId, limit: NonZeroU32) -> Result<Vec<Delivery>, StoreError>;

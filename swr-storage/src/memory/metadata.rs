@@ -12,7 +12,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use swr_core::commit::{RepositoryId, RightsVersion};
 use swr_core::control::change::{MetadataCommit, MetadataCommitError, MetadataReceipt};
-use swr_core::control::credential::{AccessKey, HeldKey, KeyHolder, KeyId, TemporaryKey, TokenKey};
+use swr_core::control::credential::{AccessKey, HeldKey, KeyHolder, KeyId, Sealed, TemporaryKey, TokenKey};
 use swr_core::control::grant::{GrantLevel, GrantScope, Granted};
 use swr_core::control::identity::{Account, AccountId, AccountName, User, UserId, UserName};
 use swr_core::control::organisation::{ListedOrganisation, Organisation, OrganisationId, organisation_of};
@@ -22,7 +22,7 @@ use swr_core::control::share::{ListedShare, Share};
 use swr_core::control::standing::{OrganisationStanding, RepositoryStanding, Standing, UserStanding};
 use swr_core::control::sync::{SyncJob, SyncRule};
 use swr_core::control::trace::{RefusedOperation, Trace, TraceQuery};
-use swr_core::control::trigger::{Delivery, DeliveryId, Trigger, TriggerId};
+use swr_core::control::trigger::{Delivery, DeliveryId, Trigger, TriggerId, TriggerTarget};
 use swr_core::event::EventSeq;
 use swr_core::manifest::{ManifestRecord, ReferenceKind};
 use swr_core::ports::{
@@ -648,6 +648,30 @@ impl MetadataStore for MemoryManifests {
         let mut triggers: Vec<_> = triggers.collect();
         triggers.sort_by(|(_, one), (_, other)| one.name.cmp(&other.name));
         Ok(Some(triggers))
+    }
+
+    async fn sealed_triggers(
+        &self,
+        after: Option<TriggerId>,
+        limit: NonZeroU32,
+    ) -> Result<Vec<(TriggerId, Trigger)>, StoreError> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let tables = self.tables();
+        let triggers = tables.metadata.triggers.range((start, Bound::Unbounded));
+        let sealed = triggers.filter(|(_, made)| made.trigger.target.secret().is_some());
+        Ok(sealed.take(most(limit)).map(|(id, made)| (*id, made.trigger.clone())).collect())
+    }
+
+    async fn reseal_trigger(&self, id: TriggerId, was: &Sealed, sealed: &Sealed) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        let Some(made) = tables.metadata.triggers.get_mut(&id) else { return Ok(false) };
+        match &mut made.trigger.target {
+            TriggerTarget::Webhook { secret: Some(secret), .. } if secret == was => {
+                *secret = sealed.clone();
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
     }
 
     async fn deliveries(&self, trigger: TriggerId, limit: NonZeroU32) -> Result<Vec<Delivery>, StoreError> {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use swr_core::control::change::{MetadataCommit, MetadataCommitError, MetadataReceipt};
-use swr_core::control::credential::{AccessKey, KeyHolder, KeyId, TokenKey};
+use swr_core::control::credential::{AccessKey, KeyHolder, KeyId, Sealed, TokenKey};
 use swr_core::control::grant::{GrantScope, Granted};
 use swr_core::control::identity::{Account, AccountId, AccountName, User, UserId, UserName};
 use swr_core::control::organisation::{ListedOrganisation, Organisation};
@@ -347,6 +347,24 @@ impl MetadataStore for SqliteStore {
         self.readers
             .scan("metadata.triggers", move |connection| triggers::triggers(connection, &repository))
             .await
+    }
+
+    async fn sealed_triggers(
+        &self,
+        after: Option<TriggerId>,
+        limit: NonZeroU32,
+    ) -> Result<Vec<(TriggerId, Trigger)>, StoreError> {
+        self.readers
+            .scan("metadata.sealed_triggers", move |connection| triggers::sealed(connection, after, limit))
+            .await
+    }
+
+    async fn reseal_trigger(&self, id: TriggerId, was: &Sealed, sealed: &Sealed) -> Result<bool, StoreError> {
+        let (was, sealed) = (was.clone(), sealed.clone());
+        self.writer
+            .write(move |writing| Ok(triggers::reseal(writing.connection, id, &was, &sealed)?))
+            .await
+            .map_err(|error| error.of("metadata.reseal_trigger"))
     }
 
     async fn deliveries(&self, trigger: TriggerId, limit: NonZeroU32) -> Result<Vec<Delivery>, StoreError> {

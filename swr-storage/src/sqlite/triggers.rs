@@ -1,8 +1,11 @@
 //! Triggers: asked for, made, enabled, removed.
 
+use std::num::NonZeroU32;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use swr_core::control::change::{Effect, MetadataRequire};
+use swr_core::control::credential::Sealed;
 use swr_core::control::trigger::{Trigger, TriggerId, TriggerRule, TriggerTarget};
 use swr_core::{RepositoryName, TriggerName};
 
@@ -51,6 +54,35 @@ pub(super) fn trigger(connection: &Connection, id: TriggerId) -> rusqlite::Resul
     trigger.query_row([id.0], |row| to_trigger(row, row.get::<_, Sql<_>>(9)?.0)).map(|(_, trigger)| trigger)
 }
 
+const SEALED: &str = "
+    SELECT triggers.id, triggers.name, triggers.enabled, triggers.condition, triggers.target, triggers.secret,
+        triggers.creator, triggers.creator_name, triggers.created, repositories.name
+    FROM triggers JOIN repositories ON repositories.id = triggers.repository
+    WHERE triggers.id > ?1 AND triggers.secret IS NOT NULL ORDER BY triggers.id LIMIT ?2";
+
+pub(super) fn sealed(
+    connection: &Connection,
+    after: Option<TriggerId>,
+    limit: NonZeroU32,
+) -> rusqlite::Result<Vec<(TriggerId, Trigger)>> {
+    let after = after.map_or(i64::MIN, |TriggerId(id)| id);
+    let mut sealed = connection.prepare_cached(SEALED)?;
+    let sealed = sealed.query_map((after, limit.get()), |row| to_trigger(row, row.get::<_, Sql<_>>(9)?.0))?;
+    sealed.collect()
+}
+
+const RESEAL: &str = "UPDATE triggers SET secret = ?3 WHERE id = ?1 AND secret = ?2";
+
+pub(super) fn reseal(
+    connection: &Connection,
+    TriggerId(id): TriggerId,
+    was: &Sealed,
+    sealed: &Sealed,
+) -> rusqlite::Result<bool> {
+    let mut reseal = connection.prepare_cached(RESEAL)?;
+    Ok(reseal.execute(params![id, Sql(was), Sql(sealed)])? > 0)
+}
+
 // What must be true, and what changes.
 
 pub(super) const NAMED: &str = "SELECT 1 FROM triggers WHERE repository = ?1 AND name = ?2";
@@ -81,10 +113,7 @@ impl Applying<'_> {
     pub(super) fn create_trigger(&self, trigger: &Trigger) -> Result<Effect, WriteError> {
         let Trigger { repository, name, rule, target, creator, creator_name, created } = trigger;
         let Some(of) = self.listed(repository)? else { return Ok(Effect::Nothing) };
-        let secret = match target {
-            TriggerTarget::Webhook { secret, .. } => secret.as_ref(),
-            TriggerTarget::Workload(_) => None,
-        };
+        let secret = target.secret();
         let (condition, to) = (to_json(&rule.condition)?, to_json(target)?);
         let (creator, creator_name) = (Sql(creator), Sql(creator_name));
         let (secret, created) = (secret.map(Sql), Sql(*created));
@@ -151,4 +180,4 @@ impl Applying<'_> {
 
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] =
-    &[TRIGGERS, TRIGGER, NAMED, TRIGGERS_OF, IS, CREATE, ENABLE, FIND, REMOVE];
+    &[TRIGGERS, TRIGGER, SEALED, RESEAL, NAMED, TRIGGERS_OF, IS, CREATE, ENABLE, FIND, REMOVE];

@@ -166,6 +166,7 @@ macro_rules! metadata_store_clauses {
                 no_number_of_a_rule_a_trigger_or_a_synchronisation_is_given_twice
                 // Triggers.
                 triggers_come_in_the_order_of_their_names
+                secrets_of_triggers_are_sealed_anew
                 a_name_belongs_to_one_trigger_of_a_repository
                 a_trigger_is_enabled_disabled_and_removed
                 what_runs_for_a_repository_is_there_or_it_is_not

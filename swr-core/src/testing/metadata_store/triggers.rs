@@ -1,7 +1,8 @@
 //! Triggers: made, enabled, removed.
 
 use super::*;
-use crate::control::trigger::{TriggerTarget, Workload, WorkloadKind};
+use crate::control::credential::Sealed;
+use crate::control::trigger::{TriggerId, TriggerTarget, Workload, WorkloadKind};
 
 /// In the order of their names, with what their messages are signed with.
 pub async fn triggers_come_in_the_order_of_their_names(store: &dyn MetadataStore) {
@@ -41,6 +42,36 @@ pub async fn triggers_come_in_the_order_of_their_names(store: &dyn MetadataStore
     assert_eq!(secret.as_bytes(), b"sealed hook");
     assert_eq!(store.triggers(&repository_name("lib/b")).await.unwrap(), Some(vec![]));
     assert_eq!(store.triggers(&repository_name("lib/unknown")).await.unwrap(), None);
+}
+
+/// Page by page in the order of their ids; and a secret that is another by now stays as it is.
+pub async fn secrets_of_triggers_are_sealed_anew(store: &dyn MetadataStore) {
+    let scene = Scene::settled(store).await;
+    scene.commit(minute(1), [create_repository("lib/a", Visibility::Private)]).await;
+    let plain = Trigger {
+        target: TriggerTarget::Webhook { url: "https://example.net/".into(), secret: None },
+        ..trigger("lib/a", "plain", "")
+    };
+    let made = [trigger("lib/a", "two", "https://b/"), plain, trigger("lib/a", "one", "https://a/")];
+    scene.commit(minute(1), made.map(MetadataChange::CreateTrigger)).await;
+    let page = async |after, count| store.sealed_triggers(after, limit(count)).await.unwrap();
+    let all = page(None, 9).await;
+    let names: Vec<_> = all.iter().map(|(_, trigger)| trigger.name.as_str()).collect();
+    assert_eq!(names, ["two", "one"]);
+    assert_eq!(page(None, 1).await, all[..1]);
+    assert_eq!(page(Some(all[0].0), 9).await, all[1..]);
+    assert_eq!(page(Some(all[1].0), 9).await, []);
+
+    let traces = scene.trail().await.len();
+    let (id, was) = (all[0].0, all[0].1.target.secret().unwrap());
+    let [first, second] = [b"first", b"other"].map(|sealed| Sealed::new(sealed.to_vec()));
+    assert!(store.reseal_trigger(id, was, &first).await.unwrap());
+    assert!(!store.reseal_trigger(id, was, &second).await.unwrap());
+    assert!(!store.reseal_trigger(TriggerId(id.0 + 99), was, &second).await.unwrap());
+    let kept: Vec<_> = page(None, 9).await.into_iter().map(|(_, trigger)| trigger.target).collect();
+    assert_eq!(kept[0].secret(), Some(&first));
+    assert_eq!(kept[1], all[1].1.target);
+    assert_eq!(scene.trail().await.len(), traces);
 }
 
 /// The same trigger made again stays as it is.
