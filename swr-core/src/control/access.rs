@@ -36,6 +36,10 @@ impl<'c> ControlAccess<'c> {
         &self.actor
     }
 
+    pub(super) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
     pub(super) fn parts(&self) -> &'c Parts {
         self.parts
     }

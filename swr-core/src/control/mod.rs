@@ -17,6 +17,7 @@ mod grants;
 pub mod identity;
 pub mod organisation;
 mod organisations;
+mod packages;
 mod people;
 mod repositories;
 pub mod repository;

@@ -556,9 +556,10 @@ impl fmt::Debug for TraceId {
     }
 }
 
-/// A refused operation of a signed-in caller, to be recorded on its own.
+/// An operation of a signed-in caller that changes nothing by itself, to be recorded on its own: one that was refused,
+/// or the upload of a package, whose images leave traces of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "whoever refuses builds it")]
+#[expect(clippy::exhaustive_structs, reason = "whoever answers builds it")]
 pub struct RefusedOperation {
     /// What was asked for.
     pub traced: Traced,

@@ -320,7 +320,8 @@ pub trait MetadataStore: ManifestStore {
     /// one with a smaller place may still appear.
     async fn traces_after(&self, seq: u64, limit: NonZeroU32) -> Result<Vec<Trace>, StoreError>;
 
-    /// Records operations that were refused, in one step; those of users that are gone are left out.
+    /// Records operations that no change of the store tells of, such as those that were refused, in one step; those of
+    /// users that are gone are left out.
     async fn record_refused(&self, refused: &[RefusedOperation]) -> Result<(), StoreError>;
 
     /// How far the consumer of traces has come: the place of the last one that it took; 0 for one that was never heard

@@ -23,11 +23,12 @@ pub struct Access<'r> {
     origin: Origin,
     /// `None`: nothing stands between the caller and its rights.
     reach: Option<Reach>,
+    redirects: bool,
 }
 
 impl<'r> Access<'r> {
     pub(super) fn new(parts: &'r Parts, caller: Caller, origin: Origin) -> Self {
-        Self { parts, caller, origin, reach: None }
+        Self { parts, caller, origin, reach: None, redirects: parts.redirects }
     }
 
     /// The registry as far as a token goes: in a repository that it does not list, [`Error::Unauthorized`] says
@@ -39,12 +40,26 @@ impl<'r> Access<'r> {
         self
     }
 
+    /// The registry as a caller uses it who wants bytes and no address of them, whatever
+    /// [`RegistryBuilder::redirects`](super::RegistryBuilder::redirects) says.
+    #[must_use]
+    pub fn without_redirects(mut self) -> Self {
+        self.redirects = false;
+        self
+    }
+
     /// Who asks.
     pub fn caller(&self) -> &Caller {
         &self.caller
     }
 
-    pub(super) fn limits(&self) -> &Limits {
+    /// Whether blobs may be answered with an address.
+    pub(super) fn redirects(&self) -> bool {
+        self.redirects
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
         &self.parts.limits
     }
 

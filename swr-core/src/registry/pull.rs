@@ -104,7 +104,7 @@ impl Access<'_> {
         let size = stored.size;
         let pulled = |content| Ok(PulledBlob { digest: *digest, size, content });
 
-        if permitted.parts.redirects
+        if self.redirects()
             && let Some(address) = permitted.parts.blobs.direct_url(&stored.location).await?
         {
             return pulled(Content::Redirect(address));

@@ -99,6 +99,26 @@ impl Access<'_> {
         Ok(pushed)
     }
 
+    /// Says whether a push of this manifest under these tags would be taken, as far as that can be known before its
+    /// content is there: the caller may, the names are admitted, and no tag is fixed elsewhere.
+    #[instrument(level = "debug", skip_all, fields(%repository, %digest))]
+    pub async fn admit_push(
+        &self,
+        repository: &RepositoryName,
+        tags: &[Tag],
+        digest: &Digest,
+    ) -> Result<(), Error> {
+        let permitted = self.permit_push(repository, tags).await?;
+        for tag in permitted.fixed_among(tags).await? {
+            let reference = Reference::Tag(tag.clone());
+            let current = permitted.parts.manifests.resolve(repository, &reference, WithBytes::No).await?;
+            if current.is_some_and(|current| current.digest != *digest) {
+                return Err(Error::TagImmutable { tag });
+            }
+        }
+        Ok(())
+    }
+
     fn read_manifest(&self, push: &ManifestPush) -> Result<ManifestRecord, Error> {
         let limit = self.limits().manifest_bytes_max;
         if push.bytes.len() > limit {

@@ -149,6 +149,17 @@ async fn clients_are_sent_to_the_store_where_the_host_says_so_and_the_store_has_
 }
 
 #[tokio::test]
+async fn who_wants_bytes_is_sent_nowhere() {
+    let blob = SampleBlob::new("content");
+    let scene = Scene::with(|builder| builder.redirects(true));
+    scene.push_blob("o/app", &blob).await;
+    scene.steps.plan(Plan::Addressed);
+    let ada = scene.ada().without_redirects();
+    let pulled = ada.pull_blob(&repository("o/app"), &blob.digest, &[]).await.unwrap();
+    assert!(matches!(pulled.content, Content::Whole(_)), "{pulled:?}");
+}
+
+#[tokio::test]
 async fn a_head_in_the_second_half_of_the_hold_lasts_for_at_least_the_other_half() {
     let scene = Scene::new();
     let blob = SampleBlob::new("content");

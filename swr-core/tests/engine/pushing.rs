@@ -225,6 +225,29 @@ async fn a_fixed_tag_is_set_once_and_may_be_set_to_the_same_again() {
 }
 
 #[tokio::test]
+async fn a_push_that_would_be_refused_is_refused_before_its_content_comes() {
+    let scene = Scene::with(|builder| builder.tag_guard(Arc::new(OnlyEdgeMoves)));
+    let (one, other) = (SampleManifest::image("one"), SampleManifest::image("other"));
+    scene.push("o/app", "v1", &one).await;
+    scene.rules.deny(crate::scene::user("bob"), swr_core::ports::Action::Push, "o/app");
+    let before = scene.events().await;
+
+    let (repository, ada) = (repository("o/app"), scene.ada());
+    for (tags, digest) in [
+        (vec![tag("v1")], one.digest()),
+        (vec![tag("v2"), tag("edge")], other.digest()),
+        (vec![], other.digest()),
+    ] {
+        ada.admit_push(&repository, &tags, &digest).await.unwrap();
+    }
+    let error = ada.admit_push(&repository, &[tag("edge"), tag("v1")], &other.digest()).await.unwrap_err();
+    assert!(matches!(&error, Error::TagImmutable { tag: fixed } if *fixed == tag("v1")), "{error:?}");
+    let error = scene.bob().admit_push(&repository, &[tag("v2")], &other.digest()).await.unwrap_err();
+    assert!(matches!(error, Error::Denied(_)), "{error:?}");
+    assert_eq!(scene.events().await, before);
+}
+
+#[tokio::test]
 async fn preconditions_on_a_tag_hold_or_nothing_happens() {
     let one = SampleManifest::image("one");
     let (was, other) = (one.digest(), SampleManifest::image("other").digest());
