@@ -1,4 +1,5 @@
 //! Packages by the users of a control plane: what they may, and what the trail says of it.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "packages/archives.rs"]
 #[allow(dead_code, reason = "a part of what the tests of packages use")]
