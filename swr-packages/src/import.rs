@@ -98,7 +98,7 @@ pub async fn import(
     report: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Vec<ImageOutcome>, ImportError> {
     let archive = Archive::read(package.0, options, report).await?;
-    let mut describer = Describer::new(&archive);
+    let mut describer = Describer::new(&archive, access.limits().manifest_bytes_max);
     let images = describer.images().await?;
     if destination.target.is_some() && images.len() != 1 {
         return Err(Defect::of(Reason::TargetOfMany { images: images.len() }).into());

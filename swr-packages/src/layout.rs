@@ -33,7 +33,7 @@ const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 /// The longest of the files that say what is in a package, in bytes.
 const LIST_BYTES_MAX: u64 = 1 << 20;
 /// How much is read of a package in all to know what is in it, in bytes.
-const DESCRIPTIONS_BYTES_MAX: u64 = 64 << 20;
+const DESCRIPTIONS_BYTES_MAX: u64 = 32 << 20;
 /// How many images a package may have.
 const IMAGES_MAX: usize = 256;
 /// How deep indexes may be nested.
@@ -115,15 +115,17 @@ struct RootFs {
     diff_ids: Option<Vec<Box<str>>>,
 }
 
-/// Reads what describes images, up to a limit over all of it.
+/// Reads what describes images, up to a limit for each piece and one over all of it.
 pub(crate) struct Describer<'a> {
     archive: &'a Archive,
+    bytes_max: u64,
     left: u64,
 }
 
 impl<'a> Describer<'a> {
-    pub(crate) fn new(archive: &'a Archive) -> Self {
-        Self { archive, left: DESCRIPTIONS_BYTES_MAX }
+    /// Reads no manifest and no config that is longer than `bytes_max`.
+    pub(crate) fn new(archive: &'a Archive, bytes_max: usize) -> Self {
+        Self { archive, bytes_max: bytes_max as u64, left: DESCRIPTIONS_BYTES_MAX }
     }
 
     /// The images of the package.
@@ -206,29 +208,26 @@ impl<'a> Describer<'a> {
 
     /// The images under these, by the digests of their configs: which of the tops they are under, and themselves.
     async fn configs(&mut self, tops: &[Top]) -> Result<HashMap<Digest, (usize, Listed)>, ImportError> {
+        let contents = &self.archive.contents;
         let mut configs = HashMap::new();
         let mut seen = HashSet::new();
         for (at, top) in tops.iter().enumerate() {
             let mut waiting = vec![(top.listed.clone(), 0)];
             while let Some((listed, depth)) = waiting.pop() {
-                let Ok(part) = self.archive.contents.blob(&listed.digest) else { continue };
-                if depth > DEPTH_MAX || !seen.insert(listed.digest) {
-                    continue;
-                }
-                match listed.media_type.manifest_kind() {
-                    Some(ManifestKind::Image) => {
-                        let bytes = self.bytes(part).await?;
-                        if let Ok(manifest) = serde_json::from_slice::<OfConfig>(&bytes) {
-                            configs.entry(manifest.config.digest).or_insert((at, listed));
-                        }
+                let Ok(part) = contents.blob(&listed.digest) else { continue };
+                let Some(kind) = listed.media_type.manifest_kind() else { continue };
+                let bytes = self.bytes(&blob_name(&listed.digest), part).await?;
+                if kind == ManifestKind::Image {
+                    if let Ok(manifest) = serde_json::from_slice::<OfConfig>(&bytes) {
+                        configs.entry(manifest.config.digest).or_insert((at, listed));
                     }
-                    Some(ManifestKind::Index) => {
-                        let bytes = self.bytes(part).await?;
-                        let index = serde_json::from_slice::<Index>(&bytes).ok();
-                        let children = index.and_then(|index| index.manifests).unwrap_or_default();
-                        waiting.extend(children.into_iter().map(|child| (child, depth + 1)));
-                    }
-                    _ => {}
+                } else if depth < DEPTH_MAX {
+                    let index = serde_json::from_slice::<Index>(&bytes).ok();
+                    let children = index.and_then(|index| index.manifests).unwrap_or_default();
+                    let there = children.into_iter().filter(|child| contents.blob(&child.digest).is_ok());
+                    // Each once: a list is no longer than the archive has entries.
+                    let new = there.filter(|child| seen.insert(child.digest));
+                    waiting.extend(new.map(|child| (child, depth + 1)));
                 }
             }
         }
@@ -251,7 +250,7 @@ impl<'a> Describer<'a> {
                 return Err(Defect::at(&name, Reason::Depth).into());
             }
             let part = self.sized(&listed.digest, listed.size)?;
-            let bytes = self.bytes(part).await?;
+            let bytes = self.bytes(&name, part).await?;
             let parsed =
                 ManifestRecord::parse(bytes.clone(), Some(&listed.media_type), listed.digest.algorithm());
             let manifest = parsed.map_err(|defect| {
@@ -299,7 +298,7 @@ impl<'a> Describer<'a> {
     async fn made_of(&mut self, saved: &Saved) -> Result<Whole, ImportError> {
         let contents = &self.archive.contents;
         let config = contents.file(&saved.config)?;
-        let read: Config = json(&saved.config, &self.bytes(config).await?)?;
+        let read: Config = json(&saved.config, &self.bytes(&saved.config, config).await?)?;
         let diff_ids = read.rootfs.and_then(|rootfs| rootfs.diff_ids).unwrap_or_default();
         let layers = saved.layers.as_deref().unwrap_or_default();
         if diff_ids.len() != layers.len() {
@@ -344,10 +343,13 @@ impl<'a> Describer<'a> {
         if part.size > LIST_BYTES_MAX {
             return Err(Defect::at(name, Reason::LongDescription { limit: LIST_BYTES_MAX }).into());
         }
-        Ok(Some(json(name, &self.bytes(part).await?)?))
+        Ok(Some(json(name, &self.bytes(name, part).await?)?))
     }
 
-    async fn bytes(&mut self, part: Part) -> Result<Bytes, ImportError> {
+    async fn bytes(&mut self, name: &str, part: Part) -> Result<Bytes, ImportError> {
+        if part.size > self.bytes_max {
+            return Err(Defect::at(name, Reason::LongDescription { limit: self.bytes_max }).into());
+        }
         let left = self.left.checked_sub(part.size);
         let long = || Defect::of(Reason::LongDescription { limit: DESCRIPTIONS_BYTES_MAX });
         self.left = left.ok_or_else(long)?;

@@ -8,7 +8,7 @@ use swr_core::OrganisationName;
 use swr_core::ports::{StoreError, TagGuard, TagMobility};
 use swr_core::{RepositoryName, Tag};
 use swr_packages::import::{FILES_MAX, TooManyFiles};
-use swr_packages::{Destination, Package, Progress, import_all};
+use swr_packages::{Destination, Package, Progress, import, import_all};
 
 use crate::archives::{SavedImage, Tar, docker, gzip, layout, sha256};
 use crate::scene::{Scene, chunked, file, lines, repository, tag, team};
@@ -270,4 +270,36 @@ async fn an_image_by_sha512_keeps_its_name() {
     let told = lines(&scene.import_with(package, &destination, &scene.options()).await);
     assert_eq!(told, ["team/other:v1 is team/other:v1"]);
     assert_eq!(scene.digest_of("team/other", "v1").await, Some(sample.digest()));
+}
+
+#[tokio::test]
+async fn a_file_that_changes_while_it_is_read_is_not_taken() {
+    let scene = Scene::new();
+    let archive = docker(&[SavedImage::new(&["app:v1"], &["a layer"])]).end();
+    let place = archive.windows(7).position(|bytes| bytes == b"a layer").unwrap();
+    let path = scene.folder.path().join("package");
+    std::fs::write(&path, &archive).unwrap();
+    let mut report = |progress: Progress<'_>| {
+        if matches!(progress, Progress::Read { .. }) {
+            let mut changed = archive.to_vec();
+            changed[place] = b'A';
+            std::fs::write(&path, changed).unwrap();
+        }
+    };
+    let package = Package::file(std::fs::File::open(&path).unwrap()).unwrap();
+    let outcomes = import(&scene.ada(), &team(), package, &scene.options(), &mut report).await;
+    let told = lines(&outcomes);
+    assert!(told[0].starts_with("app:v1: invalid image format: the content has another digest"), "{told:?}");
+    assert_eq!(scene.digest_of("team/app", "v1").await, None);
+}
+
+#[tokio::test]
+async fn what_describes_an_image_is_no_longer_than_the_registry_takes() {
+    let scene = Scene::with(|builder| {
+        builder.limits(swr_core::registry::Limits { manifest_bytes_max: 200, ..Default::default() })
+    });
+    let archive = layout(&[SavedImage::new(&["app:v1"], &["a layer"])]).end();
+    let told = lines(&scene.import(&archive).await);
+    assert!(told[0].contains("what describes the images has more than 200 bytes"), "{told:?}");
+    scene.assert_untouched("a long manifest").await;
 }
