@@ -243,13 +243,7 @@ impl Intake {
             Form::Gzip(mut packed) => {
                 let finished = packed.try_finish();
                 finished.map_err(|_| packed.get_mut().refusal())?;
-                let hollow = Unpacked {
-                    tar: TarReader::new(0, 0),
-                    collector: Collector::default(),
-                    spool: None,
-                    refused: None,
-                };
-                std::mem::replace(packed.get_mut(), hollow)
+                packed.finish().map_err(|_| Defect::of(Reason::Gzip))?
             }
         };
         unpacked.tar.finish()?;
