@@ -70,19 +70,33 @@ impl<'r> Access<'r> {
         repository: &'a RepositoryName,
         tags: &'a [Tag],
     ) -> Result<Permitted<'a>, Error> {
-        let grounds = self.grounds(Ask { action, repository, tags }).await?;
+        let grounds = self.grounds(Ask { action, repository, tags }, &[action]).await?;
         Ok(Permitted { parts: self.parts, access: self, action, repository, tags, grounds })
     }
 
-    /// What the permission rests on, where there is one.
-    async fn grounds(&self, ask: Ask<'_>) -> Result<Grounds, Error> {
+    /// As [`Self::permit`], to push, for what is asked about an upload that was begun. Of a token `lesser` is enough:
+    /// many clients ask for what the method of a request says alone.
+    pub(super) async fn permit_upload<'a>(
+        &'a self,
+        lesser: Action,
+        repository: &'a RepositoryName,
+    ) -> Result<Permitted<'a>, Error> {
+        let (action, tags) = (Action::Push, &[]);
+        let grounds = self.grounds(Ask { action, repository, tags }, &[action, lesser]).await?;
+        Ok(Permitted { parts: self.parts, access: self, action, repository, tags, grounds })
+    }
+
+    /// What the permission rests on, where there is one. A token, where there is one, has to give one of `given`.
+    async fn grounds(&self, ask: Ask<'_>, given: &[Action]) -> Result<Grounds, Error> {
         let Ask { action, repository, .. } = ask;
         let unauthorized = || Error::Unauthorized { needs: vec![need(action, repository)] };
         if !self.lists(repository) {
             return Err(unauthorized());
         }
         match self.parts.authorizer.decide(&self.caller, ask).await? {
-            Verdict::Allow(grounds) if self.covers(repository, action) => Ok(grounds),
+            Verdict::Allow(grounds) if given.iter().any(|action| self.covers(repository, *action)) => {
+                Ok(grounds)
+            }
             _ if self.caller == Caller::Anonymous => Err(unauthorized()),
             Verdict::Allow(_) => Err(Error::Denied(Refusal::default())),
             Verdict::Deny(refusal) => Err(Error::Denied(refusal)),
@@ -238,7 +252,7 @@ impl Permitted<'_> {
                 return attempt;
             }
             let ask = Ask { action: self.action, repository: self.repository, tags: self.tags };
-            grounds = self.access.grounds(ask).await.map_err(Refused::Other)?;
+            grounds = self.access.grounds(ask, &[self.action]).await.map_err(Refused::Other)?;
         }
         Err(Refused::Other(Error::TooManyRequests { retry_after: None }))
     }

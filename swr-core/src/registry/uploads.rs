@@ -10,7 +10,7 @@ use super::access::{Access, Permitted, Refused};
 use crate::commit::{Change, StoredBlob};
 use crate::digest::{Algorithm, Digest};
 use crate::error::Error;
-use crate::ports::{AbandonError, AppendError, FinishError};
+use crate::ports::{AbandonError, Action, AppendError, FinishError};
 use crate::stream::{BodyError, ByteStream};
 use crate::upload::{Upload, UploadId};
 
@@ -30,7 +30,7 @@ impl Access<'_> {
     /// An upload, and how much of it is here.
     #[instrument(level = "debug", skip_all, fields(%repository, %id))]
     pub async fn find_upload(&self, repository: &RepositoryName, id: &UploadId) -> Result<Upload, Error> {
-        let permitted = self.permit_push(repository, &[]).await?;
+        let permitted = self.permit_upload(Action::Pull, repository).await?;
         permitted.upload(id).await?.ok_or(Error::UploadUnknown)
     }
 
@@ -106,7 +106,7 @@ impl Access<'_> {
     /// a blob.
     #[instrument(level = "debug", skip_all, fields(%repository, %id))]
     pub async fn cancel_upload(&self, repository: &RepositoryName, id: &UploadId) -> Result<(), Error> {
-        let permitted = self.permit_push(repository, &[]).await?;
+        let permitted = self.permit_upload(Action::Delete, repository).await?;
         let upload = permitted.upload(id).await?.ok_or(Error::UploadUnknown)?;
         match permitted.parts.uploads.abandon(&upload.id).await {
             Ok(()) => Ok(()),

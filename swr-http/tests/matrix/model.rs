@@ -27,6 +27,8 @@ pub(crate) enum Needs {
     SignIn,
     /// To pull, push or delete.
     Content(Action),
+    /// To push, about an upload that was begun; of a token this is enough as well.
+    Upload(Action),
     /// To push to the one, and to be able to pull from the other.
     Mount { into: Option<Target>, from: Option<Target> },
     /// To be a registry administrator.
@@ -219,6 +221,17 @@ fn caller(identity: Identity, target: Target, phase: Phase) -> Caller {
 
 /// Whether the caller may do this to content, and what it is told where it may not.
 fn content(caller: &Caller, target: Target, action: Action, phase: Phase) -> Result<(), Outcome> {
+    content_given(caller, target, action, &[action], phase)
+}
+
+/// The same, where a token has to give one of `given`.
+fn content_given(
+    caller: &Caller,
+    target: Target,
+    action: Action,
+    given: &[Action],
+    phase: Phase,
+) -> Result<(), Outcome> {
     let denied = match (action, target.organisation()) {
         (Action::Push, Organisation::Void) => Outcome::NoOrganisation,
         _ => Outcome::Denied,
@@ -231,7 +244,8 @@ fn content(caller: &Caller, target: Target, action: Action, phase: Phase) -> Res
         Caller::Person(_) => Err(denied),
         Caller::Bearer { token, .. } if !token.lists(target) => Err(Outcome::Challenged),
         Caller::Bearer { person, token } => {
-            match (may(*person, target, action, phase), token.covers(target, action)) {
+            let covers = given.iter().any(|action| token.covers(target, *action));
+            match (may(*person, target, action, phase), covers) {
                 (true, true) => Ok(()),
                 _ if person.is_none() => Err(Outcome::Challenged),
                 (true, false) => Err(Outcome::Denied),
@@ -263,6 +277,14 @@ pub(crate) fn of_registry(
             Ok(()) if target.exists() => there,
             Ok(()) => absent,
         },
+        Needs::Upload(lesser) => {
+            let given = [Action::Push, lesser];
+            match content_given(&caller, target, Action::Push, &given, phase) {
+                Err(refusal) => refusal,
+                Ok(()) if target.exists() => there,
+                Ok(()) => absent,
+            }
+        }
         Needs::Mount { into, from } => {
             let (into, from) = (into.unwrap_or(target), from.unwrap_or(target));
             if let Err(refusal) = content(&caller, into, Action::Push, phase) {

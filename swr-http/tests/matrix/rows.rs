@@ -106,17 +106,16 @@ fn of_registry(kind: EndpointKind) -> Vec<Row> {
         .map(|row| row.or(Done(202)))
         .collect(),
         // One's own uploads, which are there before the repository is; and those of others.
-        K::FindUpload => uploads("GET", "", 204, ""),
-        K::AppendUpload => uploads("PATCH", "", 202, "{new bytes}"),
-        K::FinishUpload => uploads("PUT", "?digest={begun}", 201, ""),
-        K::CancelUpload => uploads("DELETE", "", 204, ""),
+        K::FindUpload => uploads("GET", "", Upload(Pull), 204, ""),
+        K::AppendUpload => uploads("PATCH", "", Content(Push), 202, "{new bytes}"),
+        K::FinishUpload => uploads("PUT", "?digest={begun}", Content(Push), 201, ""),
+        K::CancelUpload => uploads("DELETE", "", Upload(Delete), 204, ""),
     }
 }
 
-fn uploads(method: &str, query: &str, status: u16, body: &'static str) -> Vec<Row> {
-    let of = |whose: &str| {
-        row(&format!("{method} /v2/{{name}}/blobs/uploads/{{{whose}}}{query}"), Content(Push), status)
-    };
+fn uploads(method: &str, query: &str, needs: Needs, status: u16, body: &'static str) -> Vec<Row> {
+    let of =
+        |whose: &str| row(&format!("{method} /v2/{{name}}/blobs/uploads/{{{whose}}}{query}"), needs, status);
     let unknown = Unknown("BLOB_UPLOAD_UNKNOWN");
     let others = of("others upload").sending(body).or(unknown);
     vec![of("upload").sending(body).or(Done(status)), Row { there: unknown, ..others }]
