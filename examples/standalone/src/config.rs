@@ -75,9 +75,7 @@ impl Default for Config {
 fn networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Network>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
     let networks = texts.iter().map(|text| text.parse::<Network>());
-    networks
-        .collect::<Result<_, _>>()
-        .map_err(|error| serde::de::Error::custom(format!("trusted_proxies: {error}")))
+    networks.collect::<Result<_, _>>().map_err(serde::de::Error::custom)
 }
 
 /// Whoever there is.
@@ -806,7 +804,7 @@ mod tests {
             ("[log]\nlevel = \"inof\"", "log.level"),
             ("[log]\nlevel = \"\"", "log.level"),
             ("[log]\nlevel = \"info,swr_http\"", "log.level"),
-            ("trusted_proxies = [\"10.0.0.0/33\"]", "trusted_proxies"),
+            ("trusted_proxies = [\"10.0.0.0/33\"]", "line 1: `10.0.0.0/33`"),
             ("[storage]\nbytes = \"bucket\"", "storage.bucket.url"),
             ("[storage]\nbytes = \"bucket\"\n[storage.bucket]\nregion = \"x\"", "storage.bucket.url"),
             ("[storage.bucket]\nurl = \"s3://a\"", "storage.bytes"),
@@ -824,7 +822,7 @@ mod tests {
             ("[collection]\nlink_hold = \"10m\"", "collection.unsafe_short_hold"),
             ("[collection]\ninterval = \"0s\"", "collection.interval"),
             ("[aging]\ninterval = \"0s\"", "aging.interval"),
-            ("[triggers.webhooks]\nnetworks = [\"10.0.0.0/33\"]", "network"),
+            ("[triggers.webhooks]\nnetworks = [\"10.0.0.0/33\"]", "line 2: `10.0.0.0/33`"),
             ("[notifications.scanner]\nformat = \"docker\"", "url"),
             ("[notifications.scanner]\nurl = \"https://a\"\nformat = \"xml\"", "xml"),
             ("[collection]\nuntagged_keep = \"never\"", "forever"),
