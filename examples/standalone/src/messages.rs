@@ -23,6 +23,9 @@ use crate::stores::in_one_line;
 /// How long nobody looks for what other processes have committed, or for deliveries that have waited long enough.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// What is committed within this time is looked at together: each look at something new writes a few times.
+const GATHER: Duration = Duration::from_millis(100);
+
 /// A sink that does not take an event is left alone for a second, and twice as long each time, up to this.
 const SINK_PAUSE_MAX: Duration = Duration::from_secs(60);
 
@@ -118,7 +121,7 @@ pub(crate) async fn deliver(
             failed(&metrics, "triggers", &failure);
         }
         tokio::select! {
-            () = committed.changed() => {}
+            () = committed.changed() => tokio::time::sleep(GATHER).await,
             Some(tried) = tries.join_next() => match tried {
                 Ok(Ok(())) => {}
                 Ok(Err(failure)) => failed(&metrics, "triggers", &failure),
@@ -179,7 +182,7 @@ pub(crate) async fn notify(
             }
         };
         tokio::select! {
-            () = committed.changed(), if wait.is_none() => {}
+            () = committed.changed(), if wait.is_none() => tokio::time::sleep(GATHER).await,
             () = tokio::time::sleep(wait.unwrap_or(LOOK_EVERY)) => {}
             _ = stop.changed() => {}
         }
