@@ -231,7 +231,7 @@ pub(super) fn blob(
 }
 
 const MANIFESTS_NAMING: &str = "
-    SELECT manifests.digest
+    SELECT DISTINCT manifests.digest
     FROM repositories
     JOIN manifest_references ON manifest_references.repository = repositories.id
     JOIN manifests ON manifests.id = manifest_references.manifest
