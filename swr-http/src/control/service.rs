@@ -53,6 +53,10 @@ const TOKEN_BYTES_MAX: usize = 8 * 1024;
 /// It takes any request body of `Bytes`, never fails, and spawns nothing. What it refuses to signed-in callers waits in
 /// [`Self::refusals`] for the host to write it into the trail. It asks for a tokio runtime with time where
 /// [`ManagementOptions`] sets a time, which it does unless told otherwise.
+///
+/// A host that knows by itself who asks, as one with a page to sign in on, says so with a [`Signer`] among the
+/// request's extensions, and with a [`Channel`](swr_core::caller::Channel) which way the request came in. Both are
+/// believed: nothing that a client sends becomes an extension.
 #[derive(Clone, Debug)]
 pub struct ManagementService(Arc<Parts>);
 
@@ -249,6 +253,9 @@ impl Parts {
         path: &str,
         body: RequestBody,
     ) -> Result<(Signer, Bytes), ManagementFailure> {
+        if let Some(signer) = head.extensions.get::<Signer>() {
+            return Ok((signer.clone(), collected(body, BODY_BYTES_MAX).await?));
+        }
         if let Some(token) = head.headers.get(X_AUTH_TOKEN) {
             let token = token.to_str().ok().filter(|token| token.len() <= TOKEN_BYTES_MAX);
             let token = Secret::new(token.ok_or(ManagementFailure::Token)?);

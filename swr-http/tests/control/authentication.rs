@@ -9,7 +9,8 @@ use http::header::{AUTHORIZATION, HeaderValue};
 use http::{Method, Request};
 use http_body_util::Full;
 use serde_json::json;
-use swr_core::caller::Origin;
+use swr_auth::Signer;
+use swr_core::caller::{Channel, Origin};
 use swr_http::control::ManagementOptions;
 use swr_http::{PeerAddress, RequestId};
 
@@ -177,4 +178,28 @@ async fn a_body_that_stands_still_is_waited_for_only_so_long() {
     let request = request.map(|_| body);
     let response = tower_service::Service::call(&mut house.management.clone(), request).await.unwrap();
     assert_eq!(response.status(), 408);
+}
+
+#[tokio::test]
+async fn whom_the_host_vouches_for_needs_no_signature_and_has_no_more_rights() {
+    let house = House::furnished().await;
+    let asked = async |person: &crate::house::Person, method: Method, address: &str| {
+        let (user, account) = (person.user.clone(), person.account.clone());
+        let mut request = Request::builder().method(method).uri(address).body(Full::default()).unwrap();
+        request.extensions_mut().insert(Signer { user, account, key: None });
+        request.extensions_mut().insert(Channel::Console);
+        send(&house.management, request).await
+    };
+    let listed = asked(&house.ada, Method::GET, NAMESPACES).await.is(200).json();
+    assert_eq!(listed["namespaces"][0]["name"], "group");
+    let app = "/v2/manage/namespaces/group/repos/app";
+    asked(&house.eve, Method::DELETE, app).await.is(404);
+    asked(&house.ada, Method::DELETE, app).await.is(204);
+    let trail = format!("/v3/{}/traces?trace_type=system", house.ada.account.project);
+    let last = asked(&house.ada, Method::GET, &trail).await.is(200).json();
+    assert_eq!(
+        (&last["traces"][0]["user"]["name"], &last["traces"][0]["code"]),
+        (&json!("ada"), &json!("204"))
+    );
+    assert_eq!(last["traces"][0]["trace_type"], "ConsoleAction");
 }
