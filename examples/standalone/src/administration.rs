@@ -9,7 +9,7 @@ use swr_http::control::administration::{AccessKey, Account, NewAccessKey, TokenK
 
 use crate::accounts::FIRST_ACCOUNT;
 use crate::data_directory::{DataDirectory, Here};
-use crate::output::{Format, Shown};
+use crate::output::{Format, Shown, yes_or_no};
 use crate::server::Server;
 
 /// What administrators do. Every error is one line.
@@ -53,10 +53,10 @@ pub(crate) struct Owner {
 #[derive(Args, Debug)]
 pub(crate) struct Place {
     #[command(flatten)]
-    here: Here,
+    pub(crate) here: Here,
     /// A server that runs, asked with the access key in SWR_ACCESS_KEY_ID and SWR_SECRET_ACCESS_KEY
     #[arg(long, value_name = "URL", conflicts_with_all = ["data", "config"])]
-    server: Option<String>,
+    pub(crate) server: Option<String>,
     /// How what was asked for is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
@@ -131,8 +131,4 @@ impl Shown for TokenKey {
             ("signs", yes_or_no(self.signs)),
         ]
     }
-}
-
-fn yes_or_no(whether: bool) -> String {
-    if whether { "yes" } else { "no" }.to_owned()
 }

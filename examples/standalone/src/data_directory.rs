@@ -1,22 +1,30 @@
-//! Accounts, users and keys in the data directory of a server that is stopped, past every right.
+//! Accounts, users and keys in the data directory of a server that is stopped, past every right; and what is in it, as
+//! one of its users may.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use axum::body::{Body, to_bytes};
 use clap::Args;
-use swr_auth::{KeyDesk, NewPassword};
+use http::{Method, Request};
+use serde_json::Value;
+use swr_auth::{KeyDesk, NewPassword, Signer};
+use swr_core::caller::Channel;
 use swr_core::control::credential::KeyId;
 use swr_core::control::identity::{self, AccountName, Role, UserName};
 use swr_core::control::{ControlAccess, ControlError, ControlPlane, NewAccount, NewUser};
 use swr_core::ports::{MetadataStore, Page};
 use swr_http::control::administration::{AccessKey, Account, NewAccessKey, TokenKey, TokenKeyList, User};
+use swr_http::control::{ManagementOptions, ManagementService};
 
 use crate::accounts::{Accounts, administration};
 use crate::administration::{Administration, Owner};
 use crate::config::{Config, FactsStore};
+use crate::management::{self, ANSWER_BYTES_MAX, Answer, Management};
 use crate::stores::{self, chain};
+use tower_service::Service as _;
 
 /// Which data directory.
 #[derive(Args, Debug)]
@@ -84,6 +92,33 @@ impl DataDirectory {
 
     pub(crate) fn access(&self) -> ControlAccess<'_> {
         administration(&self.plane)
+    }
+
+    /// The management protocol, spoken by this user; by the first operator where none is named.
+    pub(crate) async fn managed_by(self, who: Option<&Owner>) -> Result<Managed, String> {
+        let owner = match who {
+            Some(owner) => owner.clone(),
+            None => self.first_operator().await?,
+        };
+        let account = self.account(&owner.account).await.map_err(said)?;
+        let user = self.user(&owner).await.map_err(said)?;
+        let options = ManagementOptions::new(self.accounts.settings().clone());
+        let authenticator = Arc::clone(&self.accounts.authenticator);
+        let management = ManagementService::new(self.plane, authenticator, Arc::new(self.desk), options);
+        Ok(Managed { management, signer: Signer { user, account, key: None } })
+    }
+
+    async fn first_operator(&self) -> Result<Owner, String> {
+        for account in self.accounts().await? {
+            let account = AccountName::parse(&account.name).map_err(|error| error.to_string())?;
+            let users = self.users(&account).await?;
+            if let Some(user) = users.iter().find(|user| user.role == Role::Operator.as_str()) {
+                let user = UserName::parse(&user.name).map_err(|error| error.to_string())?;
+                return Ok(Owner { account, user });
+            }
+        }
+        Err("no user is an operator; `swr recover-administrator` makes one, or name somebody with --as"
+            .into())
     }
 
     async fn account(&self, name: &AccountName) -> Result<identity::Account, ControlError> {
@@ -185,6 +220,34 @@ impl Administration for DataDirectory {
 
     async fn remove_token_key(&self, key: &KeyId) -> Result<(), String> {
         self.access().remove_token_key(key).await.map_err(said)
+    }
+}
+
+/// A data directory, and the user who does something in it.
+pub(crate) struct Managed {
+    management: ManagementService,
+    signer: Signer,
+}
+
+#[async_trait]
+impl Management for Managed {
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        query: &str,
+        body: Option<Value>,
+    ) -> Result<Answer, String> {
+        let uri = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+        let body = Body::from(body.map(|body| body.to_string()).unwrap_or_default());
+        let request = Request::builder().method(method).uri(uri);
+        let request = request.extension(self.signer.clone()).extension(Channel::System).body(body);
+        let request = request.map_err(|error| error.to_string())?;
+        let Ok(response) = self.management.clone().call(request).await;
+        let (head, body) = response.into_parts();
+        let body = to_bytes(Body::new(body), ANSWER_BYTES_MAX).await.map_err(|error| chain(&error))?;
+        management::answered(head.status, Answer { headers: head.headers, body: body.into() })
+            .unwrap_or_else(|| Err(format!("{} is answered to {path}", head.status)))
     }
 }
 

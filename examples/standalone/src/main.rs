@@ -4,25 +4,35 @@ mod account;
 mod accounts;
 mod admin;
 mod administration;
+mod aging;
 mod audit;
 mod chores;
 mod config;
 mod credentials;
 mod data_directory;
 mod door;
+mod grant;
 mod init;
+mod input;
 mod key;
+mod login;
 mod logs;
+mod management;
 mod master_key;
 mod messages;
 mod metrics;
+mod organisation;
 mod output;
 mod recover_administrator;
+mod repository;
 mod serve;
 mod server;
+mod share;
 mod stores;
 mod tls;
 mod token_key;
+mod trail;
+mod trigger;
 mod units;
 mod user;
 
@@ -47,6 +57,14 @@ enum Task {
     User(user::UserCommand),
     Key(key::KeyCommand),
     TokenKey(token_key::TokenKeyCommand),
+    Organisation(organisation::OrganisationCommand),
+    Repository(repository::RepositoryCommand),
+    Grant(grant::GrantCommand),
+    Share(share::ShareCommand),
+    Aging(aging::AgingCommand),
+    Trigger(trigger::TriggerCommand),
+    LoginCommand(login::LoginCommand),
+    Audit(trail::AuditCommand),
     MasterKey(master_key::MasterKey),
     RecoverAdministrator(recover_administrator::RecoverAdministrator),
 }
@@ -65,6 +83,14 @@ fn main() -> ExitCode {
             Task::User(command) => command.run().await,
             Task::Key(command) => command.run().await,
             Task::TokenKey(command) => command.run().await,
+            Task::Organisation(command) => command.run().await,
+            Task::Repository(command) => command.run().await,
+            Task::Grant(command) => command.run().await,
+            Task::Share(command) => command.run().await,
+            Task::Aging(command) => command.run().await,
+            Task::Trigger(command) => command.run().await,
+            Task::LoginCommand(command) => command.run().await,
+            Task::Audit(command) => command.run().await,
             Task::MasterKey(command) => command.run().await,
             Task::RecoverAdministrator(command) => command.run().await,
         }

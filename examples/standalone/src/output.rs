@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use clap::ValueEnum;
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 use swr_auth::Secret;
 
 /// How it is printed.
@@ -31,6 +32,49 @@ pub(crate) trait Shown: Serialize {
     }
 }
 
+/// A part of an answer of the management protocol: as it is for scripts, and some of it for people.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(crate) struct Told {
+    value: Value,
+    #[serde(skip)]
+    fields: Fields,
+}
+
+/// What people are shown of an answer.
+pub(crate) type Fields = fn(&Value) -> Vec<(&'static str, String)>;
+
+impl Told {
+    pub(crate) fn new(value: Value, fields: Fields) -> Self {
+        Self { value, fields }
+    }
+
+    /// Each of a list.
+    pub(crate) fn each(values: Vec<Value>, fields: Fields) -> Vec<Self> {
+        values.into_iter().map(|value| Self::new(value, fields)).collect()
+    }
+}
+
+impl Shown for Told {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        (self.fields)(&self.value)
+    }
+}
+
+/// A part of an answer as people read it; nothing where it is not there.
+pub(crate) fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Bool(whether) => yes_or_no(*whether),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+pub(crate) fn yes_or_no(whether: bool) -> String {
+    if whether { "yes" } else { "no" }.to_owned()
+}
+
 /// A secret where it is shown on purpose.
 pub(crate) fn exposed<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secret.expose())
@@ -50,6 +94,11 @@ pub(crate) fn many(format: Format, shown: &[impl Shown]) -> Result<(), String> {
         Format::Json => json(out, &shown),
         Format::Text => many_for_people(out, shown),
     })
+}
+
+/// Prints what is a document for everybody.
+pub(crate) fn document(value: &Value) -> Result<(), String> {
+    print(|out| json(out, value))
 }
 
 fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), String> {

@@ -1,4 +1,4 @@
-//! Accounts, users and keys of a server that runs, asked over its API.
+//! Accounts, users and keys of a server that runs, and what is in it, asked over its API.
 
 use std::time::Duration;
 
@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use chrono::Utc;
 use reqwest::header::{AUTHORIZATION, HOST, HeaderValue};
 use reqwest::{Client, Method, Response, Url, redirect};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use swr_auth::{NewPassword, Secret, SignedRequest};
@@ -17,6 +16,7 @@ use swr_http::control::administration::{
 };
 
 use crate::administration::{Administration, Owner};
+use crate::management::{self, ANSWER_BYTES_MAX, Answer, Management};
 use crate::stores::chain;
 
 /// A server, and the access key that requests to it are signed with.
@@ -31,8 +31,6 @@ pub(crate) struct Server {
 const KEY: &str = "SWR_ACCESS_KEY_ID";
 const SECRET: &str = "SWR_SECRET_ACCESS_KEY";
 const X_SDK_DATE: &str = "x-sdk-date";
-/// No answer is longer, in bytes.
-const ANSWER_BYTES_MAX: usize = 4 << 20;
 
 impl Server {
     /// The server at an address without a path, asked with the key that the environment has.
@@ -53,12 +51,7 @@ impl Server {
         if base.scheme() == "http" && !is_local {
             return Err(format!("--server: {address}: secrets would pass in the open; use https://"));
         }
-        let variable = |name: &str| {
-            std::env::var(name)
-                .map_err(|_| format!("--server: {name} is not set: the access key to ask with"))
-        };
-        let key = KeyId::parse(&variable(KEY)?).map_err(|error| format!("{KEY}: {error}"))?;
-        let secret = Secret::new(variable(SECRET)?);
+        let (key, secret) = access_key("--server")?;
         let mut client = Client::builder()
             .redirect(redirect::Policy::none())
             .connect_timeout(Duration::from_secs(10))
@@ -70,50 +63,6 @@ impl Server {
         Ok(Self { client, base, host, key, secret })
     }
 
-    /// What the server answers to a signed request; its error, where it refuses.
-    async fn ask(
-        &self,
-        method: Method,
-        path: &str,
-        query: &str,
-        body: Option<Value>,
-    ) -> Result<Vec<u8>, String> {
-        let body = body.map(|body| body.to_string()).unwrap_or_default();
-        let date = Utc::now().format("%Y%m%dT%H%M%SZ").to_string();
-        let signed = SignedRequest {
-            method: method.as_str(),
-            path,
-            query,
-            headers: &[("host", &self.host), (X_SDK_DATE, &date)],
-            body: Some(body.as_bytes()),
-        };
-        let authorization = signed.sign(&self.key, &self.secret).map_err(|error| error.to_string())?;
-        let mut url = self.base.clone();
-        url.set_path(path);
-        url.set_query(Some(query).filter(|query| !query.is_empty()));
-        let mut authorization = HeaderValue::try_from(authorization).map_err(|error| error.to_string())?;
-        authorization.set_sensitive(true);
-        let request = self
-            .client
-            .request(method, url)
-            .header(HOST, &self.host)
-            .header(X_SDK_DATE, date)
-            .header(AUTHORIZATION, authorization)
-            .body(body);
-        let failed = |error: reqwest::Error| format!("--server: {}: {}", self.base, chain(&error));
-        let response = request.send().await.map_err(failed)?;
-        let status = response.status();
-        let answer = collected(response).await.map_err(failed)?;
-        let answer = answer.ok_or_else(|| format!("--server: {}: the answer is too long", self.base))?;
-        if status.is_success() {
-            return Ok(answer);
-        }
-        match serde_json::from_slice::<Refusal>(&answer) {
-            Ok(refusal) => Err(refusal.error_msg),
-            Err(_) => Err(format!("--server: {} answers {status}, and not as a registry does", self.base)),
-        }
-    }
-
     async fn read<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -122,7 +71,7 @@ impl Server {
         body: Option<Value>,
     ) -> Result<T, String> {
         let answer = self.ask(method, path, query, body).await?;
-        serde_json::from_slice(&answer)
+        serde_json::from_slice(&answer.body)
             .map_err(|_| format!("--server: {} does not answer as a registry does", self.base))
     }
 
@@ -131,10 +80,13 @@ impl Server {
     }
 }
 
-/// What a server says that does not do what it was asked for.
-#[derive(Deserialize)]
-struct Refusal {
-    error_msg: String,
+/// The access key that the environment has, for the flag that needs one.
+pub(crate) fn access_key(flag: &str) -> Result<(KeyId, Secret), String> {
+    let variable = |name: &str| {
+        std::env::var(name).map_err(|_| format!("{flag}: {name} is not set: the access key to ask with"))
+    };
+    let key = KeyId::parse(&variable(KEY)?).map_err(|error| format!("{KEY}: {error}"))?;
+    Ok((key, Secret::new(variable(SECRET)?)))
 }
 
 /// The body, where it is not too long.
@@ -258,5 +210,47 @@ impl Administration for Server {
 
     async fn remove_token_key(&self, key: &KeyId) -> Result<(), String> {
         self.done(Method::DELETE, &format!("{TOKEN_KEYS}/{key}"), None).await
+    }
+}
+
+#[async_trait]
+impl Management for Server {
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        query: &str,
+        body: Option<Value>,
+    ) -> Result<Answer, String> {
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let date = Utc::now().format("%Y%m%dT%H%M%SZ").to_string();
+        let signed = SignedRequest {
+            method: method.as_str(),
+            path,
+            query,
+            headers: &[("host", &self.host), (X_SDK_DATE, &date)],
+            body: Some(body.as_bytes()),
+        };
+        let authorization = signed.sign(&self.key, &self.secret).map_err(|error| error.to_string())?;
+        let mut url = self.base.clone();
+        url.set_path(path);
+        url.set_query(Some(query).filter(|query| !query.is_empty()));
+        let mut authorization = HeaderValue::try_from(authorization).map_err(|error| error.to_string())?;
+        authorization.set_sensitive(true);
+        let request = self
+            .client
+            .request(method, url)
+            .header(HOST, &self.host)
+            .header(X_SDK_DATE, date)
+            .header(AUTHORIZATION, authorization)
+            .body(body);
+        let failed = |error: reqwest::Error| format!("--server: {}: {}", self.base, chain(&error));
+        let response = request.send().await.map_err(failed)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let answer = collected(response).await.map_err(failed)?;
+        let answer = answer.ok_or_else(|| format!("--server: {}: the answer is too long", self.base))?;
+        management::answered(status, Answer { headers, body: answer }).unwrap_or_else(|| {
+            Err(format!("--server: {} answers {status}, and not as a registry does", self.base))
+        })
     }
 }

@@ -101,7 +101,7 @@ pub(crate) async fn sqlite(config: &Config) -> Result<Arc<SqliteStore>, String> 
     let opened = SqliteStore::open(database(config)).await;
     Ok(Arc::new(opened.map_err(|error| match error.source().is_some_and(<dyn Error>::is::<InUse>) {
         true => format!(
-            "data: {} is in use: a server runs on it; stop it, or ask it for accounts, users and keys with --server URL",
+            "data: {} is in use: a server runs on it; stop it, or ask it with --server URL",
             config.data.display()
         ),
         false => in_one_line("storage.facts", &error),

@@ -51,12 +51,18 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
+impl Span {
+    /// The span that people write so.
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+        let millis = measure(text, &TIMES).ok_or("expected a time such as `30s`, `15m`, `24h` or `7d`")?;
+        Ok(Self(Duration::from_millis(millis)))
+    }
+}
+
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let millis = String::deserialize(deserializer).ok().and_then(|text| measure(&text, &TIMES));
-        millis
-            .map(|millis| Self(Duration::from_millis(millis)))
-            .ok_or_else(|| de::Error::custom("expected a time such as `30s`, `15m`, `24h` or `7d`"))
+        // What is no text is no time either.
+        Self::parse(&String::deserialize(deserializer).unwrap_or_default()).map_err(de::Error::custom)
     }
 }
 

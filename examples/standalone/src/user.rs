@@ -1,7 +1,5 @@
 //! `swr user`: who is in an account.
 
-use std::io::{self, Read as _};
-
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use swr_auth::{NewPassword, Secret};
@@ -10,6 +8,7 @@ use swr_http::control::administration::User;
 
 use crate::accounts::FIRST_ACCOUNT;
 use crate::administration::{Owner, Place};
+use crate::input;
 use crate::output::{self, Shown};
 
 /// Looks after the users of an account.
@@ -144,14 +143,8 @@ impl PasswordSource {
         if !self.password_stdin {
             return Ok(Chosen { password: Some(NewPassword::random()), is_new: true });
         }
-        let mut text = String::new();
-        // One that is longer than the longest is refused for its length, and not read to its end.
-        let mut input = io::stdin().lock().take(NewPassword::BYTES_MAX as u64 + 3);
-        input.read_to_string(&mut text).map_err(|error| format!("--password-stdin: {error}"))?;
-        let line = text.strip_suffix('\n').unwrap_or(&text);
-        let line = line.strip_suffix('\r').unwrap_or(line);
-        let password =
-            NewPassword::new(Secret::new(line)).map_err(|error| format!("--password-stdin: {error}"))?;
+        let password = NewPassword::new(input::secret("--password-stdin", NewPassword::BYTES_MAX)?)
+            .map_err(|error| format!("--password-stdin: {error}"))?;
         Ok(Chosen { password: Some(password), is_new: false })
     }
 }

@@ -620,3 +620,241 @@ fn the_trail_is_in_a_file_and_what_could_not_be_written_comes_later() {
     let open = swr_with(&["serve", "--open", "--data", data.path().to_str().unwrap()], &environment, "");
     assert!(self::refused(&open, 1).contains("audit.file"));
 }
+
+/// A data directory with an organisation, and two versions in a repository of it.
+fn furnish(data: &Path) -> Value {
+    let who: Value = serde_json::from_slice(&init(data).stdout).unwrap();
+    let here = data.to_str().unwrap();
+    assert!(swr(&["organisation", "create", "team", "--data", here]).status.success());
+    let program = Program::start_with(data, &[("SWR_MANIFESTS__SPARSE", "true")]);
+    let token = program.token(&who, "team/app");
+    for tag in ["v1", "v2"] {
+        let media_type = "application/vnd.oci.image.manifest.v1+json";
+        let descriptor = serde_json::json!({ "mediaType": "application/vnd.oci.empty.v1+json", "size": 2,
+            "digest": "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a" });
+        let manifest = serde_json::json!({ "schemaVersion": 2, "mediaType": media_type, "config": descriptor,
+            "layers": [descriptor], "annotations": { "tag": tag } });
+        let headers = [("Authorization", token.as_str()), ("Content-Type", media_type)];
+        let target = format!("/v2/team/app/manifests/{tag}");
+        let pushed = program.ask("PUT", &target, &headers, &manifest.to_string());
+        assert_eq!(status(&pushed), "201", "{pushed}");
+    }
+    program.end();
+    who
+}
+
+/// The value without what is another each time.
+fn lasting(mut value: Value) -> Value {
+    match &mut value {
+        Value::Array(values) => values.iter_mut().for_each(|value| *value = lasting(value.take())),
+        Value::Object(fields) => {
+            let passing = [
+                "id",
+                "created",
+                "updated",
+                "_id",
+                "_at",
+                "path",
+                "trace_type",
+                "request",
+                "time",
+                "source_ip",
+                "message",
+            ];
+            fields.retain(|field, _| !passing.iter().any(|passing| field.ends_with(passing)));
+            fields.values_mut().for_each(|value| *value = lasting(value.take()));
+        }
+        _ => {}
+    }
+    value
+}
+
+/// Everything that is done to what is in a registry, and to the rules about it, wherever it is done; what it has
+/// printed, without what is another each time.
+fn manage(run: &dyn Fn(&[&str], &str) -> Output) -> Vec<Value> {
+    let done = |arguments: &[&str]| lasting(json(&run(&[arguments, &["--format", "json"]].concat(), "")));
+    let quiet = |arguments: &[&str], input: &str| {
+        let output = run(arguments, input);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), "");
+    };
+    let said = |arguments: &[&str]| refused(&run(arguments, ""), 1);
+    let texts = |value: &Value, field: &str| -> Vec<String> {
+        value.as_array().unwrap().iter().map(|entry| entry[field].to_string()).collect()
+    };
+    let mut printed = Vec::new();
+
+    quiet(&["organisation", "create", "spare"], "");
+    assert!(said(&["organisation", "create", "spare"]).contains("spare"));
+    quiet(&["repository", "create", "spare/app", "--public"], "");
+    assert!(said(&["organisation", "remove", "spare"]).contains("spare"));
+    quiet(&["repository", "remove", "spare/app"], "");
+    quiet(&["organisation", "remove", "spare"], "");
+    printed.push(done(&["organisation", "list"]));
+    quiet(&["repository", "create", "team/empty", "--public"], "");
+    printed.push(done(&["repository", "list", "--organisation", "team"]));
+    printed.push(done(&["repository", "show", "team/app"]));
+    assert!(done(&["repository", "list", "--organisation", "tea"]).as_array().unwrap().is_empty());
+
+    quiet(&["grant", "set", "team", "cyd", "read", "--account", "acme"], "");
+    quiet(&["grant", "set", "team", "cyd", "edit", "--account", "acme"], "");
+    quiet(&["grant", "set", "team/app", "cyd", "manage", "--account", "acme"], "");
+    printed.push(done(&["grant", "list", "team"]));
+    printed.push(done(&["grant", "list", "team/app"]));
+    quiet(&["grant", "remove", "team/app", "cyd", "--account", "acme"], "");
+    assert_eq!(done(&["grant", "list", "team/app"]).as_array().unwrap().len(), 1);
+
+    quiet(&["share", "create", "team/app", "globex", "--until", "2999-12-31T00:00:00Z"], "");
+    assert!(said(&["share", "create", "team/app", "initech"]).contains("initech"));
+    printed.push(done(&["share", "list", "team/app"]));
+    quiet(&["share", "remove", "team/app", "globex"], "");
+
+    for unset in
+        [&["aging", "show", "team/app"][..], &["aging", "plan", "team/app"], &["aging", "remove", "team/app"]]
+    {
+        assert!(said(unset).contains("team/app has no aging rule; `swr aging set` sets one"));
+    }
+    assert!(said(&["aging", "set", "team/none", "--days", "1"]).contains("none"));
+    let plan = done(&["aging", "plan", "team/app", "--newest", "1"]);
+    assert_eq!(texts(&plan, "tag"), ["\"v1\"", "\"v2\""]);
+    assert_eq!(texts(&plan, "removed"), ["true", "false"]);
+    let kept = done(&["aging", "plan", "team/app", "--newest", "1", "--keep", "v1"]);
+    assert_eq!(texts(&kept, "removed"), ["false", "false"]);
+    printed.extend([plan, kept]);
+    let rule = ["aging", "set", "team/app", "--days", "30", "--keep", "v1", "--keep-matching", "v*"];
+    quiet(&[&rule[..], &["--keep-matching", "^release-"]].concat(), "");
+    printed.push(done(&["aging", "show", "team/app"]));
+    let other = ["aging", "set", "team/app", "--newest", "5", "--keep-matching", "glob:x*"];
+    assert!(said(&other).contains("remove it with `swr aging remove` first"));
+    quiet(&["aging", "set", "team/app", "--days", "31"], "");
+    printed.push(done(&["aging", "show", "team/app"]));
+    quiet(&["aging", "remove", "team/app"], "");
+    quiet(&other, "");
+    printed.push(done(&["aging", "show", "team/app"]));
+    // A server that runs does what the rule says.
+    let set = done(&["aging", "plan", "team/app"]);
+    assert_eq!(texts(&set, "removed"), ["false", "false"]);
+    let text = String::from_utf8(run(&["aging", "plan", "team/app", "--newest", "1"], "").stdout).unwrap();
+    let goes = text.lines().nth(1).unwrap();
+    assert!(
+        goes.starts_with("v1 ") && goes.contains(" yes ") && goes.contains("as enough newer ones stay"),
+        "{text}"
+    );
+    quiet(&["aging", "remove", "team/app"], "");
+    assert!(done(&["aging", "log", "team/app"]).as_array().unwrap().is_empty());
+
+    let hook =
+        ["trigger", "create", "team/app", "hook", "--webhook", "https://hooks.example/", "--secret-stdin"];
+    let secret = "0123456789abcdef\n";
+    assert!(refused(&run(&hook, "short\n"), 1).contains("secret"));
+    quiet(&[&hook[..], &["--on", "matching=v*"]].concat(), secret);
+    assert!(refused(&run(&hook, secret), 1).contains("hook"));
+    let workload = ["--cluster", "main", "--namespace", "shop", "--workload", "deployments/web"];
+    quiet(&[&["trigger", "create", "team/app", "roll", "--on", "tag=v2"], &workload[..]].concat(), "");
+    quiet(&["trigger", "disable", "team/app", "hook"], "");
+    printed.push(done(&["trigger", "list", "team/app"]));
+    assert_eq!(texts(printed.last().unwrap(), "enable"), ["\"false\"", "\"true\""]);
+    let text = String::from_utf8(run(&["trigger", "list", "team/app"], "").stdout).unwrap();
+    assert!(text.contains("matching=v*") && text.contains("main/shop/deployments/web"), "{text}");
+    assert!(!text.contains(secret.trim()));
+    quiet(&["trigger", "enable", "team/app", "hook"], "");
+    printed.push(done(&["trigger", "show", "team/app", "hook"]));
+    assert_eq!(printed.last().unwrap()["enable"], "true");
+    printed.push(done(&["trigger", "deliveries", "team/app", "hook"]));
+    assert!(said(&["trigger", "replay", "team/app", "hook", "0-0"]).contains("delivery"));
+    quiet(&["trigger", "remove", "team/app", "roll"], "");
+    assert!(said(&["trigger", "show", "team/app", "roll"]).contains("roll"));
+
+    let trail = done(&["audit", "--rating", "normal", "--user", "admin", "--since", "1h"]);
+    assert!(trail.as_array().unwrap().len() > 10);
+    printed.push(trail);
+    let removed = done(&["audit", "--name", "deleteImageRepository", "--limit", "1"]);
+    assert_eq!(texts(&removed, "trace_name"), ["\"deleteImageRepository\""]);
+    printed
+}
+
+#[test]
+fn what_is_in_a_registry_is_managed_alike_stopped_and_running() {
+    let (stopped, running) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let [before, who] = [stopped.path(), running.path()].map(|data| {
+        let who = furnish(data);
+        let here = data.to_str().unwrap();
+        assert!(swr(&["account", "create", "globex", "--data", here]).status.success());
+        let member = ["user", "create", "cyd", "--account", "acme", "--no-password", "--data", here];
+        assert!(swr(&member).status.success());
+        who
+    });
+    let here = stopped.path().to_str().unwrap();
+    let done = manage(&|arguments, input| swr_with(&[arguments, &["--data", here]].concat(), &[], input));
+
+    let program = Program::start(running.path());
+    let server = format!("http://{}", program.address);
+    let environment = |who: &Value| {
+        ["access_key_id", "secret_access_key"].map(|field| who[field].as_str().unwrap().to_owned())
+    };
+    let [key, secret] = environment(&who);
+    let credentials = [("SWR_ACCESS_KEY_ID", key.as_str()), ("SWR_SECRET_ACCESS_KEY", secret.as_str())];
+    let there = manage(&|arguments, input| {
+        swr_with(&[arguments, &["--server", &server]].concat(), &credentials, input)
+    });
+    for (done, there) in done.iter().zip(&there) {
+        assert_eq!(done, there);
+    }
+    assert_eq!(done.len(), there.len());
+
+    // Whoever does it has the rights of that user, and no others.
+    let by_member = ["aging", "set", "team/app", "--days", "1", "--data", here, "--as", "acme/cyd"];
+    assert_eq!(refused(&swr(&by_member), 1), "swr: you do not have the permission\n");
+    let by_nobody = ["organisation", "list", "--data", here, "--as", "acme/dan"];
+    assert_eq!(refused(&swr(&by_nobody), 1), "swr: user `dan` is unknown\n");
+    // A login that is made in either place signs in.
+    let [key, secret] = environment(&before);
+    let credentials_before =
+        [("SWR_ACCESS_KEY_ID", key.as_str()), ("SWR_SECRET_ACCESS_KEY", secret.as_str())];
+    let login = |place: &[&str], environment: &[(&str, &str)]| -> Vec<String> {
+        let command = ["login-command", "--format", "json"];
+        let [short, long] = [&[][..], &["--long-term"]]
+            .map(|which| json(&swr_with(&[&command[..], which, place].concat(), environment, "")));
+        assert!(short["expires_at"].is_string() && long["expires_at"].is_null());
+        let kubernetes = [&command[..], &["--kubernetes-secret", "pull"], place].concat();
+        let manifest = json(&swr_with(&kubernetes, environment, ""));
+        let config: Value =
+            serde_json::from_str(manifest["stringData"][".dockerconfigjson"].as_str().unwrap()).unwrap();
+        assert_eq!(config["auths"].as_object().unwrap().len(), 1);
+        assert_eq!(manifest["type"], "kubernetes.io/dockerconfigjson");
+        [short, long].map(|made| made["login"].as_str().unwrap().to_owned()).into()
+    };
+    for made in login(&["--server", &server], &credentials) {
+        assert_eq!(status(&program.sign_in(&made, "team/app")), "200");
+    }
+    let made = login(&["--data", here], &credentials_before);
+    let program = Program::start(stopped.path());
+    for made in made {
+        // Its port is another.
+        assert_eq!(status(&program.sign_in(&made, "team/app")), "200");
+    }
+}
+
+#[test]
+fn a_policy_that_makes_no_sense_is_no_refusal() {
+    for arguments in [
+        &["aging", "show", "team"][..],
+        &["aging", "set", "team/app"],
+        &["aging", "set", "team/app", "--days", "0"],
+        &["aging", "set", "team/app", "--days", "1", "--newest", "1"],
+        &["aging", "set", "team/app", "--days", "1", "--keep-matching", "("],
+        &["aging", "plan", "team/app", "--keep", "v1"],
+        &["trigger", "create", "team/app", "hook"],
+        &["trigger", "create", "team/app", "hook", "--webhook", "https://hooks.example"],
+        &["trigger", "create", "team/app", "hook", "--cluster", "main"],
+        &["trigger", "create", "team/app", "hook", "--on", "some", "--webhook", "x", "--secret-stdin"],
+        &["trigger", "replay", "team/app", "hook", "../x"],
+        &["grant", "set", "team", "cyd", "own"],
+        &["repository", "list", "--as", "admin"],
+        &["repository", "list", "--as", "acme/admin", "--server", "http://127.0.0.1:1"],
+        &["audit", "--since", "yesterday"],
+        &["audit", "--name", "nothing"],
+    ] {
+        refused(&swr(arguments), 2);
+    }
+}
