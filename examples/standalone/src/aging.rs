@@ -9,7 +9,7 @@ use swr_core::Tag;
 use swr_policy::aging::{AgeDays, NewestCount};
 use swr_policy::{Pattern, PatternSyntax};
 
-use crate::management::{Management, Manager, Repository, filtered_page, listed, page};
+use crate::management::{Management, Manager, Repository, filtered_page, page};
 use crate::output::{text, yes_or_no};
 
 /// Looks after the aging rule of a repository: which versions go by themselves.
@@ -176,8 +176,7 @@ fn rule_path(repository: &Repository, rule: &Value) -> String {
 
 /// The rule that is set, if one is.
 async fn find(registry: &dyn Management, repository: &Repository) -> Result<Option<Value>, String> {
-    let rules = registry.get(&rules_path(repository), "").await?;
-    Ok(listed(rules, "").and_then(|rules| rules.into_iter().next()))
+    Ok(registry.list(&rules_path(repository), "", "").await?.into_iter().next())
 }
 
 /// The rule that is set.

@@ -18,13 +18,13 @@ use swr_core::control::{ControlAccess, ControlError, ControlPlane, NewAccount, N
 use swr_core::ports::{MetadataStore, Page};
 use swr_http::control::administration::{AccessKey, Account, NewAccessKey, TokenKey, TokenKeyList, User};
 use swr_http::control::{ManagementOptions, ManagementService};
+use tower_service::Service as _;
 
 use crate::accounts::{Accounts, administration};
 use crate::administration::{Administration, Owner};
 use crate::config::{Config, FactsStore};
 use crate::management::{self, ANSWER_BYTES_MAX, Answer, Management};
 use crate::stores::{self, chain};
-use tower_service::Service as _;
 
 /// Which data directory.
 #[derive(Args, Debug)]
@@ -117,8 +117,7 @@ impl DataDirectory {
                 return Ok(Owner { account, user });
             }
         }
-        Err("no user is an operator; `swr recover-administrator` makes one, or name somebody with --as"
-            .into())
+        Err("no user is an operator; name who does it with --as ACCOUNT/USER".into())
     }
 
     async fn account(&self, name: &AccountName) -> Result<identity::Account, ControlError> {

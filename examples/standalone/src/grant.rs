@@ -7,7 +7,9 @@ use swr_core::control::grant::GrantLevel;
 use swr_core::{OrganisationName, RepositoryName};
 
 use crate::administration::Owner;
-use crate::management::{LEVELS, Management, Manager, ORGANISATIONS, Repository, level};
+use crate::management::{
+    LEVELS, Management, Manager, ORGANISATIONS, Repository, level, listed, not_understood,
+};
 use crate::output::text;
 
 /// Looks after grants: what users may do in an organisation or a repository.
@@ -114,7 +116,7 @@ async fn id(registry: &dyn Management, user: &Owner) -> Result<Value, String> {
 async fn grants(registry: &dyn Management, scope: &Scope) -> Result<Vec<Value>, String> {
     let mut answer = registry.get(&scope.on.path, "").await?;
     let own = Some(answer["self_auth"].take()).filter(|grant| !grant.is_null());
-    let others = answer["others_auths"].as_array().cloned().unwrap_or_default();
+    let others = listed(answer, "others_auths").ok_or_else(|| not_understood(&scope.on.path))?;
     Ok(own.into_iter().chain(others).collect())
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use swr_auth::{Login, Secret};
 
-use crate::management::{Answer, Manager};
+use crate::management::{Answer, Manager, not_understood};
 use crate::output::{self, Shown, exposed};
 use crate::server;
 
@@ -46,8 +46,7 @@ impl LoginCommand {
         let query = key.as_ref().map(|_| format!("duration_seconds={SECONDS_MIN}")).unwrap_or_default();
         let path = "/v2/manage/utils/secret";
         let answer = self.manager.open().await?.ask(Method::POST, path, &query, None).await?;
-        let made =
-            Made::read(&answer).ok_or_else(|| format!("the answer to {path} is none of a registry"))?;
+        let made = Made::read(&answer).ok_or_else(|| not_understood(path))?;
         let made = match key {
             Some((key, secret)) => made.long_term(|project| Login::long_term(project, &key, &secret)),
             None => made,

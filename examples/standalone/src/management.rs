@@ -89,7 +89,12 @@ impl dyn Management + '_ {
         self.ask(method, path, "", body).await.map(drop)
     }
 
-    /// All of a list that comes in pages by their place. `list` is its field, or nothing where it is the whole answer.
+    /// The list at a path. `list` is its field, or nothing where it is the whole answer.
+    pub(crate) async fn list(&self, path: &str, query: &str, list: &str) -> Result<Vec<Value>, String> {
+        listed(self.get(path, query).await?, list).ok_or_else(|| not_understood(path))
+    }
+
+    /// All of a list that comes in pages by their place. `list` is as in [`Self::list`].
     pub(crate) async fn all(
         &self,
         method: Method,
@@ -120,7 +125,8 @@ pub(crate) fn listed(mut answer: Value, list: &str) -> Option<Vec<Value>> {
     }
 }
 
-fn not_understood(path: &str) -> String {
+/// What is said of an answer that makes no sense.
+pub(crate) fn not_understood(path: &str) -> String {
     format!("the answer to {path} is none of a registry")
 }
 

@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::{Value, json};
 use swr_core::OrganisationName;
 
-use crate::management::{Manager, ORGANISATIONS, level, listed};
+use crate::management::{Manager, ORGANISATIONS, level};
 use crate::output::text;
 
 /// Looks after organisations, which repositories are in.
@@ -54,8 +54,7 @@ impl OrganisationCommand {
                 manager.open().await?.done(Method::POST, ORGANISATIONS, Some(new)).await
             }
             Task::List { manager } => {
-                let answer = manager.open().await?.get(ORGANISATIONS, "").await?;
-                manager.list(listed(answer, "namespaces").unwrap_or_default(), shown)
+                manager.list(manager.open().await?.list(ORGANISATIONS, "", "namespaces").await?, shown)
             }
             Task::Remove { organisation, manager } => {
                 let path = format!("{ORGANISATIONS}/{}", organisation.name);

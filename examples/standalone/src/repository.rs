@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::{Value, json};
 use swr_core::OrganisationName;
 
-use crate::management::{Manager, Repository, listed};
+use crate::management::{Manager, Repository, listed, not_understood};
 use crate::output::{text, yes_or_no};
 
 /// Looks after repositories, which versions are in.
@@ -73,6 +73,9 @@ impl RepositoryCommand {
     }
 }
 
+/// Where the protocol has the repositories of an account, page by page.
+const PAGES: &str = "/v3/manage/repos";
+
 /// All of them, of one organisation where it is named.
 async fn repositories(
     manager: &Manager,
@@ -86,9 +89,10 @@ async fn repositories(
     };
     let (mut found, mut marker) = (Vec::new(), String::new());
     loop {
-        let answer = registry.get("/v3/manage/repos", &format!("limit=1000{like}{marker}")).await?;
+        let answer = registry.get(PAGES, &format!("limit=1000{like}{marker}")).await?;
         let next = answer["nextMarker"].as_i64();
-        found.extend(listed(answer, "repos").unwrap_or_default().into_iter().filter(is_meant));
+        let page = listed(answer, "repos").ok_or_else(|| not_understood(PAGES))?;
+        found.extend(page.into_iter().filter(is_meant));
         let Some(next) = next else { return Ok(found) };
         marker = format!("&marker={next}");
     }

@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::{Value, json};
 use swr_core::control::identity::AccountName;
 
-use crate::management::{Manager, Repository, listed};
+use crate::management::{Manager, Repository};
 use crate::output::{text, yes_or_no};
 
 /// Looks after shares: the accounts whose users may pull from a private repository.
@@ -69,8 +69,7 @@ impl ShareCommand {
                 manager.open().await?.done(Method::POST, &shares_path(&share.repository), Some(new)).await
             }
             Task::List { repository, manager } => {
-                let shares = manager.open().await?.get(&shares_path(&repository), "").await?;
-                manager.list(listed(shares, "").unwrap_or_default(), shown)
+                manager.list(manager.open().await?.list(&shares_path(&repository), "", "").await?, shown)
             }
             Task::Remove { share, manager } => {
                 let path = format!("{}/{}", shares_path(&share.repository), share.account);

@@ -6,7 +6,7 @@ use serde_json::Value;
 use swr_core::control::identity::UserName;
 use swr_core::control::trace::{Operation, TraceRating};
 
-use crate::management::{Manager, listed};
+use crate::management::{Manager, listed, not_understood};
 use crate::output::text;
 use crate::units::Span;
 
@@ -43,6 +43,9 @@ fn rating(text: &str) -> Result<TraceRating, String> {
     TraceRating::parse(text).ok_or_else(|| "it is `normal`, `warning` or `incident`".to_owned())
 }
 
+/// Where the protocol has one's own trail: the name of the place stands for the project.
+const OWN_TRAIL: &str = "/v3/%7Bproject_id%7D/traces";
+
 impl AuditCommand {
     /// The error is one line.
     pub(crate) async fn run(self) -> Result<(), String> {
@@ -63,10 +66,9 @@ impl AuditCommand {
         let registry = self.manager.open().await?;
         let (mut traces, mut next) = (Vec::new(), String::new());
         while traces.len() < self.limit {
-            // Where it is not said whose trail is meant, it is one's own.
-            let answer = registry.get("/v3/%7Bproject_id%7D/traces", &format!("{query}{next}")).await?;
+            let answer = registry.get(OWN_TRAIL, &format!("{query}{next}")).await?;
             let marker = answer["meta_data"]["marker"].as_str().map(|marker| format!("&next={marker}"));
-            traces.extend(listed(answer, "traces").unwrap_or_default());
+            traces.extend(listed(answer, "traces").ok_or_else(|| not_understood(OWN_TRAIL))?);
             let Some(marker) = marker else { break };
             next = marker;
         }

@@ -8,7 +8,7 @@ use swr_core::{Tag, TriggerName};
 use swr_policy::Pattern;
 
 use crate::input;
-use crate::management::{Manager, Repository, listed};
+use crate::management::{Manager, Repository};
 use crate::output::{text, yes_or_no};
 
 /// The longest secret of a webhook, in bytes.
@@ -212,8 +212,7 @@ impl TriggerCommand {
                 manager.open().await?.done(Method::POST, &path, Some(document)).await
             }
             Task::List { repository, manager } => {
-                let triggers = manager.open().await?.get(&triggers_path(&repository), "").await?;
-                manager.list(listed(triggers, "").unwrap_or_default(), shown)
+                manager.list(manager.open().await?.list(&triggers_path(&repository), "", "").await?, shown)
             }
             Task::Show { trigger, manager } => {
                 let found = manager.open().await?.get(&trigger.path(), "").await?;
@@ -226,8 +225,7 @@ impl TriggerCommand {
             }
             Task::Deliveries { trigger, manager } => {
                 let path = format!("{}/deliveries", trigger.path());
-                let deliveries = manager.open().await?.get(&path, "limit=1000").await?;
-                manager.list(listed(deliveries, "").unwrap_or_default(), delivered)
+                manager.list(manager.open().await?.list(&path, "limit=1000", "").await?, delivered)
             }
             Task::Replay { trigger, delivery, manager } => {
                 let path = format!("{}/deliveries/{delivery}/replay", trigger.path());
