@@ -98,7 +98,7 @@ impl Accounts {
         })
     }
 
-    fn plane(&self, config: &Config, registry: &Registry) -> ControlPlane {
+    pub(crate) fn plane(&self, config: &Config, registry: &Registry) -> ControlPlane {
         let limits = ControlLimits {
             organisations_per_user: config.accounts.organisations_per_user,
             organisations_per_account: config.accounts.organisations_per_account,

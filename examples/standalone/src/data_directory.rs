@@ -15,9 +15,10 @@ use swr_core::caller::Channel;
 use swr_core::control::credential::KeyId;
 use swr_core::control::identity::{self, AccountName, Role, UserName};
 use swr_core::control::{ControlAccess, ControlError, ControlPlane, NewAccount, NewUser};
-use swr_core::ports::{MetadataStore, Page};
+use swr_core::ports::{Authorizer, ManifestStore, MetadataStore, Page};
 use swr_http::control::administration::{AccessKey, Account, NewAccessKey, TokenKey, TokenKeyList, User};
 use swr_http::control::{ManagementOptions, ManagementService};
+use swr_storage::sqlite::SqliteStore;
 use tower_service::Service as _;
 
 use crate::accounts::{Accounts, administration};
@@ -47,6 +48,7 @@ impl Here {
 /// A data directory, which nobody else has open.
 pub(crate) struct DataDirectory {
     config: Config,
+    sqlite: Arc<SqliteStore>,
     metadata: Arc<dyn MetadataStore>,
     accounts: Accounts,
     plane: ControlPlane,
@@ -68,10 +70,11 @@ impl DataDirectory {
         if !stores::has_database(&config) {
             return Err(none());
         }
-        let metadata: Arc<dyn MetadataStore> = stores::sqlite(&config).await?;
+        let sqlite = stores::sqlite(&config).await?;
+        let metadata: Arc<dyn MetadataStore> = Arc::clone(&sqlite) as _;
         let accounts = Accounts::find(&config, Arc::clone(&metadata)).await?.ok_or_else(none)?;
         let (plane, desk) = (accounts.plane_without_bytes(&config), accounts.desk());
-        Ok(Self { config, metadata, accounts, plane, desk })
+        Ok(Self { config, sqlite, metadata, accounts, plane, desk })
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -94,18 +97,37 @@ impl DataDirectory {
         administration(&self.plane)
     }
 
+    /// The same with its bytes, for those who touch content.
+    pub(crate) async fn with_bytes(mut self) -> Result<Self, String> {
+        let manifests: Arc<dyn ManifestStore> = Arc::clone(&self.sqlite) as _;
+        let authorizer: Arc<dyn Authorizer> = Arc::clone(&self.accounts.authorizer) as _;
+        let registry = stores::registry(&self.config, Some(&self.sqlite), &manifests, authorizer).await?;
+        self.plane = self.accounts.plane(&self.config, &registry);
+        Ok(self)
+    }
+
+    pub(crate) fn plane(&self) -> &ControlPlane {
+        &self.plane
+    }
+
     /// The management protocol, spoken by this user; by the first operator where none is named.
     pub(crate) async fn managed_by(self, who: Option<&Owner>) -> Result<Managed, String> {
+        let signer = self.signer(who).await?;
+        let options = ManagementOptions::new(self.accounts.settings().clone());
+        let authenticator = Arc::clone(&self.accounts.authenticator);
+        let management = ManagementService::new(self.plane, authenticator, Arc::new(self.desk), options);
+        Ok(Managed { management, signer })
+    }
+
+    /// This user, as the machine vouches for it; the first operator where none is named.
+    pub(crate) async fn signer(&self, who: Option<&Owner>) -> Result<Signer, String> {
         let owner = match who {
             Some(owner) => owner.clone(),
             None => self.first_operator().await?,
         };
         let account = self.account(&owner.account).await.map_err(said)?;
         let user = self.user(&owner).await.map_err(said)?;
-        let options = ManagementOptions::new(self.accounts.settings().clone());
-        let authenticator = Arc::clone(&self.accounts.authenticator);
-        let management = ManagementService::new(self.plane, authenticator, Arc::new(self.desk), options);
-        Ok(Managed { management, signer: Signer { user, account, key: None } })
+        Ok(Signer { user, account, key: None })
     }
 
     async fn first_operator(&self) -> Result<Owner, String> {

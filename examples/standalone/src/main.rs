@@ -23,6 +23,7 @@ mod messages;
 mod metrics;
 mod organisation;
 mod output;
+mod packages;
 mod recover_administrator;
 mod repository;
 mod serve;
@@ -65,6 +66,8 @@ enum Task {
     Trigger(trigger::TriggerCommand),
     LoginCommand(login::LoginCommand),
     Audit(trail::AuditCommand),
+    Import(packages::Import),
+    Export(packages::Export),
     MasterKey(master_key::MasterKey),
     RecoverAdministrator(recover_administrator::RecoverAdministrator),
 }
@@ -91,6 +94,8 @@ fn main() -> ExitCode {
             Task::Trigger(command) => command.run().await,
             Task::LoginCommand(command) => command.run().await,
             Task::Audit(command) => command.run().await,
+            Task::Import(command) => command.run().await,
+            Task::Export(command) => command.run().await,
             Task::MasterKey(command) => command.run().await,
             Task::RecoverAdministrator(command) => command.run().await,
         }

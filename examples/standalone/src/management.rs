@@ -176,7 +176,8 @@ impl Manager {
     }
 }
 
-fn owner(text: &str) -> Result<Owner, String> {
+/// A user, as `ACCOUNT/USER`.
+pub(crate) fn owner(text: &str) -> Result<Owner, String> {
     let (account, user) = text.split_once('/').ok_or("it is an account and a user with `/` between them")?;
     let account = AccountName::parse(account).map_err(|error| error.to_string())?;
     Ok(Owner { account, user: UserName::parse(user).map_err(|error| error.to_string())? })

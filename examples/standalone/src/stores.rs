@@ -57,18 +57,28 @@ pub(crate) async fn assemble(config: &Config) -> Result<Assembled, String> {
         None => Arc::new(AnyoneMay),
     };
     let manifests: Arc<dyn ManifestStore> = metadata;
-    let registry = match config.storage.bytes {
-        BytesStore::Filesystem => build(config, files(config)?, &manifests, authorizer),
+    let registry = registry(config, sqlite.as_ref(), &manifests, authorizer).await?;
+    Ok(Assembled { registry, manifests, sqlite, accounts, first })
+}
+
+/// The registry over the bytes that the configuration names.
+pub(crate) async fn registry(
+    config: &Config,
+    sqlite: Option<&Arc<SqliteStore>>,
+    manifests: &Arc<dyn ManifestStore>,
+    authorizer: Arc<dyn Authorizer>,
+) -> Result<Registry, String> {
+    Ok(match config.storage.bytes {
+        BytesStore::Filesystem => build(config, files(config)?, manifests, authorizer),
         BytesStore::Bucket => {
-            let sessions: Arc<dyn UploadSessions> = match &sqlite {
+            let sessions: Arc<dyn UploadSessions> = match sqlite {
                 Some(sqlite) => Arc::clone(sqlite) as _,
                 None => Arc::new(MemorySessions::default()),
             };
-            build(config, bucket(config, sessions).await?, &manifests, authorizer)
+            build(config, bucket(config, sessions).await?, manifests, authorizer)
         }
-        BytesStore::Memory => build(config, MemoryBlobs::default(), &manifests, authorizer),
-    };
-    Ok(Assembled { registry, manifests, sqlite, accounts, first })
+        BytesStore::Memory => build(config, MemoryBlobs::default(), manifests, authorizer),
+    })
 }
 
 /// The accounts that there are, or the first, whose administrator is shown what it signs in with; none in an open

@@ -626,12 +626,16 @@ fn furnish(data: &Path) -> Value {
     let who: Value = serde_json::from_slice(&init(data).stdout).unwrap();
     let here = data.to_str().unwrap();
     assert!(swr(&["organisation", "create", "team", "--data", here]).status.success());
-    let program = Program::start_with(data, &[("SWR_MANIFESTS__SPARSE", "true")]);
+    let program = Program::start(data);
     let token = program.token(&who, "team/app");
+    let digest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
+    let target = format!("/v2/team/app/blobs/uploads/?digest={digest}");
+    let headers = [("Authorization", token.as_str()), ("Content-Type", "application/octet-stream")];
+    assert_eq!(status(&program.ask("POST", &target, &headers, "{}")), "201");
     for tag in ["v1", "v2"] {
         let media_type = "application/vnd.oci.image.manifest.v1+json";
         let descriptor = serde_json::json!({ "mediaType": "application/vnd.oci.empty.v1+json", "size": 2,
-            "digest": "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a" });
+            "digest": digest });
         let manifest = serde_json::json!({ "schemaVersion": 2, "mediaType": media_type, "config": descriptor,
             "layers": [descriptor], "annotations": { "tag": tag } });
         let headers = [("Authorization", token.as_str()), ("Content-Type", media_type)];
@@ -857,4 +861,36 @@ fn a_policy_that_makes_no_sense_is_no_refusal() {
     ] {
         refused(&swr(arguments), 2);
     }
+}
+
+#[test]
+fn a_package_that_goes_out_of_one_data_directory_goes_into_another() {
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    furnish(from.path());
+    init(to.path());
+    let here = |data: &tempfile::TempDir| data.path().to_str().unwrap().to_owned();
+    let file = from.path().join("app.tar");
+    let file = file.to_str().unwrap();
+    let exported = |version: &str| swr(&["export", version, file, "--data", &here(&from)]);
+    assert!(refused(&exported("team/app:v9"), 1).contains("v9"));
+    assert!(!Path::new(file).exists());
+    let out = exported("team/app:v1");
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert!(out.status.success() && said.starts_with("sha256:"), "{said}");
+    assert!(refused(&exported("team/app:v1"), 1).starts_with(&format!("swr: {file}: ")));
+
+    let import = ["import", file, "--organisation", "team", "--data", &here(&to)];
+    // Nobody makes an organisation by the way.
+    assert!(!swr(&import).status.success());
+    assert!(swr(&["organisation", "create", "team", "--data", &here(&to)]).status.success());
+    let done = swr(&import);
+    let progress = String::from_utf8(done.stderr).unwrap();
+    assert!(done.status.success() && progress.contains("team/app:v1 is sha256:"), "{progress}");
+    assert!(said.split(' ').next().is_some_and(|digest| progress.contains(digest)), "{progress}");
+    let shown = json(&swr(&["repository", "show", "team/app", "--format", "json", "--data", &here(&to)]));
+    assert_eq!(shown["num_images"], 1);
+
+    std::fs::write(file, "no package").unwrap();
+    assert!(refused(&swr(&import), 1).contains("invalid image format"));
+    assert!(refused(&swr(&["export", "team/app", "x"]), 2).contains("ORG/REPO:TAG"));
 }
