@@ -94,7 +94,7 @@ impl dyn Management + '_ {
         listed(self.get(path, query).await?, list).ok_or_else(|| not_understood(path))
     }
 
-    /// All of a list that comes in pages by their place. `list` is as in [`Self::list`].
+    /// All of a list that comes in pages by their place. `list` is its field, or nothing.
     pub(crate) async fn all(
         &self,
         method: Method,
