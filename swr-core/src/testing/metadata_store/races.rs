@@ -8,7 +8,7 @@ use crate::control::trigger::DeliveryState;
 use crate::ports::{PullCount, Tried, UsageKind};
 
 /// How many at once.
-const MANY: usize = 16;
+const MANY: usize = 64;
 
 /// Runs the work on as many threads at the same moment; the answers in the order of their numbers.
 async fn at_once<T: Send>(work: impl AsyncFn(usize) -> T + Sync) -> Vec<T> {
