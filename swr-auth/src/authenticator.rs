@@ -30,12 +30,15 @@ pub struct Authenticated {
     pub caller: Caller,
     /// What the token lists that was presented; `None` where nothing stands between the caller and its rights.
     pub reach: Option<Reach>,
+    /// The account that the caller belongs to, where there are accounts: what all its users ask for is counted
+    /// together.
+    pub account: Option<Box<str>>,
 }
 
 impl From<Caller> for Authenticated {
     /// The caller with all its rights.
     fn from(caller: Caller) -> Self {
-        Self { caller, reach: None }
+        Self { caller, reach: None, account: None }
     }
 }
 

@@ -164,9 +164,9 @@ impl ControlAuthenticator {
 
     async fn token(&self, token: &Secret) -> Result<Authenticated, AuthenticationError> {
         let claims = self.claims(token, Purpose::Access).await?;
-        let caller = match self.subject(&claims).await? {
-            Some(holder) => caller(&holder.user),
-            None => Caller::Anonymous,
+        let (caller, account) = match self.subject(&claims).await? {
+            Some(holder) => (caller(&holder.user), Some(holder.account.id.as_str().into())),
+            None => (Caller::Anonymous, None),
         };
         let scopes: Option<Vec<Scope>> = claims.access.iter().map(|listed| listed.scope()).collect();
         let repositories =
@@ -174,7 +174,7 @@ impl ControlAuthenticator {
                 Scope::Repository { name, actions } => Some((name, actions)),
                 Scope::Catalogue => None,
             });
-        Ok(Authenticated { caller, reach: Some(repositories.collect::<Reach>()) })
+        Ok(Authenticated { caller, reach: Some(repositories.collect::<Reach>()), account })
     }
 
     /// What a token says, if it is one of ours, for this purpose and now.

@@ -21,6 +21,7 @@ use tracing::error;
 
 use swr_core::stream::{BodyError, ByteStream};
 
+use crate::admission::Admitted;
 use crate::error_response::Chain;
 use crate::observe::Observation;
 
@@ -294,6 +295,7 @@ pub struct ResponseBody {
     left: u64,
     waiting: Option<Waiting>,
     observation: Option<Observation>,
+    admitted: Admitted,
 }
 
 enum Segment {
@@ -303,7 +305,13 @@ enum Segment {
 
 impl ResponseBody {
     pub(crate) fn empty() -> Self {
-        Self { segments: VecDeque::new(), left: 0, waiting: None, observation: None }
+        Self {
+            segments: VecDeque::new(),
+            left: 0,
+            waiting: None,
+            observation: None,
+            admitted: Admitted::default(),
+        }
     }
 
     /// Adds some bytes.
@@ -333,6 +341,12 @@ impl ResponseBody {
 
     pub(crate) fn observed(mut self, observation: Observation) -> Self {
         self.observation = Some(observation);
+        self
+    }
+
+    /// The request is under way until this has been sent.
+    pub(crate) fn of(mut self, admitted: Admitted) -> Self {
+        self.admitted = admitted;
         self
     }
 

@@ -235,6 +235,17 @@ impl Endpoint {
         }
     }
 
+    /// Whether it is about an upload that is under way.
+    pub(crate) const fn goes_on(&self) -> bool {
+        matches!(
+            self,
+            Self::FindUpload { .. }
+                | Self::AppendUpload { .. }
+                | Self::FinishUpload { .. }
+                | Self::CancelUpload { .. }
+        )
+    }
+
     /// The rights that it needs, for a client to be told of before the engine was asked.
     pub fn needs(&self) -> Vec<Need> {
         let actions: &[Action] = match self {

@@ -3,6 +3,7 @@
 pub mod accept;
 #[cfg(any(feature = "kubernetes", feature = "webhook"))]
 pub mod actions;
+mod admission;
 pub mod authenticate;
 mod base;
 mod blobs;
@@ -32,6 +33,7 @@ pub mod token;
 mod uploads;
 mod visit;
 
+pub use admission::{Admission, AdmissionLimits, Rate, Share};
 pub use body::{Patience, ResponseBody};
 pub use endpoint::{Endpoint, EndpointKind};
 pub use observe::{RequestObserver, RequestReport};

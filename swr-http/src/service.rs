@@ -21,6 +21,7 @@ use swr_core::caller::Caller;
 use swr_core::caller::Origin;
 use swr_core::{Error, Registry};
 
+use crate::admission::{Admission, Asking};
 use crate::authenticate::{PresentedError, presented};
 use crate::body::{Patience, Progress, RequestBody, ResponseBody};
 #[cfg(feature = "control")]
@@ -69,6 +70,9 @@ pub struct ServiceOptions {
     pub store_within: Option<Duration>,
     /// Who has something to say to clients beside the answers. Nobody.
     pub warnings: Option<Arc<dyn WarningSource>>,
+    /// How much one caller may take; the same value in all services of a server counts what they ask of each. Nothing
+    /// is limited.
+    pub admission: Admission,
     /// Who is told of requests. Nobody.
     pub observer: Option<Arc<dyn RequestObserver>>,
     /// Where operations that were refused are left for the audit trail. Nowhere.
@@ -85,6 +89,7 @@ impl Default for ServiceOptions {
             answer_within: Some(Duration::from_secs(30)),
             store_within: Some(Duration::from_secs(300)),
             warnings: None,
+            admission: Admission::default(),
             observer: None,
             #[cfg(feature = "control")]
             refusals: None,
@@ -254,32 +259,9 @@ impl Parts {
                 visit.asks(endpoint.kind());
                 let answer = match self.caller(&head.headers, &endpoint).await {
                     Err(failure) => Err(failure),
-                    Ok(Authenticated { caller, reach }) => {
-                        warnings = self.warnings(&endpoint, &caller);
-                        let below = self.options.mount.below(head.uri.path()).unwrap_or_default();
-                        let origin =
-                            origin(&head, &format!("{outside}{below}"), &self.options.trusted_proxies);
-                        #[cfg(feature = "control")]
-                        let attempt = self.attempt(&endpoint, &caller, &origin);
-                        let mut access = self.registry.access(caller, origin);
-                        if let Some(reach) = reach {
-                            access = access.within(reach);
-                        }
-                        let exchange = Exchange {
-                            access,
-                            limits: self.registry.limits(),
-                            options: &self.options,
-                            base: &outside,
-                            headers: &head.headers,
-                            is_head: head.method == Method::HEAD,
-                            progress: Arc::clone(&progress),
-                        };
-                        let answer = dispatch(&exchange, &endpoint, body, challenge.is_some()).await;
-                        #[cfg(feature = "control")]
-                        if let (Some(attempt), Err(Failure::Registry(error))) = (attempt, &answer) {
-                            attempt.refused(status_of(error), error);
-                        }
-                        answer
+                    Ok(authenticated) => {
+                        warnings = self.warnings(&endpoint, &authenticated.caller);
+                        self.answer_to(authenticated, &head, &outside, &endpoint, body, progress).await
                     }
                 };
                 (Some(endpoint), answer)
@@ -290,6 +272,53 @@ impl Parts {
         let mut response = answer.unwrap_or_else(|failure| error_response(failure, asked));
         finish(&mut response, head.method == Method::HEAD, warnings);
         visit.answered(&head, response).await
+    }
+
+    /// What a caller gets who is known, once there is room for it.
+    async fn answer_to(
+        &self,
+        Authenticated { caller, reach, account }: Authenticated,
+        head: &request::Parts,
+        outside: &str,
+        endpoint: &Endpoint,
+        body: RequestBody,
+        progress: Arc<Progress>,
+    ) -> Answer {
+        let below = self.options.mount.below(head.uri.path()).unwrap_or_default();
+        let origin = origin(head, &format!("{outside}{below}"), &self.options.trusted_proxies);
+        let asking = Asking {
+            caller: &caller,
+            account: account.as_deref(),
+            source: origin.source,
+            goes_on: endpoint.goes_on(),
+        };
+        let admitted = self
+            .options
+            .admission
+            .admit(asking)
+            .await
+            .map_err(|crowded| Error::TooManyRequests { retry_after: Some(crowded.retry_after) })?;
+        #[cfg(feature = "control")]
+        let attempt = self.attempt(endpoint, &caller, &origin);
+        let mut access = self.registry.access(caller, origin);
+        if let Some(reach) = reach {
+            access = access.within(reach);
+        }
+        let exchange = Exchange {
+            access,
+            limits: self.registry.limits(),
+            options: &self.options,
+            base: outside,
+            headers: &head.headers,
+            is_head: head.method == Method::HEAD,
+            progress,
+        };
+        let answer = dispatch(&exchange, endpoint, body, self.authenticator.challenge().is_some()).await;
+        #[cfg(feature = "control")]
+        if let (Some(attempt), Err(Failure::Registry(error))) = (attempt, &answer) {
+            attempt.refused(status_of(error), error);
+        }
+        answer.map(|response| response.map(|body| body.of(admitted)))
     }
 
     fn endpoint(&self, head: &request::Parts) -> Result<Endpoint, EndpointError> {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer};
 use swr_auth::Secret;
-use swr_http::Network;
+use swr_http::{Admission, AdmissionLimits, Network, Rate, Share};
 use toml::{Table, Value};
 use tracing::level_filters::LevelFilter;
 
@@ -43,6 +44,7 @@ pub(crate) struct Config {
     /// Who is told of everything that happens, by a name of the operator's.
     pub(crate) notifications: BTreeMap<String, Notification>,
     pub(crate) http: Http,
+    pub(crate) limits: Limits,
 }
 
 impl Default for Config {
@@ -68,6 +70,7 @@ impl Default for Config {
             triggers: Triggers::default(),
             notifications: BTreeMap::new(),
             http: Http::default(),
+            limits: Limits::default(),
         }
     }
 }
@@ -474,6 +477,63 @@ impl Default for Http {
     }
 }
 
+/// How much one caller may take of the server.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Limits {
+    /// A user, or of strangers an address.
+    pub(crate) caller: Allowance,
+    /// All users of an account together.
+    pub(crate) account: Allowance,
+    /// How long a request that does not fit is held back before it is refused.
+    pub(crate) hold: Span,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Allowance {
+    /// Requests in a second.
+    rate: Option<NonZeroU32>,
+    /// Requests at once after a time of rest; ten seconds' worth.
+    burst: Option<NonZeroU32>,
+    /// Requests under way.
+    concurrent: Option<NonZeroU32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // A part of the connections, so that nobody has them all.
+        let concurrent = |count| Allowance { concurrent: NonZeroU32::new(count), ..Allowance::default() };
+        Self {
+            caller: concurrent(1024),
+            account: concurrent(2048),
+            hold: Span(AdmissionLimits::default().hold),
+        }
+    }
+}
+
+impl Limits {
+    pub(crate) fn admission(&self) -> Admission {
+        Admission::new(AdmissionLimits {
+            caller: self.caller.share(),
+            account: self.account.share(),
+            hold: self.hold.0,
+        })
+    }
+}
+
+impl Allowance {
+    fn share(&self) -> Share {
+        let rate = self.rate.map(|per_second| Rate {
+            per_second,
+            burst: self.burst.unwrap_or(per_second.saturating_mul(TEN)),
+        });
+        Share { rate, concurrent: self.concurrent }
+    }
+}
+
+const TEN: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
+
 impl Config {
     /// Reads the configuration: `file` if named, over it the variables that begin with `SWR_`, over them
     /// `flags`. The error is one line that says which key is wrong, and why.
@@ -648,6 +708,11 @@ impl Config {
         ] {
             if zero {
                 return Err(format!("{key}: must be more than nothing"));
+            }
+        }
+        for (key, allowance) in [("caller", &self.limits.caller), ("account", &self.limits.account)] {
+            if allowance.burst.is_some() && allowance.rate.is_none() {
+                return Err(format!("limits.{key}.burst: is of no use without limits.{key}.rate"));
             }
         }
         if self.manifests.size_max.0 > 64 << 20 {
@@ -833,6 +898,8 @@ mod tests {
             ("[manifests]\nsize_max = \"1GiB\"", "64MiB"),
             ("[http]\nconnections_max = -1", "line 2"),
             ("[http]\nconnections_max = 0", "http.connections_max"),
+            ("[limits.caller]\nconcurrent = 0", "line 2"),
+            ("[limits.account]\nburst = 5", "limits.account.burst"),
         ] {
             let error = read(file, &[], &[]).expect_err(file);
             assert!(error.contains(said), "{file}: {error}");

@@ -92,11 +92,13 @@ impl Serve {
         let assembled = Arc::new(assembled);
         let metrics = Arc::new(Metrics::new());
         let patience = Some(Patience { within: config.http.stall.0, bytes_min: BODY_BYTES_MIN });
+        let admission = config.limits.admission();
         let control = assembled.accounts.as_ref().map(|accounts| {
             accounts.control(&config, &assembled.registry, |usual| ManagementOptions {
                 trusted_proxies: config.trusted_proxies.clone(),
                 patience,
                 answer_within: Some(config.http.deadline.0),
+                admission: admission.clone(),
                 observer: Some(Arc::clone(&metrics) as _),
                 ..usual
             })
@@ -117,6 +119,7 @@ impl Serve {
                 trusted_proxies: config.trusted_proxies.clone(),
                 patience,
                 answer_within: Some(config.http.deadline.0),
+                admission: admission.clone(),
                 observer: Some(Arc::clone(&metrics) as _),
                 refusals: control.as_ref().map(|(control, _)| control.refusals().clone()),
                 ..ServiceOptions::default()

@@ -32,6 +32,7 @@ use super::{
     account, administration, grants, logins, namespaces, openapi, repositories, retentions, sharing, sync,
     tags, traces, triggers,
 };
+use crate::admission::{Admission, Asking};
 use crate::body::{Patience, Progress, RequestBody, ResponseBody};
 use crate::exchange::in_time;
 use crate::headers;
@@ -87,6 +88,8 @@ pub struct ManagementOptions {
     pub patience: Option<Patience>,
     /// How long the control plane may take for an answer before the client gets a 503. 30 seconds.
     pub answer_within: Option<Duration>,
+    /// How much one caller may take; see [`ServiceOptions::admission`](crate::ServiceOptions::admission).
+    pub admission: Admission,
     /// Who is told of requests. Nobody.
     pub observer: Option<Arc<dyn RequestObserver>>,
 }
@@ -102,6 +105,7 @@ impl ManagementOptions {
             trusted_proxies: Vec::new(),
             patience: Some(Patience { within: Duration::from_secs(30), bytes_min: 1024 }),
             answer_within: Some(Duration::from_secs(30)),
+            admission: Admission::default(),
             observer: None,
         }
     }
@@ -223,6 +227,19 @@ impl Parts {
         let endpoint = endpoint?;
 
         let origin = origin(head, &path, &self.options.trusted_proxies);
+        let asking = Asking {
+            caller: &signer.caller(),
+            account: Some(signer.account.id.as_str()),
+            source: origin.source,
+            goes_on: false,
+        };
+        // What is answered is in memory by then: it ends here.
+        let _admitted = self
+            .options
+            .admission
+            .admit(asking)
+            .await
+            .map_err(|crowded| ManagementFailure::Busy { retry_after: crowded.retry_after })?;
         let exchange = Exchange {
             plane: &self.plane,
             access: self.plane.access(signer.caller(), origin.clone()),

@@ -53,6 +53,7 @@ impl Authenticator for Tokens {
                 Ok(Authenticated {
                     caller: Caller::User(Identity::new("ada")),
                     reach: Some(listed.into_iter().collect()),
+                    account: None,
                 })
             }
             Presented::Bearer(token) if token.expose() != "expired" => {
