@@ -32,6 +32,7 @@ mod trace_relay;
 mod trail;
 pub mod trigger;
 mod triggers;
+mod uuid_text;
 
 use std::fmt;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use super::access::ControlAccess;
 use super::error::ControlError;
 use super::grant::GrantLevel;
 use super::identity::UserId;
-use super::trace::{Operation, Outcome, RefusedOperation, Traced};
+use super::trace::{Operation, Outcome, Traced, TracedOperation};
 use crate::caller::{Actor, Caller};
 use crate::ports::{ControlAsk, StoreError};
 
@@ -28,7 +28,7 @@ impl ControlAccess<'_> {
         let Actor::Caller(Caller::User(identity)) = self.actor() else { return Ok(()) };
         let Ok(user) = UserId::parse(identity.name()) else { return Ok(()) };
         let at = self.now();
-        let traces = images.into_iter().map(|(name, outcome)| RefusedOperation {
+        let traces = images.into_iter().map(|(name, outcome)| TracedOperation {
             traced: Traced {
                 operation: Operation::UploadImagePackage,
                 resource_id: name.clone(),
@@ -41,7 +41,7 @@ impl ControlAccess<'_> {
             origin: self.origin().clone(),
             at,
         });
-        let traces: Vec<RefusedOperation> = traces.collect();
-        self.parts().metadata.record_refused(&traces).await
+        let traces: Vec<TracedOperation> = traces.collect();
+        self.parts().metadata.record_operations(&traces).await
     }
 }

@@ -12,6 +12,7 @@ use super::grant::GrantScope;
 use super::identity::{AccountId, AccountName, ProjectId, UserId, UserName};
 use super::organisation::organisation_of;
 use super::sync::SyncTarget;
+use super::uuid_text::uuid_text;
 use crate::caller::{Channel, Origin};
 use crate::event::Event;
 
@@ -528,39 +529,16 @@ impl TraceRating {
     }
 }
 
-/// The id of a trace: a UUID in lowercase with dashes.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct TraceId(Box<str>);
-
-impl TraceId {
-    /// One that no trace has had before.
-    pub fn random() -> Self {
-        Self(uuid::Uuid::new_v4().hyphenated().to_string().into())
-    }
-
-    /// An id as it was kept or asked for. One that no trace has finds nothing.
-    pub fn new(text: impl Into<Box<str>>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+uuid_text! {
+    /// The id of a trace: a UUID in lowercase with dashes.
+    TraceId
 }
 
-impl fmt::Debug for TraceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// An operation of a signed-in caller that changes nothing by itself, to be recorded on its own: one that was refused,
-/// or the upload of a package, whose images leave traces of their own.
+/// An operation of a signed-in caller of which no change tells, and the trail is told by itself: one that was refused,
+/// or the upload of a package, done or refused, whose versions leave traces of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "whoever answers builds it")]
-pub struct RefusedOperation {
+pub struct TracedOperation {
     /// What was asked for.
     pub traced: Traced,
     /// How it was answered.

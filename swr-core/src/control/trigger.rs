@@ -1,7 +1,5 @@
 //! Triggers: what happens when a version appears or changes, and what has happened.
 
-use std::fmt;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use swr_policy::{RepositoryName, Tag, TriggerName};
@@ -10,6 +8,7 @@ pub use swr_policy::{Pattern, TriggerCondition, TriggerRule};
 
 use super::credential::Sealed;
 use super::identity::{UserId, UserName};
+use super::uuid_text::uuid_text;
 use crate::digest::Digest;
 use crate::event::EventSeq;
 
@@ -170,30 +169,7 @@ pub enum DeliveryState {
     Dead,
 }
 
-/// The id of a delivery: a UUID in lowercase with dashes.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct DeliveryId(Box<str>);
-
-impl DeliveryId {
-    /// One that no delivery has had before.
-    pub fn random() -> Self {
-        Self(uuid::Uuid::new_v4().hyphenated().to_string().into())
-    }
-
-    /// An id as it was kept or asked for. One that no delivery has finds nothing.
-    pub fn new(text: impl Into<Box<str>>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for DeliveryId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+uuid_text! {
+    /// The id of a delivery: a UUID in lowercase with dashes.
+    DeliveryId
 }

@@ -16,7 +16,7 @@ use crate::control::rule::{Cleared, RepositoryRule, RuleId};
 use crate::control::share::ListedShare;
 use crate::control::standing::Standing;
 use crate::control::sync::{SyncJob, SyncRule};
-use crate::control::trace::{RefusedOperation, Trace, TraceQuery};
+use crate::control::trace::{Trace, TraceQuery, TracedOperation};
 use crate::control::trigger::{Delivery, DeliveryId, DeliveryState, Trigger, TriggerId};
 use crate::digest::Digest;
 use crate::event::EventSeq;
@@ -322,7 +322,7 @@ pub trait MetadataStore: ManifestStore {
 
     /// Records operations that no change of the store tells of, such as those that were refused, in one step; those of
     /// users that are gone are left out.
-    async fn record_refused(&self, refused: &[RefusedOperation]) -> Result<(), StoreError>;
+    async fn record_operations(&self, operations: &[TracedOperation]) -> Result<(), StoreError>;
 
     /// How far the consumer of traces has come: the place of the last one that it took; 0 for one that was never heard
     /// of.

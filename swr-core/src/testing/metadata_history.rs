@@ -34,7 +34,7 @@ use crate::control::rule::{Cleared, RepositoryRule, RuleId};
 use crate::control::share::{Deadline, Share};
 use crate::control::standing::Standing;
 use crate::control::sync::{SyncJob, SyncRule};
-use crate::control::trace::{Operation, Outcome, RefusedOperation, Trace, TraceQuery, TraceRating, Traced};
+use crate::control::trace::{Operation, Outcome, Trace, TraceQuery, TraceRating, Traced, TracedOperation};
 use crate::control::trigger::{Delivery, DeliveryId, DeliveryState, Trigger, TriggerId, TriggerTarget};
 use crate::event::{Event, EventSeq};
 use crate::ports::{
@@ -713,7 +713,7 @@ impl<'a> Player<'a> {
                 Said::words(said(store.observe_pulls(&[pulls]).await))
             }
             Step::Refused(number, code) => {
-                let refused = RefusedOperation {
+                let refused = TracedOperation {
                     traced: Traced {
                         operation: Operation::CreateUserNamespace,
                         resource_id: "".into(),
@@ -726,7 +726,7 @@ impl<'a> Player<'a> {
                     origin: origin(),
                     at: self.now,
                 };
-                Said::words(said(store.record_refused(&[refused]).await))
+                Said::words(said(store.record_operations(&[refused]).await))
             }
             Step::RunRules(minutes) => {
                 let (fence, next) = (self.fence("aging").await, self.now + TimeDelta::minutes(*minutes));

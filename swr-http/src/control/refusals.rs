@@ -13,7 +13,7 @@ use swr_core::caller::{Caller, Origin};
 use swr_core::control::ControlPlane;
 use swr_core::control::identity::UserId;
 use swr_core::control::organisation::organisation_of;
-use swr_core::control::trace::{Operation, Outcome, RefusedOperation, Traced};
+use swr_core::control::trace::{Operation, Outcome, Traced, TracedOperation};
 use swr_core::ports::StoreError;
 use swr_core::reference::Reference;
 use swr_core::{OrganisationName, RepositoryName};
@@ -47,7 +47,7 @@ struct Parts {
 
 #[derive(Default)]
 struct Queue {
-    waiting: Mutex<VecDeque<RefusedOperation>>,
+    waiting: Mutex<VecDeque<TracedOperation>>,
     lost: AtomicU64,
 }
 
@@ -62,7 +62,7 @@ impl Refusals {
     pub async fn record(&self) -> Result<usize, StoreError> {
         let mut group = self.0.queue.group();
         if !group.operations.is_empty() {
-            self.0.plane.metadata().record_refused(&group.operations).await?;
+            self.0.plane.metadata().record_operations(&group.operations).await?;
         }
         Ok(std::mem::take(&mut group.operations).len())
     }
@@ -94,7 +94,7 @@ impl Attempt {
         let outcome = Outcome { code: status.as_u16(), reason: reason.to_string().into() };
         let Self { refusals, traced, user, origin } = self;
         let at = refusals.0.plane.now();
-        refusals.0.queue.add(RefusedOperation { traced, outcome, user, origin, at });
+        refusals.0.queue.add(TracedOperation { traced, outcome, user, origin, at });
     }
 }
 
@@ -108,11 +108,11 @@ impl fmt::Debug for Refusals {
 }
 
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<RefusedOperation>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<TracedOperation>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, refused: RefusedOperation) {
+    fn add(&self, refused: TracedOperation) {
         let mut waiting = self.lock();
         if waiting.len() < WAITING_MAX {
             waiting.push_back(refused);
@@ -132,7 +132,7 @@ impl Queue {
 /// Those that are being written. What is still here when it is dropped was not.
 struct Group<'q> {
     queue: &'q Queue,
-    operations: Vec<RefusedOperation>,
+    operations: Vec<TracedOperation>,
 }
 
 impl Drop for Group<'_> {
@@ -333,8 +333,8 @@ mod tests {
     use crate::control::endpoint::tests::example;
     use crate::control::endpoint::{Kind, ROUTES};
 
-    fn operation(number: usize) -> RefusedOperation {
-        RefusedOperation {
+    fn operation(number: usize) -> TracedOperation {
+        TracedOperation {
             traced: refused(Operation::CreateUserNamespace, number.to_string(), None, ""),
             outcome: Outcome { code: 403, reason: "".into() },
             user: UserId::parse(&"0".repeat(32)).unwrap(),
@@ -343,7 +343,7 @@ mod tests {
         }
     }
 
-    fn numbers<'a>(operations: impl IntoIterator<Item = &'a RefusedOperation>) -> Vec<usize> {
+    fn numbers<'a>(operations: impl IntoIterator<Item = &'a TracedOperation>) -> Vec<usize> {
         operations.into_iter().map(|operation| operation.traced.resource_name.parse().unwrap()).collect()
     }
 

@@ -21,7 +21,7 @@ use swr_core::control::rule::{Cleared, RepositoryRule, RuleId};
 use swr_core::control::share::{ListedShare, Share};
 use swr_core::control::standing::{OrganisationStanding, RepositoryStanding, Standing, UserStanding};
 use swr_core::control::sync::{SyncJob, SyncRule};
-use swr_core::control::trace::{RefusedOperation, Trace, TraceQuery};
+use swr_core::control::trace::{Trace, TraceQuery, TracedOperation};
 use swr_core::control::trigger::{Delivery, DeliveryId, Trigger, TriggerId, TriggerTarget};
 use swr_core::event::EventSeq;
 use swr_core::manifest::{ManifestRecord, ReferenceKind};
@@ -729,8 +729,8 @@ impl MetadataStore for MemoryManifests {
         Ok(traces.take(most(limit)).map(|(_, trace)| trace.clone()).collect())
     }
 
-    async fn record_refused(&self, refused: &[RefusedOperation]) -> Result<(), StoreError> {
-        self.tables().metadata.record_refused(refused);
+    async fn record_operations(&self, operations: &[TracedOperation]) -> Result<(), StoreError> {
+        self.tables().metadata.record_operations(operations);
         Ok(())
     }
 

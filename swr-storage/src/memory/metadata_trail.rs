@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use swr_core::caller::{Actor, Caller, Origin, Task};
 use swr_core::commit::RightsVersion;
 use swr_core::control::identity::{AccountId, User, UserId};
-use swr_core::control::trace::{Outcome, RefusedOperation, Trace, TraceId, TraceQuery, Traced};
+use swr_core::control::trace::{Outcome, Trace, TraceId, TraceQuery, Traced, TracedOperation};
 use swr_core::event::Event;
 
 use super::manifest_commit::Changing;
@@ -74,8 +74,8 @@ impl Metadata {
         self.traces.insert(trace.seq, trace);
     }
 
-    pub(super) fn record_refused(&mut self, refused: &[RefusedOperation]) {
-        for RefusedOperation { traced, outcome, user, origin, at } in refused {
+    pub(super) fn record_operations(&mut self, operations: &[TracedOperation]) {
+        for TracedOperation { traced, outcome, user, origin, at } in operations {
             let Some(user) = self.users.get(user).cloned() else { continue };
             let left = Left { user: Some(&user), origin, at: *at };
             self.record(user.account.clone(), left, outcome.clone(), traced.clone());

@@ -15,7 +15,7 @@ use swr_core::control::rule::{Cleared, RepositoryRule, RuleId};
 use swr_core::control::share::ListedShare;
 use swr_core::control::standing::Standing;
 use swr_core::control::sync::{SyncJob, SyncRule};
-use swr_core::control::trace::{RefusedOperation, Trace, TraceQuery};
+use swr_core::control::trace::{Trace, TraceQuery, TracedOperation};
 use swr_core::control::trigger::{Delivery, DeliveryId, Trigger, TriggerId};
 use swr_core::event::EventSeq;
 use swr_core::ports::{
@@ -445,12 +445,12 @@ impl MetadataStore for SqliteStore {
             .await
     }
 
-    async fn record_refused(&self, refused: &[RefusedOperation]) -> Result<(), StoreError> {
-        let refused = refused.to_vec();
+    async fn record_operations(&self, operations: &[TracedOperation]) -> Result<(), StoreError> {
+        let operations = operations.to_vec();
         self.writer
-            .write(move |writing| traces::record_refused(writing, &refused))
+            .write(move |writing| traces::record_operations(writing, &operations))
             .await
-            .map_err(|error| error.of("metadata.record_refused"))
+            .map_err(|error| error.of("metadata.record_operations"))
     }
 
     async fn trace_cursor(&self, consumer: &str) -> Result<u64, StoreError> {

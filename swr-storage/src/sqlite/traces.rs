@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use swr_core::OrganisationName;
 use swr_core::caller::{Actor, Task};
 use swr_core::control::trace::{
-    Operation, Outcome, RefusedOperation, Trace, TraceId, TraceQuery, TraceRating, Traced,
+    Operation, Outcome, Trace, TraceId, TraceQuery, TraceRating, Traced, TracedOperation,
 };
 use swr_core::event::RecordedEvent;
 
@@ -95,9 +95,12 @@ pub(super) fn owner(
     owner.query_row([Sql(organisation)], |row| row.get(0)).optional()
 }
 
-pub(super) fn record_refused(writing: &Writing<'_>, refused: &[RefusedOperation]) -> Result<(), WriteError> {
+pub(super) fn record_operations(
+    writing: &Writing<'_>,
+    operations: &[TracedOperation],
+) -> Result<(), WriteError> {
     let connection = writing.connection;
-    for RefusedOperation { traced, outcome, user, origin, at } in refused {
+    for TracedOperation { traced, outcome, user, origin, at } in operations {
         let Some(user) = acting_user(connection, user.as_str())? else { continue };
         writing.claim_room()?;
         let (account, origin) = (&user.account, &to_json(origin)?);

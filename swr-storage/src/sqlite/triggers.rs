@@ -43,22 +43,31 @@ fn to_trigger(row: &Row<'_>, repository: RepositoryName) -> rusqlite::Result<(Tr
 }
 
 /// A repository that has a trigger has a name.
-const TRIGGER: &str = "
-    SELECT triggers.id, triggers.name, triggers.enabled, triggers.condition, triggers.target, triggers.secret,
-        triggers.creator, triggers.creator_name, triggers.created, repositories.name
-    FROM triggers JOIN repositories ON repositories.id = triggers.repository
-    WHERE triggers.id = ?1";
+macro_rules! with_repository {
+    ($which:literal) => {
+        concat!(
+            "SELECT triggers.id, triggers.name, enabled, condition, target, secret, triggers.creator,
+                triggers.creator_name, created, repositories.name
+            FROM triggers JOIN repositories ON repositories.id = triggers.repository ",
+            $which
+        )
+    };
+}
+
+fn with_repository(row: &Row<'_>) -> rusqlite::Result<(TriggerId, Trigger)> {
+    let Sql(repository) = row.get(9)?;
+    to_trigger(row, repository)
+}
+
+const TRIGGER: &str = with_repository!("WHERE triggers.id = ?1");
 
 pub(super) fn trigger(connection: &Connection, id: TriggerId) -> rusqlite::Result<Trigger> {
     let mut trigger = connection.prepare_cached(TRIGGER)?;
-    trigger.query_row([id.0], |row| to_trigger(row, row.get::<_, Sql<_>>(9)?.0)).map(|(_, trigger)| trigger)
+    trigger.query_row([id.0], with_repository).map(|(_, trigger)| trigger)
 }
 
-const SEALED: &str = "
-    SELECT triggers.id, triggers.name, triggers.enabled, triggers.condition, triggers.target, triggers.secret,
-        triggers.creator, triggers.creator_name, triggers.created, repositories.name
-    FROM triggers JOIN repositories ON repositories.id = triggers.repository
-    WHERE triggers.id > ?1 AND triggers.secret IS NOT NULL ORDER BY triggers.id LIMIT ?2";
+const SEALED: &str =
+    with_repository!("WHERE triggers.id > ?1 AND secret IS NOT NULL ORDER BY triggers.id LIMIT ?2");
 
 pub(super) fn sealed(
     connection: &Connection,
@@ -66,9 +75,7 @@ pub(super) fn sealed(
     limit: NonZeroU32,
 ) -> rusqlite::Result<Vec<(TriggerId, Trigger)>> {
     let after = after.map_or(i64::MIN, |TriggerId(id)| id);
-    let mut sealed = connection.prepare_cached(SEALED)?;
-    let sealed = sealed.query_map((after, limit.get()), |row| to_trigger(row, row.get::<_, Sql<_>>(9)?.0))?;
-    sealed.collect()
+    connection.prepare_cached(SEALED)?.query_map((after, limit.get()), with_repository)?.collect()
 }
 
 const RESEAL: &str = "UPDATE triggers SET secret = ?3 WHERE id = ?1 AND secret = ?2";

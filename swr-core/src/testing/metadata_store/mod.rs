@@ -232,7 +232,7 @@ macro_rules! metadata_store_clauses {
                 traces_are_trimmed_by_age
                 consumers_of_traces_are_remembered
                 consumers_of_traces_and_of_events_have_nothing_in_common
-                refused_operations_are_recorded
+                operations_that_change_nothing_are_recorded
                 pushes_leave_traces
                 removals_leave_traces
                 strangers_and_collection_leave_no_traces

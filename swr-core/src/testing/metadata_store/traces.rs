@@ -1,7 +1,7 @@
 //! The trail: what every operation leaves behind.
 
 use super::*;
-use crate::control::trace::{Operation, Outcome, RefusedOperation, TraceId, TraceRating, Traced};
+use crate::control::trace::{Operation, Outcome, TraceId, TraceRating, Traced, TracedOperation};
 use crate::event::{Event, EventSeq};
 use crate::ports::{Fence, Lease, StoreErrorKind, Unused};
 use crate::testing::sample_images::SampleBlob;
@@ -342,7 +342,7 @@ pub async fn traces_are_found_by_each_of_their_fields(store: &dyn MetadataStore)
     by_ada.commit(minute(3), [grant(on_repository("lib/a"), &bob(), GrantLevel::Read)]).await;
     by_ada.commit(minute(4), [grant(in_organisation("lib"), &bob(), GrantLevel::Read)]).await;
     scene.by(&eve()).commit(minute(4), [create_repository("pub/a", Visibility::Private)]).await;
-    let refused = |code, at| RefusedOperation {
+    let refused = |code, at| TracedOperation {
         traced: Traced {
             operation: Operation::DeleteUserNamespace,
             resource_id: "lib".into(),
@@ -355,7 +355,7 @@ pub async fn traces_are_found_by_each_of_their_fields(store: &dyn MetadataStore)
         origin: Origin { channel: Channel::Api, ..Origin::default() },
         at: minute(at),
     };
-    store.record_refused(&[refused(403, 5), refused(503, 6)]).await.unwrap();
+    store.record_operations(&[refused(403, 5), refused(503, 6)]).await.unwrap();
 
     let all = TraceQuery::of(north().id, limit(99));
     let first_id = scene.traces(&north()).await.pop().unwrap().id;
@@ -537,9 +537,9 @@ pub async fn consumers_of_traces_and_of_events_have_nothing_in_common(store: &dy
 }
 
 /// Under the user who asked, in its account's trail, in their order; of users that are gone they are left out.
-pub async fn refused_operations_are_recorded(store: &dyn MetadataStore) {
+pub async fn operations_that_change_nothing_are_recorded(store: &dyn MetadataStore) {
     let scene = Scene::settled(store).await;
-    let refused = |user: User, name: &str, at| RefusedOperation {
+    let refused = |user: User, name: &str, at| TracedOperation {
         traced: Traced {
             operation: Operation::CreateUserNamespace,
             resource_id: "".into(),
@@ -554,14 +554,14 @@ pub async fn refused_operations_are_recorded(store: &dyn MetadataStore) {
     };
     let gone = user("north", "gone", Role::Member);
     let before = (scene.trail().await.len(), scene.log().await, scene.rights().await);
-    store.record_refused(&[]).await.unwrap();
+    store.record_operations(&[]).await.unwrap();
     let operations = [
         refused(bob(), "one", 2),
         refused(gone, "two", 1),
         refused(dan(), "three", 1),
         refused(bob(), "four", 3),
     ];
-    store.record_refused(&operations).await.unwrap();
+    store.record_operations(&operations).await.unwrap();
     let left = scene.trail().await.split_off(before.0);
     let expected = [
         (&operations[0], bob(), north()),
