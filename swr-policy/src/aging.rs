@@ -12,8 +12,8 @@ use crate::selector::{SelectorSet, TagSelector};
 
 /// Says of every version whether it stays or goes, why, and when it would go.
 ///
-/// - What a filter takes out stays and does not count. So do what lies outside the rule's scope, what something
-///   untagged needs, and whatever has no known time.
+/// - What a filter takes out stays and does not count. So do what is held fast, what lies outside the rule's scope,
+///   what something untagged needs, and whatever has no known time.
 /// - What other versions need is not judged by itself: it stays as long as one of them stays, and goes with the
 ///   last of them.
 /// - The others are judged. *Age*: what is older than the limit goes. *Count*: all but the newest go. Of equal
@@ -148,6 +148,9 @@ impl<'r> Scope<'r> {
     fn standing<'a>(&self, version: &'a VersionFacts) -> Standing<'a> {
         if let Some(filter) = self.filters.first(&version.tag) {
             return Standing::Kept(Kept::Filtered { filter });
+        }
+        if version.fixed {
+            return Standing::Kept(Kept::Fixed);
         }
         let time = match self.rule.measure {
             AgeMeasure::Updated => version.updated,
@@ -432,12 +435,14 @@ pub struct VersionFacts {
     pub last_pulled: LastPulled,
     /// What would be torn without it.
     pub needed_by: NeededBy,
+    /// Whether its tag is held fast: it may not be removed, whatever a rule says.
+    pub fixed: bool,
 }
 
 impl VersionFacts {
-    /// A version that nothing needs, and of whose pulls nothing is known.
+    /// A version that nothing needs or holds fast, and of whose pulls nothing is known.
     pub fn new(tag: Tag, updated: Option<DateTime<Utc>>) -> Self {
-        Self { tag, updated, last_pulled: LastPulled::Unknown, needed_by: NeededBy::Nothing }
+        Self { tag, updated, last_pulled: LastPulled::Unknown, needed_by: NeededBy::Nothing, fixed: false }
     }
 }
 
@@ -529,6 +534,8 @@ pub enum Kept<'a> {
         /// The first filter that does, by its position in the rule, from 0.
         filter: usize,
     },
+    /// Its tag is held fast.
+    Fixed,
     /// It is not among those that the rule is for.
     OutOfScope,
     /// Its time is not known.
@@ -601,6 +608,7 @@ impl fmt::Display for Kept<'_> {
             Self::Recent => f.write_str("as it is not too old"),
             Self::AmongNewest => f.write_str("as it is among the newest"),
             Self::AtLeast => f.write_str("as it is among those that stay in any case"),
+            Self::Fixed => f.write_str("as its tag may not be removed"),
             Self::Postponed => f.write_str("as no more may go in this run"),
         }
     }

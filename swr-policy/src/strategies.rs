@@ -195,7 +195,8 @@ pub fn versions(fewer_than: usize) -> impl Strategy<Value = Vec<VersionFacts>> {
         .prop_shuffle()
 }
 
-/// As [`versions`], some of them needed by others, in rings too, by absent ones, or by something untagged.
+/// As [`versions`], some of them held fast, and some needed by others, in rings too, by absent ones, or by something
+/// untagged.
 pub fn entangled_versions(fewer_than: usize) -> impl Strategy<Value = Vec<VersionFacts>> {
     #[derive(Clone, Debug)]
     enum Need {
@@ -210,9 +211,11 @@ pub fn entangled_versions(fewer_than: usize) -> impl Strategy<Value = Vec<Versio
         1 => tags().prop_map(Need::Absent),
         1 => Just(Need::Untagged),
     ];
-    (versions(fewer_than), vec(need, fewer_than)).prop_map(|(mut versions, needs)| {
+    let standing = (need, proptest::bool::weighted(0.1));
+    (versions(fewer_than), vec(standing, fewer_than)).prop_map(|(mut versions, standings)| {
         let tags: Vec<Tag> = versions.iter().map(|version| version.tag.clone()).collect();
-        for (version, need) in versions.iter_mut().zip(needs) {
+        for (version, (need, fixed)) in versions.iter_mut().zip(standings) {
+            version.fixed = fixed;
             version.needed_by = match need {
                 Need::Nothing => NeededBy::Nothing,
                 Need::Versions(picks) => {

@@ -100,6 +100,7 @@ impl<'a> Words<'a> {
 
     fn is_free(&self, version: &VersionFacts) -> bool {
         self.filter(version).is_none()
+            && !version.fixed
             && version.needed_by != NeededBy::Untagged
             && self.time(version).is_some()
     }
@@ -154,6 +155,8 @@ impl<'a> Words<'a> {
         let needers = self.needers(version);
         if let Some(filter) = self.filter(version) {
             Kept::Filtered { filter }
+        } else if version.fixed {
+            Kept::Fixed
         } else if version.needed_by == NeededBy::Untagged {
             Kept::NeededByUntagged
         } else if needers.is_empty() && !self.in_scope(version) {
@@ -259,13 +262,13 @@ proptest! {
     }
 
     #[test]
-    fn nothing_filtered_unknown_or_recent_goes(
+    fn nothing_filtered_unknown_recent_or_held_fast_goes(
         rule in aging_rules(), versions in entangled_versions(12), now in times(),
     ) {
         for judged in plan(&rule, &versions, now).removals() {
             let version = judged.version;
             prop_assert!(!rule.filters.iter().any(|filter| filter.matches(&version.tag)));
-            prop_assert!(version.updated.is_some());
+            prop_assert!(version.updated.is_some() && !version.fixed);
             if let (AgingLimit::Age(days), NeededBy::Nothing) = (rule.limit, &version.needed_by) {
                 prop_assert!(now - version.updated.unwrap() > TimeDelta::days(days.get().into()));
             }
@@ -313,7 +316,10 @@ proptest! {
                     prop_assert!(is_removed(&all[tag]));
                     prop_assert_eq!(falls, Falls::NextRun);
                 }
-                Verdict::Kept { why: Kept::NeededBy(by), .. } if is_removed(&all[tag]) => {
+                // What would go, or would be needed by another, had that one gone.
+                Verdict::Kept { why: Kept::NeededBy(by), .. }
+                    if is_removed(&all[tag]) || all.get(by).is_some_and(is_removed) =>
+                {
                     prop_assert!(!going.contains(&by.as_str()));
                 }
                 same => prop_assert_eq!(same, all[tag]),
@@ -499,6 +505,30 @@ fn a_version_and_what_it_needs_go_in_one_run() {
 }
 
 #[test]
+fn a_version_that_is_held_fast_stays_with_what_it_needs_and_is_not_counted() {
+    let old = "2021-01-01 00:00:00";
+    let fixed = |version| VersionFacts { fixed: true, ..version };
+    let versions = [
+        fixed(version("v4", "2021-01-04 00:00:00")),
+        version("v3", "2021-01-03 00:00:00"),
+        version("v2", "2021-01-02 00:00:00"),
+        fixed(version("v1", old)),
+        needed_by(version("v1.sig", old), &["v1"]),
+        fixed(needed_by(version("v2.sig", old), &["v2"])),
+    ];
+    let rule = AgingRule { removals_max: NonZeroU32::new(1), ..newest(1) };
+    let plan = plan(&rule, &versions, at("2021-09-01 00:00:00"));
+    assert_eq!(removed(&plan), ["v2"]);
+    let kept = |text: &str| by_tag(&plan)[&tag(text)];
+    let never = |why| Verdict::Kept { why, falls: Falls::Never };
+    assert_eq!(["v4", "v1", "v2.sig"].map(kept), [never(Kept::Fixed); 3]);
+    let falls = Falls::Once { passed: None, newer: 1 };
+    assert_eq!(kept("v3"), Verdict::Kept { why: Kept::AmongNewest, falls });
+    let v1 = tag("v1");
+    assert_eq!(kept("v1.sig"), Verdict::Kept { why: Kept::NeededBy(&v1), falls: Falls::With(&v1) });
+}
+
+#[test]
 fn versions_that_need_each_other_in_a_ring_stay() {
     let old = "2021-01-01 00:00:00";
     let versions = [needed_by(version("a", old), &["b"]), needed_by(version("b", old), &["a"])];
@@ -575,6 +605,7 @@ fn a_verdict_is_a_sentence() {
             kept(Kept::AtLeast, once(None, 3)),
             "stays, as it is among those that stay in any case; it goes when 3 newer have come",
         ),
+        (kept(Kept::Fixed, Falls::Never), "stays, as its tag may not be removed; this rule never removes it"),
         (
             kept(Kept::Postponed, Falls::NextRun),
             "stays, as no more may go in this run; it goes in a later run",

@@ -4,7 +4,8 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -56,9 +57,9 @@ impl ControlAuthorizer for AnybodyMay {
     }
 }
 
-/// Does something each time that it is asked about this tag, and holds another fast.
+/// Does something each time that it is asked about one of these tags, and holds another fast.
 struct Meanwhile {
-    tag: Tag,
+    asked: Vec<Tag>,
     act: Box<dyn Fn() + Send + Sync>,
     fixed: Option<Tag>,
 }
@@ -72,7 +73,7 @@ impl std::fmt::Debug for Meanwhile {
 #[async_trait]
 impl TagGuard for Meanwhile {
     async fn mobility(&self, _: &RepositoryName, asked: &Tag) -> Result<TagMobility, StoreError> {
-        if *asked == self.tag {
+        if self.asked.contains(asked) {
             (self.act)();
         }
         Ok(if self.fixed.as_ref() == Some(asked) { TagMobility::Fixed } else { TagMobility::Movable })
@@ -319,7 +320,7 @@ async fn while_it_runs(
             meanwhile(&of_guard);
         }
     };
-    let guard = Meanwhile { tag: tag("v1"), act: Box::new(act), fixed };
+    let guard = Meanwhile { asked: vec![tag("v1")], act: Box::new(act), fixed };
     let world = World::over(store, Some(guard)).await;
     let at = |hour: i64| time("09-01T00:00:00") + TimeDelta::hours(hour);
     world.pushed(&[("v1", at(1)), ("v2", at(2)), ("v3", at(3))], at(4)).await;
@@ -353,6 +354,16 @@ async fn a_version_that_is_pushed_again_meanwhile_stays() {
 #[tokio::test]
 async fn a_version_that_is_held_fast_stays() {
     let world = while_it_runs(|_| (), Some(tag("v1"))).await;
+    let dry = world.ada().dry_run(&repository()).await.unwrap();
+    let told: Vec<_> = dry.plan(&keep_newest(1)).verdicts().iter().map(|it| it.verdict.to_string()).collect();
+    assert_eq!(
+        told,
+        [
+            "stays, as its tag may not be removed; this rule never removes it",
+            "goes, as enough newer ones stay",
+            "stays, as it is among the newest; it goes when 1 newer have come",
+        ]
+    );
     assert_eq!(world.age().await.unwrap().versions, 1);
     assert_eq!(world.tags().await, ["v1", "v3"]);
 }
@@ -377,6 +388,40 @@ async fn a_rule_that_is_changed_meanwhile_clears_nothing_more() {
     let aged = world.age().await.unwrap();
     assert_eq!((aged.rules, aged.versions), (1, 1));
     assert_eq!(world.tags().await, ["v2", "v3"]);
+}
+
+/// However much a rule has to clear.
+#[tokio::test]
+async fn a_long_run_keeps_its_lease() {
+    let store = Arc::new(MemoryManifests::new());
+    let clock = Arc::new(OnceLock::<Arc<ManualClock>>::new());
+    let refused = Arc::new(Mutex::new(Vec::new()));
+    let act = {
+        let (store, clock, refused) = (Arc::clone(&store), Arc::clone(&clock), Arc::clone(&refused));
+        let gathered = AtomicUsize::new(0);
+        move || {
+            // Pushes ask as well, and so does whoever gathers what the rule goes by.
+            let Some(clock) = clock.get() else { return };
+            if gathered.fetch_add(1, Ordering::Relaxed) < 2 {
+                return;
+            }
+            // Another looks at it, after a time that is shorter than a lease.
+            clock.advance(TimeDelta::minutes(4));
+            let now = clock_now(clock);
+            let lease = Lease { name: "aging", holder: "another", now, until: now + TimeDelta::minutes(9) };
+            refused.lock().unwrap().push(store.lease(&lease).now_or_never().unwrap().unwrap().is_none());
+        }
+    };
+    let guard = Meanwhile { asked: vec![tag("v300"), tag("v550")], act: Box::new(act), fixed: None };
+    let world = World::over(store, Some(guard)).await;
+    let names: Vec<_> = (0..600).map(|number| format!("v{number}")).collect();
+    let at = |number: i64| time("09-01T00:00:00") + TimeDelta::seconds(number);
+    let versions: Vec<_> = (0..).zip(&names).map(|(number, name)| (name.as_str(), at(number))).collect();
+    world.pushed(&versions, at(900)).await;
+    world.ada().create_rule(&repository(), &keep_newest(1)).await.unwrap();
+    clock.set(Arc::clone(&world.clock)).unwrap();
+    assert_eq!(world.age().await.unwrap().versions, 599);
+    assert_eq!(*refused.lock().unwrap(), [true; 2]);
 }
 
 /// Until the other lets go of it, or its lease is over.

@@ -7,12 +7,12 @@ use swr_policy::aging::{self, NeededBy, VersionFacts};
 use swr_policy::{AgingRule, RepositoryName, Tag};
 use tracing::{instrument, warn};
 
-use super::ControlPlane;
 use super::access::ControlAccess;
 use super::change::{MetadataChange, MetadataRequire};
 use super::error::ControlError;
 use super::grant::GrantLevel;
 use super::rule::{Cleared, RepositoryRule, RuleId};
+use super::{ControlPlane, Parts};
 use crate::caller::{Actor, Channel, Origin, Task};
 use crate::commit::{Change, Commit, CommitError, Require};
 use crate::digest::Digest;
@@ -106,7 +106,7 @@ impl ControlAccess<'_> {
     pub async fn dry_run(&self, repository: &RepositoryName) -> Result<DryRun, ControlError> {
         let permitted = self.permit(ControlAsk::Repository(repository, GrantLevel::Read)).await?;
         expect_there(permitted.store(), repository, || permitted.unknown()).await?;
-        let facts = facts_of(permitted.store(), repository).await?;
+        let facts = self.parts().facts_of(repository).await?;
         Ok(DryRun { versions: facts.into_iter().map(|facts| facts.version).collect(), now: permitted.now() })
     }
 }
@@ -158,6 +158,9 @@ const RULES_PER_ROUND: NonZeroU32 = NonZeroU32::new(16).expect("16 is not zero")
 /// How long the lease of a round lasts without being prolonged.
 const LEASE: TimeDelta = TimeDelta::minutes(5);
 
+/// After so many removals it is prolonged.
+const REMOVALS_PER_LEASE: usize = 256;
+
 impl ControlPlane {
     /// Runs rules that are due, a bounded number of them, and sets each due again after `every`. `None` when
     /// another process is at it.
@@ -189,12 +192,12 @@ impl ControlPlane {
         let due = metadata.due_rules(self.0.clock.now(), RULES_PER_ROUND).await?;
         let mut aged = Aged { more: due.len() >= RULES_PER_ROUND.get() as usize, ..Aged::default() };
         for rule in due {
-            match self.hold(holder).await? {
-                Some(prolonged) => *fence = prolonged,
-                // A round that takes longer than its lease is somebody else's by now.
-                None => return Ok(Aged { more: true, ..aged }),
+            let is_held = self.prolong(holder, fence).await?
+                && self.run_rule(metadata, &rule, holder, fence, &mut aged.versions).await?;
+            // A round that took longer than its lease is somebody else's by now.
+            if !is_held {
+                return Ok(Aged { more: true, ..aged });
             }
-            aged.versions += self.run_rule(metadata, &rule).await?;
             aged.rules += 1;
             let now = self.0.clock.now();
             let next = now.checked_add_signed(every).unwrap_or(now);
@@ -209,17 +212,34 @@ impl ControlPlane {
         self.0.metadata.lease(&Lease { name: Task::Aging.as_str(), holder, now, until }).await
     }
 
-    /// Clears what the rule says, and says how many versions that were.
-    async fn run_rule(&self, metadata: &dyn MetadataStore, rule: &RepositoryRule) -> Result<u64, StoreError> {
+    /// Says whether the lease is still held.
+    async fn prolong(&self, holder: &str, fence: &mut Fence) -> Result<bool, StoreError> {
+        let Some(prolonged) = self.hold(holder).await? else { return Ok(false) };
+        *fence = prolonged;
+        Ok(true)
+    }
+
+    /// Clears what the rule says, and counts it. Says whether the lease was held to the end.
+    async fn run_rule(
+        &self,
+        metadata: &dyn MetadataStore,
+        rule: &RepositoryRule,
+        holder: &str,
+        fence: &mut Fence,
+        cleared: &mut u64,
+    ) -> Result<bool, StoreError> {
         let now = self.0.clock.now();
-        let facts = facts_of(metadata, &rule.repository).await?;
+        let facts = self.0.facts_of(&rule.repository).await?;
         let versions: Vec<VersionFacts> = facts.iter().map(|facts| facts.version.clone()).collect();
         let plan = aging::plan(&rule.rule, &versions, now);
-        let mut cleared = 0;
-        for judged in plan.removals() {
+        for (number, judged) in (1..).zip(plan.removals()) {
+            if number % REMOVALS_PER_LEASE == 0 && !self.prolong(holder, fence).await? {
+                return Ok(false);
+            }
             let tag = &judged.version.tag;
             let Ok(at) = facts.binary_search_by(|facts| facts.version.tag.cmp(tag)) else { continue };
             let Some(AgingFacts { digest, updated, .. }) = facts.get(at) else { continue };
+            // Held fast since it was judged.
             if self.0.registry.is_fixed(&rule.repository, tag).await? {
                 continue;
             }
@@ -236,7 +256,7 @@ impl ControlPlane {
                 changes: vec![Change::RemoveTag(tag.clone())],
             };
             match metadata.commit(commit).await {
-                Ok(receipt) => cleared += receipt.events.len() as u64,
+                Ok(receipt) => *cleared += receipt.events.len() as u64,
                 // It was set again, or is gone: no longer what was judged.
                 Err(CommitError::Unmet(_)) => {}
                 Err(CommitError::Store(error)) => return Err(error),
@@ -245,25 +265,27 @@ impl ControlPlane {
                 }
             }
         }
-        Ok(cleared)
+        Ok(true)
     }
 }
 
-/// What a rule goes by, of every version, in the order of their tags.
-async fn facts_of(
-    metadata: &dyn MetadataStore,
-    repository: &RepositoryName,
-) -> Result<Vec<AgingFacts>, StoreError> {
-    let mut facts: Vec<AgingFacts> = Vec::new();
-    let mut page = Page { after: None, limit: BATCH };
-    loop {
-        let more = metadata.aging_facts(repository, &page).await?;
-        let Some(last) = more.last() else { break };
-        page.after = Some(last.version.tag.clone());
-        facts.extend(more);
+impl Parts {
+    /// What a rule goes by, of every version, in the order of their tags: also whether a tag guard holds it fast.
+    async fn facts_of(&self, repository: &RepositoryName) -> Result<Vec<AgingFacts>, StoreError> {
+        let mut facts: Vec<AgingFacts> = Vec::new();
+        let mut page = Page { after: None, limit: BATCH };
+        loop {
+            let mut more = self.metadata.aging_facts(repository, &page).await?;
+            let Some(last) = more.last() else { break };
+            page.after = Some(last.version.tag.clone());
+            for AgingFacts { version, .. } in &mut more {
+                version.fixed = self.registry.is_fixed(repository, &version.tag).await?;
+            }
+            facts.extend(more);
+        }
+        bind_by_name(&mut facts);
+        Ok(facts)
     }
-    bind_by_name(&mut facts);
-    Ok(facts)
 }
 
 /// Signatures and the like whose tag is made from the digest of what they belong to (`sha256-….sig`) are needed by

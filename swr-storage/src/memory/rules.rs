@@ -56,6 +56,7 @@ impl Repository {
             updated: Some(state.updated),
             last_pulled: pulls.map(|pulls| pulls.last).max().map_or(LastPulled::Never, LastPulled::At),
             needed_by: self.needed_by(&manifest.record),
+            fixed: false,
         };
         Some(AgingFacts { version, digest: state.digest, updated: state.updated })
     }

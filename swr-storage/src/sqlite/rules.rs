@@ -90,6 +90,7 @@ pub(super) fn aging_facts(
             updated: Some(updated),
             last_pulled: pulled.map_or(LastPulled::Never, |Sql(pulled)| LastPulled::At(pulled)),
             needed_by: needed_by(connection, id, &digest, subject.as_ref())?,
+            fixed: false,
         };
         Ok(AgingFacts { version, digest, updated })
     })?;
