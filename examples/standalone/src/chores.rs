@@ -10,7 +10,7 @@ use swr_core::caller::Task;
 use swr_core::control::{ControlPlane, TraceRelay};
 use swr_core::ports::{StoreError, StoreErrorKind};
 use swr_core::registry::{Left, Registry};
-use swr_http::control::Refusals;
+use swr_http::control::{REPORT_DAYS_MAX, Refusals};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{debug, error, warn};
@@ -119,7 +119,11 @@ pub(crate) fn look_after(
     let noted = plane.clone();
     chores.spawn(chore.repeat(move || {
         let plane = noted.clone();
-        async move { plane.note_usage().await }
+        async move {
+            plane.note_usage().await?;
+            while plane.trim_usage(REPORT_DAYS_MAX).await? > 0 {}
+            Ok(())
+        }
     }));
 }
 

@@ -1,6 +1,6 @@
 //! The trail: asked, and kept to its length.
 
-use chrono::TimeDelta;
+use chrono::{Days, TimeDelta};
 
 use super::ControlPlane;
 use super::access::ControlAccess;
@@ -33,8 +33,18 @@ impl ControlPlane {
         self.0.metadata.note_stored(self.0.clock.now().date_naive()).await
     }
 
-    /// Removes from the history what triggers have done and what rules have cleared longer than `keep` ago, and says
-    /// how much; less than there is when there is much.
+    /// Removes what is older than so many days, today included, from what accounts used, and says how much; less than
+    /// there is when there is much.
+    pub async fn trim_usage(&self, days: u32) -> Result<u64, StoreError> {
+        let today = self.0.clock.now().date_naive();
+        let first = today.checked_sub_days(Days::new(days.saturating_sub(1).into()));
+        let Some(first) = first else { return Ok(0) };
+        self.0.metadata.trim_usage(first, BATCH).await
+    }
+
+    /// Removes from the history what triggers have done, what rules have cleared and what was asked of synchronisation
+    /// longer than `keep` ago, and whatever triggers did that are gone, and says how much; less than there is when
+    /// there is much.
     pub async fn trim_history(&self, keep: TimeDelta) -> Result<u64, StoreError> {
         let Some(before) = self.0.clock.now().checked_sub_signed(keep) else { return Ok(0) };
         self.0.metadata.trim_history(before, BATCH).await

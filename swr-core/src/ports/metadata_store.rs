@@ -171,6 +171,10 @@ pub trait MetadataStore: ManifestStore {
     /// what was noted for that day before.
     async fn note_stored(&self, day: NaiveDate) -> Result<(), StoreError>;
 
+    /// Removes what was noted of days before `before`, at most `limit` notes, the first days first. Says how many. A
+    /// note is of one account, one kind and one day.
+    async fn trim_usage(&self, before: NaiveDate, limit: NonZeroU32) -> Result<u64, StoreError>;
+
     // Changes.
 
     /// Applies the commit whole, or leaves everything as it was. The only way metadata changes.
@@ -232,7 +236,7 @@ pub trait MetadataStore: ManifestStore {
     /// What a rule has to know of the versions after a tag, in the order of their tags. A version was pulled when its
     /// tag was, or its manifest by digest. What needs a version: the tags that point to its manifest's subject, or to
     /// an index that names its manifest, in their order; a subject or an index that is there without a tag is
-    /// [`NeededBy::Untagged`](swr_policy::aging::NeededBy::Untagged).
+    /// [`NeededBy::Untagged`](swr_policy::aging::NeededBy::Untagged). None is held fast, as far as a store knows.
     async fn aging_facts(
         &self,
         repository: &RepositoryName,
@@ -307,8 +311,11 @@ pub trait MetadataStore: ManifestStore {
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError>;
 
-    /// Removes deliveries that were settled, and clearings that were made, before `before`, at most `limit` of
-    /// each, the oldest first. Says how many.
+    /// Removes what is past, at most `limit` of each kind, and says how much that was: deliveries that were settled
+    /// before `before`, the first settled first; deliveries of triggers that are gone, in the order of those and then
+    /// of their events; clearings that were made before `before`, and jobs of synchronisation whose status changed
+    /// last before it, the oldest first. What is gone with its trigger or its repository is seen by nobody before that
+    /// either, and holds nothing up.
     async fn trim_history(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError>;
 
     // The trail.
@@ -513,7 +520,7 @@ pub enum VersionOrder {
 }
 
 /// What is noted day by day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "backends answer for both")]
 pub enum UsageKind {
     /// Bytes that were kept.

@@ -15,6 +15,9 @@ const DAYS: u32 = 30;
 /// How many months a monthly report has, this one included.
 const MONTHS: u32 = 12;
 
+/// How many days reports look back at most, today included: for so long a host keeps what accounts used.
+pub const REPORT_DAYS_MAX: u32 = 366;
+
 /// How much there may be of what is limited.
 #[derive(Serialize, ToSchema)]
 pub(super) struct QuotaList {
@@ -181,6 +184,7 @@ mod tests {
             [("2026-01-01", 335), ("2026-12-31", 365), ("2024-12-31", 366), ("2024-02-29", 366)]
         {
             assert_eq!(days_of_months(today.parse().unwrap()), days, "{today}");
+            assert!(days.max(DAYS) <= REPORT_DAYS_MAX);
         }
     }
 }

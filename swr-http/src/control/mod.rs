@@ -30,6 +30,7 @@ mod tags;
 mod traces;
 pub(crate) mod triggers;
 
+pub use account::REPORT_DAYS_MAX;
 pub use endpoint::ManagementEndpoint;
 pub use refusals::Refusals;
 #[cfg(feature = "axum")]

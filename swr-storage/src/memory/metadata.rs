@@ -34,7 +34,6 @@ use swr_core::{OrganisationName, RepositoryName, Tag};
 
 use super::manifests::{MemoryManifests, Repository, Tables, TagState, most, start};
 use super::triggers::{MadeDelivery, MadeTrigger};
-use super::usage::Noted;
 
 /// What is kept beside the names of content.
 #[derive(Default)]
@@ -51,7 +50,7 @@ pub(super) struct Metadata {
     pub(super) rights: RightsVersion,
     pub(super) traces: BTreeMap<u64, Trace>,
     pub(super) last_trace: u64,
-    pub(super) usage: BTreeMap<(AccountId, NaiveDate), Noted>,
+    pub(super) usage: BTreeMap<(NaiveDate, AccountId, UsageKind), u64>,
     // What hangs on repositories, those that were removed apart.
     pub(super) syncs: BTreeMap<i64, (RepositoryId, SyncRule)>,
     pub(super) last_sync: i64,
@@ -564,6 +563,10 @@ impl MetadataStore for MemoryManifests {
     async fn note_stored(&self, day: NaiveDate) -> Result<(), StoreError> {
         self.tables().note_stored(day);
         Ok(())
+    }
+
+    async fn trim_usage(&self, before: NaiveDate, limit: NonZeroU32) -> Result<u64, StoreError> {
+        Ok(self.tables().metadata.trim_usage(before, most(limit)))
     }
 
     async fn commit_metadata(&self, commit: MetadataCommit) -> Result<MetadataReceipt, MetadataCommitError> {

@@ -470,23 +470,15 @@ impl Changing<'_> {
         self.describe(id, |described| described.updated = at);
     }
 
-    /// It is no more: what hangs on it beside its content goes at once.
+    /// It is no more: what hangs on it beside its content goes at once, and what of it is past as its time comes.
     pub(super) fn drop_metadata(&mut self, id: RepositoryId) {
         let syncs: Vec<_> = self.tables.syncs_of(id).map(|sync| sync.id).collect();
-        let jobs: Vec<_> = self.tables.sync_jobs_of(id).map(|job| job.id).collect();
-        let cleared: Vec<_> = self.tables.cleared(id).map(|cleared| cleared.seq).collect();
         let triggers: Vec<_> = self.tables.triggers_of(id).map(|(trigger, _)| trigger).collect();
         for sync in syncs {
             self.put(|tables| Some(&mut tables.metadata.syncs), sync, None);
         }
-        for job in jobs {
-            self.put(|tables| Some(&mut tables.metadata.sync_jobs), job, None);
-        }
-        for seq in cleared {
-            self.put(|tables| Some(&mut tables.metadata.cleared), seq, None);
-        }
         for trigger in triggers {
-            self.drop_trigger(trigger);
+            self.put(|tables| Some(&mut tables.metadata.triggers), trigger, None);
         }
         self.put(|tables| Some(&mut tables.metadata.rules), id, None);
     }

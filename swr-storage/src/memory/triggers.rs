@@ -61,7 +61,8 @@ impl Metadata {
     /// The deliveries of the trigger, newest first.
     pub(super) fn deliveries_of(&self, trigger: TriggerId) -> impl Iterator<Item = &Delivery> {
         let newest_first = self.deliveries.values().rev().map(|made| &made.delivery);
-        newest_first.filter(move |delivery| delivery.trigger == trigger)
+        let is_there = self.triggers.contains_key(&trigger);
+        newest_first.filter(move |delivery| is_there && delivery.trigger == trigger)
     }
 
     pub(super) fn add_deliveries(&mut self, deliveries: &[NewDelivery]) {
@@ -141,6 +142,9 @@ impl Metadata {
         id: &DeliveryId,
         now: DateTime<Utc>,
     ) -> bool {
+        if !self.triggers.contains_key(&trigger) {
+            return false;
+        }
         let mut deliveries = self.deliveries.values_mut().map(|made| &mut made.delivery);
         let found =
             deliveries.find(|it| it.trigger == trigger && it.id == *id && it.state == DeliveryState::Dead);
@@ -154,17 +158,31 @@ impl Metadata {
         let mut settled: Vec<_> = settled.filter(|(tried, _)| *tried < before).collect();
         settled.sort_unstable();
         settled.truncate(limit);
-        let past = self.cleared.iter().map(|(seq, (_, cleared))| (cleared.at, *seq));
-        let mut past: Vec<_> = past.filter(|(at, _)| *at < before).collect();
-        past.sort_unstable();
-        past.truncate(limit);
         for (_, key) in &settled {
             self.deliveries.remove(key);
         }
-        for (_, seq) in &past {
+        let orphans = self.deliveries.keys().filter(|(_, trigger)| !self.triggers.contains_key(trigger));
+        let mut orphans: Vec<_> = orphans.map(|(event, trigger)| (*trigger, *event)).collect();
+        orphans.sort_unstable();
+        orphans.truncate(limit);
+        for (trigger, event) in &orphans {
+            self.deliveries.remove(&(*event, *trigger));
+        }
+        let cleared = self.cleared.iter().map(|(seq, (_, cleared))| (cleared.at, *seq));
+        let mut cleared: Vec<_> = cleared.filter(|(at, _)| *at < before).collect();
+        cleared.sort_unstable();
+        cleared.truncate(limit);
+        for (_, seq) in &cleared {
             self.cleared.remove(seq);
         }
-        (settled.len() + past.len()) as u64
+        let jobs = self.sync_jobs.iter().map(|(id, (_, job))| (job.updated, *id));
+        let mut jobs: Vec<_> = jobs.filter(|(updated, _)| *updated < before).collect();
+        jobs.sort_unstable();
+        jobs.truncate(limit);
+        for (_, id) in &jobs {
+            self.sync_jobs.remove(id);
+        }
+        (settled.len() + orphans.len() + cleared.len() + jobs.len()) as u64
     }
 }
 
@@ -206,16 +224,8 @@ impl Changing<'_> {
     pub(super) fn remove_trigger(&mut self, repository: &RepositoryName, name: &TriggerName) -> Effect {
         let found = self.tables.trigger(repository, name).map(|(id, _)| id);
         if let Some(id) = found {
-            self.drop_trigger(id);
+            self.put(|tables| Some(&mut tables.metadata.triggers), id, None);
         }
         removal(found.is_some())
-    }
-
-    pub(super) fn drop_trigger(&mut self, id: TriggerId) {
-        let deliveries = self.tables.metadata.deliveries.keys().filter(|(_, trigger)| *trigger == id);
-        for key in deliveries.copied().collect::<Vec<_>>() {
-            self.put(|tables| Some(&mut tables.metadata.deliveries), key, None);
-        }
-        self.put(|tables| Some(&mut tables.metadata.triggers), id, None);
     }
 }

@@ -8,13 +8,6 @@ use swr_core::ports::{DailyUsage, PullCount, UsageKind};
 use super::manifests::Tables;
 use super::metadata::Metadata;
 
-/// What was noted of one day.
-#[derive(Default)]
-pub(super) struct Noted {
-    stored: Option<u64>,
-    pulled: Option<u64>,
-}
-
 impl Metadata {
     pub(super) fn usage(
         &self,
@@ -23,15 +16,15 @@ impl Metadata {
         from: NaiveDate,
         until: NaiveDate,
     ) -> Vec<DailyUsage> {
-        let noted = self.usage.iter().filter(|((of, day), _)| of == account && (from..=until).contains(day));
-        let noted = noted.filter_map(|((_, day), noted)| {
-            let bytes = match kind {
-                UsageKind::Stored => noted.stored,
-                UsageKind::Pulled => noted.pulled,
-            };
-            bytes.map(|bytes| DailyUsage { day: *day, bytes })
-        });
-        noted.collect()
+        let noted = self
+            .usage
+            .iter()
+            .filter(|((day, of, noted), _)| (from..=until).contains(day) && of == account && *noted == kind);
+        noted.map(|((day, ..), bytes)| DailyUsage { day: *day, bytes: *bytes }).collect()
+    }
+
+    pub(super) fn trim_usage(&mut self, before: NaiveDate, limit: usize) -> u64 {
+        self.usage.extract_if(.., |(day, ..), _| *day < before).take(limit).count() as u64
     }
 }
 
@@ -40,7 +33,7 @@ impl Tables {
         let accounts: Vec<AccountId> = self.metadata.accounts.keys().cloned().collect();
         for account in accounts {
             let bytes = self.overview(&account).bytes;
-            self.metadata.usage.entry((account, day)).or_default().stored = Some(bytes);
+            self.metadata.usage.insert((day, account, UsageKind::Stored), bytes);
         }
     }
 
@@ -52,8 +45,8 @@ impl Tables {
         let Some((manifest, _)) = repository.resolve(reference) else { return };
         let bytes = repository.declared_size(&manifest.record).saturating_mul(*count);
         let Some(owner) = self.metadata.organisation_of(name) else { return };
-        let key = (owner.account.clone(), last.date_naive());
-        let pulled = self.metadata.usage.entry(key).or_default().pulled.get_or_insert_default();
+        let key = (last.date_naive(), owner.account.clone(), UsageKind::Pulled);
+        let pulled = self.metadata.usage.entry(key).or_default();
         *pulled = pulled.saturating_add(bytes);
     }
 }

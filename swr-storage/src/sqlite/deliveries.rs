@@ -18,7 +18,9 @@ use super::triggers::trigger;
 
 const OF_TRIGGER: &str = "
     SELECT id, trigger, event, tag, digest, at, state, due, attempts, tried, detail
-    FROM deliveries WHERE trigger = ?1 ORDER BY event DESC LIMIT ?2";
+    FROM deliveries
+    WHERE trigger = ?1 AND EXISTS (SELECT 1 FROM triggers WHERE id = ?1 AND repository IS NOT NULL)
+    ORDER BY event DESC LIMIT ?2";
 
 pub(super) fn deliveries(
     connection: &Connection,
@@ -120,13 +122,22 @@ pub(super) fn claim(
     }
 }
 
+// Those of triggers that were removed hold nothing up until they are gone.
+
 const HELD: &str = "
-    SELECT max(claimed_until) FROM deliveries INDEXED BY deliveries_claimed
-    WHERE target_key = ?1 AND claimed_until IS NOT NULL";
+    SELECT max(deliveries.claimed_until)
+    FROM deliveries INDEXED BY deliveries_claimed
+    CROSS JOIN triggers ON triggers.id = deliveries.trigger
+    WHERE deliveries.target_key = ?1 AND deliveries.claimed_until IS NOT NULL
+        AND triggers.repository IS NOT NULL";
 
 const OLDEST: &str = "
-    SELECT trigger, event, due FROM deliveries INDEXED BY deliveries_waiting
-    WHERE target_key = ?1 AND state = 0 AND enabled = 1 ORDER BY event, trigger LIMIT 1";
+    SELECT deliveries.trigger, deliveries.event, deliveries.due
+    FROM deliveries INDEXED BY deliveries_waiting
+    CROSS JOIN triggers ON triggers.id = deliveries.trigger
+    WHERE deliveries.target_key = ?1 AND deliveries.state = 0 AND deliveries.enabled = 1
+        AND triggers.repository IS NOT NULL
+    ORDER BY deliveries.event, deliveries.trigger LIMIT 1";
 
 const CLAIM: &str = "
     UPDATE deliveries SET claims = claims + 1, claimed_until = ?3 WHERE trigger = ?1 AND event = ?2
@@ -205,6 +216,7 @@ const REVIVE: &str = "
     UPDATE deliveries
     SET state = 0, due = ?3, enabled = (SELECT enabled FROM triggers WHERE triggers.id = ?1)
     WHERE trigger = ?1 AND id = ?2 AND state = 2
+        AND EXISTS (SELECT 1 FROM triggers WHERE triggers.id = ?1 AND repository IS NOT NULL)
     RETURNING target_key";
 
 pub(super) fn revive(
@@ -231,12 +243,6 @@ pub(super) fn enable(connection: &Connection, trigger: TriggerId, enabled: bool)
     connection.prepare_cached(ENABLE)?.execute(params![trigger.0, enabled]).map(drop)
 }
 
-const REMOVE_OF: &str = "DELETE FROM deliveries WHERE trigger = ?1";
-
-pub(super) fn remove_of(connection: &Connection, trigger: TriggerId) -> rusqlite::Result<()> {
-    connection.prepare_cached(REMOVE_OF)?.execute([trigger.0]).map(drop)
-}
-
 const TRIM: &str = "
     DELETE FROM deliveries WHERE id IN (
         SELECT id FROM deliveries INDEXED BY deliveries_settled
@@ -251,8 +257,39 @@ pub(super) fn trim(
     Ok(trimmed as u64)
 }
 
+const TRIM_ORPHANS: &str = "
+    DELETE FROM deliveries WHERE id IN (
+        SELECT deliveries.id FROM triggers INDEXED BY triggers_removed
+        CROSS JOIN deliveries ON deliveries.trigger = triggers.id
+        WHERE triggers.repository IS NULL
+        ORDER BY triggers.id, deliveries.event LIMIT ?1)";
+
+const FORGET_REMOVED: &str = "
+    DELETE FROM triggers INDEXED BY triggers_removed
+    WHERE repository IS NULL AND NOT EXISTS (SELECT 1 FROM deliveries WHERE trigger = triggers.id)";
+
+/// Of triggers that were removed, and those triggers with the last of them.
+pub(super) fn trim_orphans(connection: &Connection, limit: NonZeroU32) -> rusqlite::Result<u64> {
+    let trimmed = connection.prepare_cached(TRIM_ORPHANS)?.execute([limit.get()])?;
+    connection.prepare_cached(FORGET_REMOVED)?.execute([])?;
+    Ok(trimmed as u64)
+}
+
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&str] = &[
-    OF_TRIGGER, ADD, WAKE, READY, HELD, OLDEST, CLAIM, FORGET, POSTPONE, SETTLE, REVIVE, ENABLE, REMOVE_OF,
+    OF_TRIGGER,
+    ADD,
+    WAKE,
+    READY,
+    HELD,
+    OLDEST,
+    CLAIM,
+    FORGET,
+    POSTPONE,
+    SETTLE,
+    REVIVE,
+    ENABLE,
     TRIM,
+    TRIM_ORPHANS,
+    FORGET_REMOVED,
 ];

@@ -245,6 +245,13 @@ impl MetadataStore for SqliteStore {
             .map_err(|error| error.of("metadata.note_stored"))
     }
 
+    async fn trim_usage(&self, before: NaiveDate, limit: NonZeroU32) -> Result<u64, StoreError> {
+        self.writer
+            .write(move |writing| Ok(usage::trim(writing.connection, before, limit)?))
+            .await
+            .map_err(|error| error.of("metadata.trim_usage"))
+    }
+
     async fn commit_metadata(&self, commit: MetadataCommit) -> Result<MetadataReceipt, MetadataCommitError> {
         self.writer
             .write(move |writing| metadata_commit::commit(writing, &commit))
@@ -427,8 +434,11 @@ impl MetadataStore for SqliteStore {
     async fn trim_history(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
         self.writer
             .write(move |writing| {
-                let deliveries = deliveries::trim(writing.connection, before, limit)?;
-                Ok(deliveries + rules::trim_cleared(writing.connection, before, limit)?)
+                let connection = writing.connection;
+                let deliveries = deliveries::trim(connection, before, limit)?;
+                let orphans = deliveries::trim_orphans(connection, limit)?;
+                let cleared = rules::trim_cleared(connection, before, limit)?;
+                Ok(deliveries + orphans + cleared + syncs::trim_jobs(connection, before, limit)?)
             })
             .await
             .map_err(|error| error.of("metadata.trim_history"))

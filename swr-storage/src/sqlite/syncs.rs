@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use chrono::{DateTime, Utc};
 use rusqlite::{Connection, params};
 
 use swr_core::RepositoryName;
@@ -79,6 +80,19 @@ pub(super) fn sync_jobs(
     Ok(Some(Listing { entries: jobs.collect::<Result<_, _>>()?, total }))
 }
 
+const TRIM_JOBS: &str = "
+    DELETE FROM sync_jobs WHERE id IN (
+        SELECT id FROM sync_jobs INDEXED BY sync_jobs_by_time WHERE updated < ?1 ORDER BY updated, id LIMIT ?2)";
+
+pub(super) fn trim_jobs(
+    connection: &Connection,
+    before: DateTime<Utc>,
+    limit: NonZeroU32,
+) -> rusqlite::Result<u64> {
+    let trimmed = connection.prepare_cached(TRIM_JOBS)?.execute(params![Sql(before), limit.get()])?;
+    Ok(trimmed as u64)
+}
+
 // What must be true, and what changes.
 
 pub(super) const SYNC: &str = "
@@ -141,4 +155,5 @@ impl Applying<'_> {
 }
 
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[SYNCS, JOBS_COUNT, JOBS, JOBS_BACKWARDS, SYNC, PUT, REMOVE, ADD_JOB];
+pub(super) const STATEMENTS: &[&str] =
+    &[SYNCS, JOBS_COUNT, JOBS, JOBS_BACKWARDS, TRIM_JOBS, SYNC, PUT, REMOVE, ADD_JOB];

@@ -114,7 +114,8 @@ const ENABLE: &str = "
 
 const FIND: &str = "SELECT id, target_key FROM triggers WHERE repository = ?1 AND name = ?2";
 
-const REMOVE: &str = "DELETE FROM triggers WHERE id = ?1";
+/// It goes with its deliveries, later.
+const REMOVE: &str = "UPDATE triggers SET repository = NULL, enabled = 0, secret = NULL WHERE id = ?1";
 
 impl Applying<'_> {
     pub(super) fn create_trigger(&self, trigger: &Trigger) -> Result<Effect, WriteError> {
@@ -179,7 +180,6 @@ impl Applying<'_> {
             })
             .optional()?;
         let Some((id, target_key)) = found else { return Ok(Effect::Nothing) };
-        deliveries::remove_of(connection, id)?;
         deliveries::wake(connection, &target_key, self.at)?;
         self.remove(REMOVE, params![id.0])
     }

@@ -101,5 +101,14 @@ pub(super) fn note_pulled(
     connection.prepare_cached(NOTE)?.execute(params![day.0, day.1, day.2, Sql(sum)]).map(drop)
 }
 
+const TRIM: &str = "
+    DELETE FROM usage WHERE (account, kind, day) IN (
+        SELECT account, kind, day FROM usage INDEXED BY usage_by_day WHERE day < ?1 ORDER BY day LIMIT ?2)";
+
+pub(super) fn trim(connection: &Connection, before: NaiveDate, limit: NonZeroU32) -> rusqlite::Result<u64> {
+    let trimmed = connection.prepare_cached(TRIM)?.execute(params![Sql(before), limit.get()])?;
+    Ok(trimmed as u64)
+}
+
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&str] = &[USAGE, NOTE, PULLED_TAG, PULLED_MANIFEST, NOTED];
+pub(super) const STATEMENTS: &[&str] = &[USAGE, NOTE, PULLED_TAG, PULLED_MANIFEST, NOTED, TRIM];

@@ -347,3 +347,26 @@ pub async fn settled_deliveries_are_trimmed_in_small_batches(store: &dyn Metadat
     assert_eq!(left().await, ["v5", "v4"]);
     assert_eq!(states(store, two).await.len(), 1);
 }
+
+/// Settled or not, and however young; also when their repository went. Until then nothing leads to them.
+pub async fn deliveries_of_removed_triggers_are_trimmed_in_small_batches(store: &dyn MetadataStore) {
+    let (scene, [one, two]) = hooked(store, [("one", CI), ("two", CHAT)]).await;
+    let new: Vec<_> = (1..=3)
+        .flat_map(|seq| [one, two].map(|id| delivery(id, seq, &format!("v{seq}"), minute(1))))
+        .collect();
+    scene.fan_out(&new, 3).await;
+    let claimed = claim(store, 5).await;
+    settle(store, &claimed, tried(5, DeliveryState::Delivered)).await;
+    assert_eq!(store.trim_history(minute(0), limit(9)).await.unwrap(), 0);
+    scene.commit(minute(6), [remove_trigger("lib/a", "one")]).await;
+    for left in [2, 1] {
+        assert_eq!(store.trim_history(minute(0), limit(2)).await.unwrap(), left);
+    }
+    assert_eq!(store.trim_history(minute(0), limit(2)).await.unwrap(), 0);
+    assert_eq!(states(store, two).await.len(), 3);
+    scene.change(minute(7), "lib/a", [Change::RemoveRepository]).await;
+    assert_eq!(store.deliveries(two, limit(9)).await.unwrap(), []);
+    assert_eq!(claim(store, 8).await, []);
+    assert_eq!(store.trim_history(minute(0), limit(9)).await.unwrap(), 3);
+    assert_eq!(store.trim_history(minute(999), limit(9)).await.unwrap(), 0);
+}

@@ -182,13 +182,16 @@ macro_rules! metadata_store_clauses {
                 a_removed_trigger_takes_its_deliveries
                 a_delivery_that_was_given_up_is_revived
                 settled_deliveries_are_trimmed_in_small_batches
+                deliveries_of_removed_triggers_are_trimmed_in_small_batches
                 // Synchronisation.
                 a_synchronisation_put_twice_is_the_same_one
                 synchronisation_jobs_come_in_parts_both_ways
+                synchronisation_jobs_are_trimmed_in_small_batches
                 // Usage.
                 what_accounts_keep_is_noted_for_a_day
                 what_is_pulled_is_noted_for_its_day
                 bytes_that_no_number_holds_stop_at_the_greatest
+                what_was_noted_is_trimmed_by_its_day_in_small_batches
                 // Standing, and what can be read.
                 a_standing_is_all_that_a_decision_weighs
                 nobody_in_particular_has_no_standing

@@ -83,3 +83,30 @@ pub async fn synchronisation_jobs_come_in_parts_both_ways(store: &dyn MetadataSt
     let unknown = store.sync_jobs(&repository_name("lib/unknown"), false, 0, limit(9)).await.unwrap();
     assert_eq!(unknown, None);
 }
+
+/// Those whose status changed last before a time, the oldest first, also of repositories that are gone.
+pub async fn synchronisation_jobs_are_trimmed_in_small_batches(store: &dyn MetadataStore) {
+    let scene = Scene::settled(store).await;
+    let repositories = ["lib/a", "lib/b"].map(|name| create_repository(name, Visibility::Private));
+    scene.commit(minute(1), repositories).await;
+    let asked = |repository, text: &str, at| {
+        let (created, updated) = (minute(0), minute(at));
+        MetadataChange::AddSyncJob(SyncJob { created, updated, ..sync_job(repository, text, "far") })
+    };
+    for (text, at) in [("v4", 4), ("v2", 2), ("v3", 3), ("v1", 1)] {
+        scene.commit(minute(9), [asked("lib/a", text, at)]).await;
+    }
+    scene.commit(minute(9), [asked("lib/b", "w1", 1)]).await;
+    scene.change(minute(9), "lib/b", [Change::RemoveRepository]).await;
+    let left = async || {
+        let jobs = store.sync_jobs(&repository_name("lib/a"), false, 0, limit(9)).await.unwrap().unwrap();
+        jobs.entries.into_iter().map(|job| job.tag.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(store.trim_history(minute(1), limit(9)).await.unwrap(), 0);
+    assert_eq!(left().await, ["v4", "v2", "v3", "v1"]);
+    assert_eq!(store.trim_history(minute(4), limit(3)).await.unwrap(), 3);
+    assert_eq!(left().await, ["v4", "v3"]);
+    assert_eq!(store.trim_history(minute(4), limit(3)).await.unwrap(), 1);
+    assert_eq!(store.trim_history(minute(4), limit(3)).await.unwrap(), 0);
+    assert_eq!(left().await, ["v4"]);
+}

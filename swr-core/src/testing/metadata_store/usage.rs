@@ -110,3 +110,31 @@ pub async fn bytes_that_no_number_holds_stop_at_the_greatest(store: &dyn Metadat
         assert_eq!(used(store, &north(), UsageKind::Pulled).await, [(0, u64::MAX)]);
     }
 }
+
+/// What was noted before a day, of whatever account and kind, the first days first.
+pub async fn what_was_noted_is_trimmed_by_its_day_in_small_batches(store: &dyn MetadataStore) {
+    let scene = Scene::settled(store).await;
+    scene.push(during(1), "lib/a", &SampleManifest::image("a"), &["v1"]).await;
+    let pulls = PullCount {
+        repository: repository_name("lib/a"),
+        reference: tag("v1").into(),
+        count: 1,
+        last: during(2),
+    };
+    store.observe_pulls(&[pulls]).await.unwrap();
+    for number in 1..=3 {
+        store.note_stored(day(number)).await.unwrap();
+    }
+    let accounts = store.accounts(&Page { after: None, limit: limit(9) }).await.unwrap().len() as u64;
+    let days = async |account: Account, kind| {
+        used(store, &account, kind).await.into_iter().map(|(day, _)| day).collect::<Vec<_>>()
+    };
+    assert_eq!(store.trim_usage(day(1), limit(99)).await.unwrap(), 0);
+    assert_eq!(store.trim_usage(day(3), limit(1)).await.unwrap(), 1);
+    // A note of each account for the second day, and the pull; and what is left of the first.
+    assert_eq!(store.trim_usage(day(3), limit(99)).await.unwrap(), 2 * accounts);
+    assert_eq!(store.trim_usage(day(3), limit(99)).await.unwrap(), 0);
+    assert_eq!(days(north(), UsageKind::Stored).await, [3]);
+    assert_eq!(days(south(), UsageKind::Stored).await, [3]);
+    assert_eq!(days(north(), UsageKind::Pulled).await, [0; 0]);
+}
