@@ -169,12 +169,15 @@ impl ControlAuthenticator {
             None => (Caller::Anonymous, None),
         };
         let scopes: Option<Vec<Scope>> = claims.access.iter().map(|listed| listed.scope()).collect();
-        let repositories =
-            scopes.ok_or(AuthenticationError::Refused)?.into_iter().filter_map(|scope| match scope {
-                Scope::Repository { name, actions } => Some((name, actions)),
-                Scope::Catalogue => None,
-            });
-        Ok(Authenticated { caller, reach: Some(repositories.collect::<Reach>()), account })
+        let scopes = scopes.ok_or(AuthenticationError::Refused)?;
+        let has_catalogue = scopes.contains(&Scope::Catalogue);
+        let repositories = scopes.into_iter().filter_map(|scope| match scope {
+            Scope::Repository { name, actions } => Some((name, actions)),
+            Scope::Catalogue => None,
+        });
+        let reach: Reach = repositories.collect();
+        let reach = if has_catalogue { reach.with_catalogue() } else { reach };
+        Ok(Authenticated { caller, reach: Some(reach), account })
     }
 
     /// What a token says, if it is one of ours, for this purpose and now.

@@ -43,15 +43,28 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// What a token lists: the repositories that it was asked for, and what it gives in each; perhaps nothing. Its
-/// bearer has no right beyond it, and none that its subject has lost since.
+/// What a token lists: the repositories that it was asked for, and what it gives in each; perhaps nothing; and whether
+/// it is for the catalogue. Its bearer has no right beyond it, and none that its subject has lost since.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reach(BTreeMap<RepositoryName, BTreeSet<Action>>);
+pub struct Reach {
+    repositories: BTreeMap<RepositoryName, BTreeSet<Action>>,
+    catalogue: bool,
+}
 
 impl Reach {
+    /// The same, and the catalogue.
+    pub fn with_catalogue(self) -> Self {
+        Self { catalogue: true, ..self }
+    }
+
+    /// Whether it is for the catalogue.
+    pub fn has_catalogue(&self) -> bool {
+        self.catalogue
+    }
+
     /// What is given in the repository; `None` when it is not listed.
     pub fn of(&self, repository: &RepositoryName) -> Option<&BTreeSet<Action>> {
-        self.0.get(repository)
+        self.repositories.get(repository)
     }
 
     /// Whether `action` is given in the repository.
@@ -65,7 +78,7 @@ impl FromIterator<(RepositoryName, BTreeSet<Action>)> for Reach {
     fn from_iter<I: IntoIterator<Item = (RepositoryName, BTreeSet<Action>)>>(listed: I) -> Self {
         let mut reach = Self::default();
         for (repository, actions) in listed {
-            reach.0.entry(repository).or_default().extend(actions);
+            reach.repositories.entry(repository).or_default().extend(actions);
         }
         reach
     }

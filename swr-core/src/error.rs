@@ -120,7 +120,7 @@ pub enum Error {
     /// The caller is not known and would have to be, with these rights.
     #[error("authentication required")]
     Unauthorized {
-        /// What to ask a token for.
+        /// What to ask a token for: nothing for the catalogue, which is no repository.
         needs: Vec<Need>,
     },
     /// A blob is not taken away from the manifests of its repository.

@@ -109,6 +109,11 @@ impl<'r> Access<'r> {
         self.reach.as_ref().is_none_or(|reach| reach.of(repository).is_some())
     }
 
+    /// Whether a token, where there is one, is for the catalogue.
+    pub(super) fn lists_all(&self) -> bool {
+        self.reach.as_ref().is_none_or(Reach::has_catalogue)
+    }
+
     /// Whether a token, where there is one, gives the right.
     fn covers(&self, repository: &RepositoryName, action: Action) -> bool {
         self.reach.as_ref().is_none_or(|reach| reach.covers(repository, action))

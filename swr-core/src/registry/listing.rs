@@ -90,12 +90,16 @@ impl Access<'_> {
         Ok(listed)
     }
 
-    /// The repositories that the caller may pull from, in byte order.
+    /// The repositories that the caller may pull from, in byte order. A token, where there is one, has to be for the
+    /// catalogue, and then it is the caller's own rights that count.
     ///
     /// An authorizer that does not list them itself is asked about each, at most about
     /// 10 000 for a page; repositories behind so many that the caller may not read are left out.
     #[instrument(level = "debug", skip_all)]
     pub async fn repositories(&self, page: &Page<RepositoryName>) -> Result<Listed<RepositoryName>, Error> {
+        if !self.lists_all() {
+            return Err(Error::Unauthorized { needs: Vec::new() });
+        }
         let limit = self.bounded(page.limit);
         let mut page = one_more(page, limit);
         if let Some(readable) = self.readable_of(Candidates::All(&page)).await? {

@@ -1,6 +1,6 @@
 //! Who may do what, and what the others learn.
 
-use swr_core::caller::Caller;
+use swr_core::caller::{Caller, Reach};
 use swr_core::commit::{Grounds, RepositoryId};
 use swr_core::digest::{Algorithm, Digest};
 use swr_core::error::Need;
@@ -201,6 +201,22 @@ async fn a_repository_that_exists_keeps_its_name_when_the_policy_is_tightened() 
         ada.begin_upload(&repository("other"), Algorithm::Sha256).await,
         Err(Error::NameRefused(_))
     ));
+}
+
+#[tokio::test]
+async fn the_catalogue_is_for_tokens_that_list_it() {
+    let scene = Scene::new();
+    scene.push("a/1", "v1", &SampleManifest::image("app")).await;
+    let everything = std::collections::BTreeSet::from([Action::Pull, Action::Push, Action::Delete]);
+    let narrow: Reach = [(repository("a/1"), everything)].into_iter().collect();
+    let all = page(None, 9);
+    let refused = scene.ada().within(narrow.clone()).repositories(&all).await;
+    assert!(matches!(refused, Err(Error::Unauthorized { needs }) if needs.is_empty()));
+    // The caller's own rights count then, and not what the token gives in repositories.
+    for reach in [narrow.with_catalogue(), Reach::default().with_catalogue()] {
+        let listed = scene.ada().within(reach).repositories(&all).await.unwrap();
+        assert_eq!(listed.entries, [repository("a/1")]);
+    }
 }
 
 #[tokio::test]

@@ -475,23 +475,25 @@ impl House {
             Some(held) => presented(&Login::long_term(PROJECT, &held.key, &held.secret)),
             None => Presented::Nothing,
         };
-        let ask = |wanted: &[Action], repository| TokenAsk {
-            scopes: vec![Scope::repository(repository, wanted.iter().copied())],
+        let ask = |wanted: &[Action], repository, more: Option<Scope>| TokenAsk {
+            scopes: [Scope::repository(repository, wanted.iter().copied())].into_iter().chain(more).collect(),
             offline: true,
             ..TokenAsk::default()
         };
         let name = repository_name(target);
         let token = match identity.shown() {
             Shown::Token { wanted, elsewhere, expired } => {
+                let catalogue = elsewhere.then_some(Scope::Catalogue);
                 let elsewhere = elsewhere.then(|| RepositoryName::parse("home/else").unwrap());
                 let age = TimeDelta::minutes(if expired { 6 } else { 0 });
                 self.clock.advance(-age);
-                let issued = desk.issue(&presented, &ask(wanted, elsewhere.unwrap_or(name))).await.unwrap();
+                let ask = ask(wanted, elsewhere.unwrap_or(name), catalogue);
+                let issued = desk.issue(&presented, &ask).await.unwrap();
                 self.clock.advance(age);
                 issued.token
             }
             Shown::RefreshToken => {
-                desk.issue(&presented, &ask(&[Action::Pull], name)).await.unwrap().refresh.unwrap()
+                desk.issue(&presented, &ask(&[Action::Pull], name, None)).await.unwrap().refresh.unwrap()
             }
             Shown::ManagementToken => {
                 let user = &self.people[&identity].user.name;

@@ -81,7 +81,7 @@ pub(crate) enum Shown {
     Login {
         expired: bool,
     },
-    /// A token for these actions in the repository that is asked about, or in another one.
+    /// A token for these actions in the repository that is asked about, or in another one and for the catalogue.
     Token {
         wanted: &'static [Action],
         elsewhere: bool,

@@ -23,6 +23,8 @@ pub(crate) enum Phase {
 pub(crate) enum Needs {
     /// Nothing.
     Nothing,
+    /// Nothing; but a token has to be for it.
+    Catalogue,
     /// To be signed in.
     SignIn,
     /// To pull, push or delete.
@@ -116,8 +118,10 @@ enum Caller {
     Nobody,
 }
 
-/// A token: in which repository it gives what, whose subject could have had that when it was given out.
+/// A token: in which repository it gives what, whose subject could have had that when it was given out; and whether it
+/// is for the catalogue.
 struct Token {
+    catalogue: bool,
     repository: Option<Target>,
     gives: Vec<Action>,
 }
@@ -212,7 +216,11 @@ fn caller(identity: Identity, target: Target, phase: Phase) -> Caller {
             let repository = (!elsewhere).then_some(target);
             Caller::Bearer {
                 person,
-                token: Token { repository, gives: token_gives(identity, target, wanted) },
+                token: Token {
+                    catalogue: elsewhere,
+                    repository,
+                    gives: token_gives(identity, target, wanted),
+                },
             }
         }
         _ => Caller::Nobody,
@@ -266,8 +274,11 @@ pub(crate) fn of_registry(
     let caller = caller(identity, target, phase);
     match needs {
         // Whoever shows something wrong is told so even where nothing is needed.
-        Needs::Nothing if matches!(caller, Caller::Nobody) => Outcome::Challenged,
-        Needs::Nothing => there,
+        Needs::Nothing | Needs::Catalogue if matches!(caller, Caller::Nobody) => Outcome::Challenged,
+        Needs::Catalogue if matches!(&caller, Caller::Bearer { token, .. } if !token.catalogue) => {
+            Outcome::Challenged
+        }
+        Needs::Nothing | Needs::Catalogue => there,
         Needs::SignIn => match caller {
             Caller::Person(_) | Caller::Bearer { person: Some(_), .. } => there,
             _ => Outcome::Challenged,

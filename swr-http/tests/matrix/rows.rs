@@ -60,7 +60,7 @@ fn of_registry(kind: EndpointKind) -> Vec<Row> {
     match kind {
         K::Base => both(row("GET /v2/", SignIn, 200).of(&[Target::Private])),
         K::ListRepositories => {
-            both(row("GET /v2/_catalog", Nothing, 200).of(&[Target::Private]).listing(List::Catalogue))
+            both(row("GET /v2/_catalog", Catalogue, 200).of(&[Target::Private]).listing(List::Catalogue))
         }
         K::ListTags => both(row("GET /v2/{name}/tags/list", Content(Pull), 200).or(Unknown("NAME_UNKNOWN"))),
         // An empty list of any digest, also where nothing is.
