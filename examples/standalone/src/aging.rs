@@ -1,6 +1,6 @@
 //! `swr aging`: which versions of a repository go by themselves.
 
-use std::iter;
+use std::num::NonZeroU32;
 
 use clap::{Args, Subcommand};
 use http::Method;
@@ -74,6 +74,21 @@ struct NewRule {
     /// So do those whose tags match: a glob or a regular expression, `glob:` or `regex:` in front; may be repeated
     #[arg(long, value_name = "PATTERN", value_parser = Pattern::parse, requires = "Limit")]
     keep_matching: Vec<Pattern>,
+    /// The rule is for the version of this tag, and for no others than those that are named so; may be repeated
+    #[arg(long, value_name = "TAG", value_parser = Tag::parse, requires = "Limit")]
+    only: Vec<Tag>,
+    /// Or for those whose tags match; may be repeated
+    #[arg(long, value_name = "PATTERN", value_parser = Pattern::parse, requires = "Limit")]
+    only_matching: Vec<Pattern>,
+    /// Age and order go by the last pull as well, where that was later than the last update
+    #[arg(long, requires = "Limit")]
+    last_used: bool,
+    /// So many of the newest stay in any case
+    #[arg(long, value_name = "N", requires = "Limit")]
+    keep_at_least: Option<u32>,
+    /// No more than so many go in one run, the oldest first
+    #[arg(long, value_name = "N", requires = "Limit")]
+    removals_max: Option<NonZeroU32>,
 }
 
 #[derive(Args, Debug)]
@@ -105,15 +120,27 @@ impl NewRule {
             Limit { newest: Some(count), .. } => ("tag_rule", json!({ "num": count.get().to_string() })),
             Limit { days: None, newest: None } => return None,
         };
-        let tags = self.keep.iter().map(|tag| json!({ "kind": "label", "pattern": tag.as_str() }));
-        let patterns = self.keep_matching.iter().map(|pattern| {
-            let in_front = if pattern.syntax() == PatternSyntax::Glob { "glob:" } else { "" };
-            json!({ "kind": "regexp", "pattern": format!("{in_front}{}", pattern.as_str()) })
+        let rule = json!({
+            "template": template,
+            "params": params,
+            "tag_selectors": selectors(&self.keep, &self.keep_matching),
+            "only": selectors(&self.only, &self.only_matching),
+            "measure": if self.last_used { "last_used" } else { "updated" },
+            "keep_at_least": self.keep_at_least.unwrap_or(0),
+            "removals_max": self.removals_max.map_or(0, NonZeroU32::get),
         });
-        let selectors: Vec<Value> = tags.chain(patterns).collect();
-        let rule = json!({ "template": template, "params": params, "tag_selectors": selectors });
         Some(json!({ "algorithm": "or", "rules": [rule] }))
     }
+}
+
+/// Versions by their tags, as the protocol chooses them.
+fn selectors(tags: &[Tag], patterns: &[Pattern]) -> Vec<Value> {
+    let tags = tags.iter().map(|tag| json!({ "kind": "label", "pattern": tag.as_str() }));
+    let patterns = patterns.iter().map(|pattern| {
+        let in_front = if pattern.syntax() == PatternSyntax::Glob { "glob:" } else { "" };
+        json!({ "kind": "regexp", "pattern": format!("{in_front}{}", pattern.as_str()) })
+    });
+    tags.chain(patterns).collect()
 }
 
 impl AgingCommand {
@@ -197,9 +224,24 @@ fn rule(rule: &Value) -> Vec<(&'static str, String)> {
         Some("date_rule") => format!("what is older than {} days", text(&body["params"]["days"])),
         _ => format!("all but the newest {}", text(&body["params"]["num"])),
     };
-    let selectors = body["tag_selectors"].as_array().into_iter().flatten();
-    let kept = selectors.map(|selector| ("stays", text(&selector["pattern"])));
-    iter::once(("goes", removed)).chain(kept).collect()
+    let chosen = |list: &str, what| {
+        let selectors = body[list].as_array().into_iter().flatten();
+        selectors.map(|selector| (what, text(&selector["pattern"]))).collect::<Vec<_>>()
+    };
+    let said = |setting: &str, words: fn(String) -> String| {
+        let value = &body[setting];
+        (!value.is_null()).then(|| words(text(value)))
+    };
+    let at_least = said("keep_at_least", |number| format!("the newest {number} in any case"));
+    let measure = said("measure", |_| "the last update or pull".to_owned());
+    let most = said("removals_max", |number| format!("at most {number}, the oldest first"));
+    let mut fields = vec![("goes", removed)];
+    fields.extend(chosen("only", "of"));
+    fields.extend(chosen("tag_selectors", "stays"));
+    fields.extend(at_least.map(|words| ("stays", words)));
+    fields.extend(measure.map(|words| ("by", words)));
+    fields.extend(most.map(|words| ("in one run", words)));
+    fields
 }
 
 fn planned(version: &Value) -> Vec<(&'static str, String)> {

@@ -730,8 +730,29 @@ fn manage(run: &dyn Fn(&[&str], &str) -> Output) -> Vec<Value> {
     printed.push(done(&["aging", "show", "team/app"]));
     let other = ["aging", "set", "team/app", "--newest", "5", "--keep-matching", "glob:x*"];
     assert!(said(&other).contains("remove it with `swr aging remove` first"));
+    let beyond = ["--only", "v1", "--only-matching", "v*", "--last-used", "--keep-at-least", "3"];
+    let set = ["aging", "set", "team/app", "--days", "31", "--removals-max", "9"];
+    quiet(&[&set[..], &beyond].concat(), "");
+    let shown = done(&["aging", "show", "team/app"]);
+    let rule = &shown["rules"][0];
+    assert_eq!(texts(&rule["only"], "pattern"), ["\"v1\"", "\"glob:v*\""]);
+    let settings = [&rule["measure"], &rule["keep_at_least"], &rule["removals_max"]].map(ToString::to_string);
+    assert_eq!(settings, ["\"last_used\"", "3", "9"]);
+    let text = String::from_utf8(run(&["aging", "show", "team/app"], "").stdout).unwrap();
+    for line in ["of  glob:v*", "stays  the newest 3 in any case", "by  the last update or pull"] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert!(text.contains("in one run  at most 9, the oldest first"), "{text}");
+    printed.push(shown);
+    // By the rule that is set as by one that is written out.
+    let plan = ["aging", "plan", "team/app"];
+    let written = ["--days", "31", "--removals-max", "9"];
+    assert_eq!(done(&plan), done(&[&plan[..], &written, &beyond].concat()));
+    // What is not said is off again.
     quiet(&["aging", "set", "team/app", "--days", "31"], "");
-    printed.push(done(&["aging", "show", "team/app"]));
+    let shown = done(&["aging", "show", "team/app"]);
+    assert!(shown["rules"][0].get("keep_at_least").is_none() && shown["rules"][0].get("only").is_none());
+    printed.push(shown);
     quiet(&["aging", "remove", "team/app"], "");
     quiet(&other, "");
     printed.push(done(&["aging", "show", "team/app"]));
@@ -848,6 +869,8 @@ fn a_policy_that_makes_no_sense_is_no_refusal() {
         &["aging", "set", "team/app", "--days", "1", "--newest", "1"],
         &["aging", "set", "team/app", "--days", "1", "--keep-matching", "("],
         &["aging", "plan", "team/app", "--keep", "v1"],
+        &["aging", "plan", "team/app", "--last-used"],
+        &["aging", "set", "team/app", "--days", "1", "--removals-max", "0"],
         &["trigger", "create", "team/app", "hook"],
         &["trigger", "create", "team/app", "hook", "--webhook", "https://hooks.example"],
         &["trigger", "create", "team/app", "hook", "--cluster", "main"],

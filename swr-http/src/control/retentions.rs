@@ -1,8 +1,10 @@
 //! The aging rule of a repository, which the protocol calls a retention policy: what it is, would do and has done.
 
+use std::num::NonZeroU32;
+
 use http::header::CONTENT_RANGE;
 use serde::{Deserialize, Serialize};
-use swr_policy::aging::{AgeDays, Judged, NewestCount};
+use swr_policy::aging::{AgeDays, AgeMeasure, Judged, NewestCount};
 use swr_policy::{AgingLimit, AgingRule, Pattern, PatternError, PatternSyntax, TagSelector, Verdict};
 use utoipa::ToSchema;
 
@@ -34,6 +36,9 @@ pub(super) struct NewRetention {
 }
 
 /// Which versions go.
+///
+/// What the protocol has no word for is off until it is asked for, and shown where it is not off. A change that does
+/// not mention it leaves it as it is.
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rule {
@@ -44,6 +49,29 @@ pub(super) struct Rule {
     /// Versions that never go, and are not counted.
     #[schema(value_type = Vec<Selector>)]
     tag_selectors: Vec<Object<Selector>>,
+    /// If there are any: versions that none of these chooses stay, and are not counted.
+    #[schema(value_type = Option<Vec<Selector>>)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    only: Option<Vec<Object<Selector>>>,
+    /// The time that age and order go by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    measure: Option<Measure>,
+    /// So many of the newest stay in any case; 0 for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keep_at_least: Option<u32>,
+    /// No more than so many go in one run, the oldest first; 0 for any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    removals_max: Option<u32>,
+}
+
+/// The time that age and order go by.
+#[derive(Clone, Copy, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Measure {
+    /// When the version was updated last.
+    Updated,
+    /// When it was updated or pulled last, whichever was later.
+    LastUsed,
 }
 
 /// How many.
@@ -128,7 +156,7 @@ pub(super) struct PlannedVersion {
 }
 
 pub(super) async fn create(exchange: &Exchange<'_>, repository: &RepositoryName) -> Answer {
-    let rule = exchange.object::<NewRetention>()?.rule(None)?;
+    let rule = exchange.object::<NewRetention>()?.read()?.made();
     let RuleId(id) = exchange.access.create_rule(repository, &rule).await?;
     Ok(Reply::json(&RetentionId { id }))
 }
@@ -143,10 +171,8 @@ pub(super) async fn show(exchange: &Exchange<'_>, repository: &RepositoryName, i
 }
 
 pub(super) async fn change(exchange: &Exchange<'_>, repository: &RepositoryName, id: u64) -> Answer {
-    let AgingRule { limit, filters, .. } = exchange.object::<NewRetention>()?.rule(None)?;
-    // What this protocol has no word for stays.
-    let change = |rule| AgingRule { limit, filters, ..rule };
-    exchange.access.change_rule(repository, rule_id(id)?, change).await?;
+    let said = exchange.object::<NewRetention>()?.read()?;
+    exchange.access.change_rule(repository, rule_id(id)?, |rule| said.made_of(rule)).await?;
     Ok(Reply::empty())
 }
 
@@ -179,9 +205,11 @@ pub(super) async fn histories(
 
 /// What the rule would do if it were set, with nothing done.
 pub(super) async fn plan(exchange: &Exchange<'_>, repository: &RepositoryName, page: OffsetPage) -> Answer {
-    let new: NewRetention = exchange.object()?;
-    let current = exchange.access.rule(repository).await?;
-    let rule = new.rule(current.map(|current| current.rule))?;
+    let said = exchange.object::<NewRetention>()?.read()?;
+    let rule = match exchange.access.rule(repository).await? {
+        Some(current) => said.made_of(current.rule),
+        None => said.made(),
+    };
     let run = exchange.access.dry_run(repository).await?;
     let plan = run.plan(&rule);
 
@@ -215,21 +243,68 @@ fn shown(rule: RepositoryRule) -> Retention {
 }
 
 impl NewRetention {
-    /// The rule. What this protocol has no word for stays as it is in the one before.
-    fn rule(self, before: Option<AgingRule>) -> Result<AgingRule, ManagementFailure> {
+    fn read(self) -> Result<Said, ManagementFailure> {
         if self.algorithm != ALGORITHM {
             return Err(ValueDefect::Algorithm(excerpt(&self.algorithm)).into());
         }
-        let [Object(Rule { template, params: Object(params), tag_selectors })] = self.rules.as_slice() else {
+        let [Object(rule)] = self.rules.as_slice() else {
             return Err(ValueDefect::Rules.into());
         };
-        let limit = limit(template, params)?;
-        if tag_selectors.len() > SELECTORS_MAX {
-            return Err(ValueDefect::TooManySelectors(SELECTORS_MAX).into());
+        let Object(params) = &rule.params;
+        Ok(Said {
+            limit: limit(&rule.template, params)?,
+            filters: selectors(&rule.tag_selectors)?,
+            only: rule.only.as_deref().map(selectors).transpose()?,
+            measure: rule.measure.map(Measure::of_rule),
+            keep_at_least: rule.keep_at_least,
+            removals_max: rule.removals_max.map(NonZeroU32::new),
+        })
+    }
+}
+
+fn selectors(selectors: &[Object<Selector>]) -> Result<Vec<TagSelector>, ManagementFailure> {
+    if selectors.len() > SELECTORS_MAX {
+        return Err(ValueDefect::TooManySelectors(SELECTORS_MAX).into());
+    }
+    selectors.iter().map(|Object(selector)| selector.read()).collect()
+}
+
+/// What is said of a rule: all that the protocol has words for, and of the rest what is mentioned.
+struct Said {
+    limit: AgingLimit,
+    filters: Vec<TagSelector>,
+    only: Option<Vec<TagSelector>>,
+    measure: Option<AgeMeasure>,
+    keep_at_least: Option<u32>,
+    removals_max: Option<Option<NonZeroU32>>,
+}
+
+impl Said {
+    /// A rule of which nothing else was said.
+    fn made(self) -> AgingRule {
+        let rule = AgingRule::new(self.limit);
+        self.made_of(rule)
+    }
+
+    /// What is not mentioned stays as it is in the rule before.
+    fn made_of(self, before: AgingRule) -> AgingRule {
+        AgingRule {
+            limit: self.limit,
+            filters: self.filters,
+            only: self.only.unwrap_or(before.only),
+            measure: self.measure.unwrap_or(before.measure),
+            keep_at_least: self.keep_at_least.unwrap_or(before.keep_at_least),
+            removals_max: self.removals_max.unwrap_or(before.removals_max),
         }
-        let filters = tag_selectors.iter().map(|Object(selector)| selector.read());
-        let filters = filters.collect::<Result<Vec<_>, _>>()?;
-        Ok(AgingRule { limit, filters, ..before.unwrap_or_else(|| AgingRule::new(limit)) })
+    }
+}
+
+impl Measure {
+    fn of_rule(self) -> AgeMeasure {
+        match self {
+            Self::Updated => AgeMeasure::Updated,
+            Self::LastUsed => AgeMeasure::LastUsed,
+        }
     }
 }
 
@@ -260,6 +335,10 @@ impl Selector {
             "regexp" => Ok(expression(&self.pattern).map_err(ValueDefect::Pattern)?.into()),
             other => Err(ValueDefect::Selector(excerpt(other)).into()),
         }
+    }
+
+    fn each(selectors: &[TagSelector]) -> Vec<Object<Self>> {
+        selectors.iter().map(Self::of).map(Object).collect()
     }
 
     fn of(selector: &TagSelector) -> Self {
@@ -294,7 +373,14 @@ impl Rule {
         Self {
             template: template.to_owned(),
             params: Object(params),
-            tag_selectors: rule.filters.iter().map(Selector::of).map(Object).collect(),
+            tag_selectors: Selector::each(&rule.filters),
+            only: (!rule.only.is_empty()).then(|| Selector::each(&rule.only)),
+            measure: match rule.measure {
+                AgeMeasure::Updated => None,
+                AgeMeasure::LastUsed => Some(Measure::LastUsed),
+            },
+            keep_at_least: (rule.keep_at_least > 0).then_some(rule.keep_at_least),
+            removals_max: rule.removals_max.map(NonZeroU32::get),
         }
     }
 }
@@ -314,10 +400,10 @@ impl PlannedVersion {
 mod tests {
     use super::*;
 
-    fn read(rule: &str) -> Result<AgingRule, ManagementFailure> {
+    fn said(rule: &str) -> Said {
         let body = format!(r#"{{"algorithm":"or","rules":[{rule}]}}"#);
         let Object(new): Object<NewRetention> = serde_json::from_str(&body).unwrap();
-        new.rule(None)
+        new.read().unwrap()
     }
 
     #[test]
@@ -328,8 +414,10 @@ mod tests {
             // What looks like a glob is none: a point is any character, and a star repeats it.
             r#"{"template":"tag_rule","params":{"num":"1"},"tag_selectors":[{"kind":"regexp","pattern":"v2.*"}]}"#,
             r#"{"template":"tag_rule","params":{"num":"1"},"tag_selectors":[{"kind":"regexp","pattern":"glob:v2.*"}]}"#,
+            // What the protocol has no word for.
+            r#"{"template":"date_rule","params":{"days":"30"},"tag_selectors":[],"only":[{"kind":"label","pattern":"v1"},{"kind":"regexp","pattern":"glob:v2.*"}],"measure":"last_used","keep_at_least":5,"removals_max":100}"#,
         ] {
-            let rule = read(written).unwrap();
+            let rule = said(written).made();
             assert_eq!(serde_json::to_string(&Rule::of(&rule)).unwrap(), written);
         }
     }
@@ -344,13 +432,19 @@ mod tests {
     }
 
     #[test]
-    fn what_the_protocol_has_no_word_for_stays() {
-        let mut before = AgingRule::new(AgingLimit::Age(AgeDays::new(7).unwrap()));
-        before.only = vec![Tag::parse("v1").unwrap().into()];
-        before.keep_at_least = 3;
-        let body = r#"{"algorithm":"or","rules":[{"template":"date_rule","params":{"days":"9"},"tag_selectors":[]}]}"#;
-        let Object(new): Object<NewRetention> = serde_json::from_str(body).unwrap();
-        let rule = new.rule(Some(before.clone())).unwrap();
-        assert_eq!(rule, AgingRule { limit: AgingLimit::Age(AgeDays::new(9).unwrap()), ..before });
+    fn what_is_not_mentioned_stays_and_what_is_turned_off_is_off() {
+        let plain = AgingRule::new(AgingLimit::Age(AgeDays::new(7).unwrap()));
+        let before = AgingRule {
+            only: vec![Tag::parse("v1").unwrap().into()],
+            measure: AgeMeasure::LastUsed,
+            keep_at_least: 3,
+            removals_max: NonZeroU32::new(9),
+            ..plain.clone()
+        };
+        let days = r#"{"template":"date_rule","params":{"days":"7"},"tag_selectors":[]"#;
+        assert_eq!(said(&format!("{days}}}")).made_of(before.clone()), before);
+        assert_eq!(said(&format!("{days}}}")).made(), plain);
+        let off = r#""only":[],"measure":"updated","keep_at_least":0,"removals_max":0}"#;
+        assert_eq!(said(&format!("{days},{off}")).made_of(before), plain);
     }
 }

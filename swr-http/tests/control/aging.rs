@@ -3,6 +3,8 @@
 use chrono::TimeDelta;
 use http::Method;
 use serde_json::{Value, json};
+use swr_core::ports::PullCount;
+use swr_core::{RepositoryName, Tag};
 
 use crate::house::House;
 
@@ -120,4 +122,59 @@ async fn a_rule_runs_when_it_is_made_and_when_it_is_changed_and_its_log_stays() 
     assert_eq!(rules, [rule(1), rule(2)], "each as it was then");
     let again = house.ada(Method::POST, &retentions, days("9")).await.is(201).json();
     assert_ne!(again["id"], created["id"]);
+}
+
+/// Off unless asked for, and shown where they are not; a change that does not mention them leaves them.
+#[tokio::test]
+async fn what_the_protocol_has_no_word_for_can_be_set_beside_it() {
+    let house = with_versions(&["v1", "v2", "w3", "v4", "v5"]).await;
+    let retentions = format!("{APP}/retentions");
+    let rule = |more: Value| {
+        let mut rule = retention("date_rule", json!({ "days": "1" }), json!([]));
+        rule["rules"][0].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        rule
+    };
+    let going = async |more: Value| {
+        let plan = house.ada(Method::POST, &format!("{retentions}/plan"), rule(more)).await.is(200).json();
+        let versions = plan["versions"].as_array().unwrap().iter().filter(|it| it["removed"] == true);
+        versions.map(|it| it["tag"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(going(json!({})).await, ["v1", "v2", "w3"]);
+    assert_eq!(going(json!({ "keep_at_least": 3 })).await, ["v1", "v2"]);
+    assert_eq!(going(json!({ "removals_max": 1 })).await, ["v1"]);
+    let only = json!([{ "kind": "label", "pattern": "v2" }, { "kind": "regexp", "pattern": "glob:w*" }]);
+    assert_eq!(going(json!({ "only": only })).await, ["v2", "w3"]);
+    let pulls = PullCount {
+        repository: RepositoryName::parse("group/app").unwrap(),
+        reference: Tag::parse("v1").unwrap().into(),
+        count: 1,
+        last: house.plane.now(),
+    };
+    house.plane.metadata().observe_pulls(&[pulls]).await.unwrap();
+    assert_eq!(going(json!({ "measure": "last_used" })).await, ["v2", "w3"]);
+    assert_eq!(going(json!({ "measure": "updated" })).await, ["v1", "v2", "w3"]);
+    for nonsense in [
+        json!({ "keep_at_least": -1 }),
+        json!({ "removals_max": "1" }),
+        json!({ "only": [{ "kind": "regexp", "pattern": "(" }] }),
+        json!({ "only": vec![json!({ "kind": "label", "pattern": "v1" }); 101] }),
+        json!({ "measure": "pulled" }),
+    ] {
+        house.ada(Method::POST, &retentions, rule(nonsense)).await.is(400);
+    }
+
+    let beyond = json!({ "only": only, "measure": "last_used", "keep_at_least": 1, "removals_max": 1 });
+    let created = house.ada(Method::POST, &retentions, rule(beyond.clone())).await.is(201).json();
+    let one = format!("{retentions}/{}", created["id"]);
+    let shown = async || house.ada(Method::GET, &one, "").await.is(200).json()["rules"].clone();
+    assert_eq!(shown().await, rule(beyond.clone())["rules"]);
+    house.ada(Method::PATCH, &one, rule(json!({}))).await.is(201);
+    assert_eq!(shown().await, rule(beyond)["rules"]);
+    house.plane.age(TimeDelta::days(1)).await.unwrap().unwrap();
+    assert_eq!(tags(&house).await, ["v1", "v4", "v5", "w3"]);
+    let off = json!({ "only": [], "measure": "updated", "keep_at_least": 0, "removals_max": 0 });
+    house.ada(Method::PATCH, &one, rule(off)).await.is(201);
+    assert_eq!(shown().await, rule(json!({}))["rules"]);
+    house.plane.age(TimeDelta::days(1)).await.unwrap().unwrap();
+    assert_eq!(tags(&house).await, ["v4", "v5"]);
 }
