@@ -45,7 +45,15 @@ impl Here {
     }
 }
 
-/// A data directory, which nobody else has open.
+/// A data directory, which nobody else has open, as it is served.
+pub(crate) enum Served {
+    /// Everybody has to be somebody.
+    WithAccounts(Box<DataDirectory>),
+    /// Nobody is asked who they are.
+    Open(Config, Arc<SqliteStore>),
+}
+
+/// A data directory that has accounts, which nobody else has open.
 pub(crate) struct DataDirectory {
     config: Config,
     sqlite: Arc<SqliteStore>,
@@ -55,26 +63,39 @@ pub(crate) struct DataDirectory {
     desk: KeyDesk,
 }
 
+fn without_accounts(config: &Config) -> String {
+    format!("data: {} has no accounts; `swr init` makes the first", config.data.display())
+}
+
 /// How many entries of a list are read at once.
 const PAGE: NonZeroU32 = NonZeroU32::new(256).expect("256 is not zero");
 
 impl DataDirectory {
     /// Opens one that has accounts.
     pub(crate) async fn open(config: Config) -> Result<Self, String> {
+        match Self::open_any(config).await? {
+            Served::WithAccounts(directory) => Ok(*directory),
+            Served::Open(config, _) => Err(without_accounts(&config)),
+        }
+    }
+
+    /// Opens one that a server has run on.
+    pub(crate) async fn open_any(config: Config) -> Result<Served, String> {
         if config.storage.facts != FactsStore::Sqlite {
             return Err(
                 "storage.facts: what is kept in memory is out of reach; ask the server with --server".into(),
             );
         }
-        let none = || format!("data: {} has no accounts; `swr init` makes the first", config.data.display());
         if !stores::has_database(&config) {
-            return Err(none());
+            return Err(without_accounts(&config));
         }
         let sqlite = stores::sqlite(&config).await?;
         let metadata: Arc<dyn MetadataStore> = Arc::clone(&sqlite) as _;
-        let accounts = Accounts::find(&config, Arc::clone(&metadata)).await?.ok_or_else(none)?;
+        let Some(accounts) = Accounts::find(&config, Arc::clone(&metadata)).await? else {
+            return Ok(Served::Open(config, sqlite));
+        };
         let (plane, desk) = (accounts.plane_without_bytes(&config), accounts.desk());
-        Ok(Self { config, sqlite, metadata, accounts, plane, desk })
+        Ok(Served::WithAccounts(Box::new(Self { config, sqlite, metadata, accounts, plane, desk })))
     }
 
     pub(crate) fn config(&self) -> &Config {

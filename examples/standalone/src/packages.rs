@@ -1,19 +1,28 @@
-//! `swr import` and `swr export`: image packages, in and out of the data directory of a server that is stopped.
+//! `swr import` and `swr export`: image packages, in and out of the data directory of a server that is stopped. Where
+//! that was open, nobody is asked who they are.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
-use swr_core::caller::{Channel, Origin};
+use swr_auth::AnyoneMay;
+use swr_core::caller::{Caller, Channel, Origin};
+use swr_core::control::ControlPlane;
+use swr_core::ports::ManifestStore;
+use swr_core::registry::Registry;
 use swr_core::{OrganisationName, RepositoryName, Tag};
 use swr_packages::control::import_for_user;
-use swr_packages::{Destination, ImageOutcome, ImportOptions, Package, Progress, export};
+use swr_packages::{
+    Destination, ImageOutcome, ImportError, ImportOptions, Package, Progress, export, import,
+};
 
+use crate::accounts::settings;
 use crate::administration::Owner;
-use crate::data_directory::{DataDirectory, Here};
+use crate::data_directory::{DataDirectory, Here, Served};
 use crate::management::owner;
-use crate::stores::chain;
+use crate::stores::{self, chain};
 
 /// Imports image packages: what `docker save` writes, and archives of OCI image layouts, packed with gzip or not.
 #[derive(Args, Debug)]
@@ -51,9 +60,57 @@ struct Holder {
     who: Option<Owner>,
 }
 
+/// A registry that is stopped, and who does something in it.
+struct Held {
+    data: PathBuf,
+    host: String,
+    registry: Registry,
+    caller: Caller,
+    /// `None` where it is open.
+    plane: Option<ControlPlane>,
+}
+
 impl Holder {
-    async fn open(&self) -> Result<DataDirectory, String> {
-        DataDirectory::open(self.here.config()?).await?.with_bytes().await
+    async fn open(&self) -> Result<Held, String> {
+        let config = self.here.config()?;
+        let (data, host) = (config.data.clone(), settings(&config)?.host().to_owned());
+        match DataDirectory::open_any(config).await? {
+            Served::WithAccounts(directory) => {
+                let directory = directory.with_bytes().await?;
+                let caller = directory.signer(self.who.as_ref()).await?.caller();
+                let plane = directory.plane().clone();
+                Ok(Held { data, host, registry: plane.registry().clone(), caller, plane: Some(plane) })
+            }
+            Served::Open(..) if self.who.is_some() => {
+                Err(format!("--as: {} has no accounts, and nobody is asked who they are", data.display()))
+            }
+            Served::Open(config, sqlite) => {
+                let manifests: Arc<dyn ManifestStore> = Arc::clone(&sqlite) as _;
+                let registry =
+                    stores::registry(&config, Some(&sqlite), &manifests, Arc::new(AnyoneMay)).await?;
+                Ok(Held { data, host, registry, caller: Caller::Anonymous, plane: None })
+            }
+        }
+    }
+}
+
+impl Held {
+    async fn import(
+        &self,
+        destination: &Destination,
+        package: Package,
+        options: &ImportOptions,
+    ) -> Result<Vec<ImageOutcome>, ImportError> {
+        match &self.plane {
+            Some(plane) => {
+                let (caller, origin) = (&self.caller, origin());
+                import_for_user(plane, caller, &origin, destination, package, options, &mut follow).await
+            }
+            None => {
+                let access = self.registry.access(self.caller.clone(), origin());
+                import(&access, destination, package, options, &mut follow).await
+            }
+        }
     }
 }
 
@@ -93,19 +150,15 @@ fn follow(progress: Progress<'_>) {
 impl Import {
     /// The error is one line; what became of each image is told before.
     pub(crate) async fn run(self) -> Result<(), String> {
-        let directory = self.holder.open().await?;
-        let caller = directory.signer(self.holder.who.as_ref()).await?.caller();
-        let options = ImportOptions::new(directory.config().data.clone());
+        let held = self.holder.open().await?;
+        let options = ImportOptions::new(held.data.clone());
         let destination = Destination::new(self.organisation);
         let mut refused = 0_usize;
         for path in &self.files {
             let failed = |error: &dyn std::error::Error| format!("{}: {}", path.display(), chain(error));
             let package = File::open(path).and_then(Package::file).map_err(|error| failed(&error))?;
-            let plane = directory.plane();
             let images =
-                import_for_user(plane, &caller, &origin(), &destination, package, &options, &mut follow)
-                    .await
-                    .map_err(|error| failed(&error))?;
+                held.import(&destination, package, &options).await.map_err(|error| failed(&error))?;
             refused += images.iter().filter(|image| image.result.is_err()).count();
         }
         match refused {
@@ -118,12 +171,9 @@ impl Import {
 impl Export {
     /// The error is one line, and leaves no file.
     pub(crate) async fn run(self) -> Result<(), String> {
-        let directory = self.holder.open().await?;
-        let caller = directory.signer(self.holder.who.as_ref()).await?.caller();
+        let Held { host, registry, caller, .. } = self.holder.open().await?;
         let (repository, tag) = self.version;
-        let host = directory.accounts_kept().settings().host();
-        let registry = directory.plane().registry();
-        let package = export(registry, caller, origin(), &repository, &tag.into(), host).await;
+        let package = export(&registry, caller, origin(), &repository, &tag.into(), &host).await;
         let package = package.map_err(|error| chain(&error))?;
         let failed = |error: &dyn std::error::Error| format!("{}: {}", self.file.display(), chain(error));
         let mut file = File::create_new(&self.file).map_err(|error| failed(&error))?;

@@ -218,3 +218,30 @@ fn a_name_outside_the_profile_is_refused_with_the_products_words() {
     assert!(refused.starts_with("HTTP/1.1 400"), "{refused}");
     assert!(refused.contains("NAME_INVALID") && refused.contains("'repository' is invalid"), "{refused}");
 }
+
+#[test]
+fn packages_go_out_of_one_open_registry_and_into_another() {
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let program = Program::start(from.path());
+    program.push("v1");
+    assert!(program.end());
+    assert!(Program::start(to.path()).end());
+    let swr = |arguments: &[&str], data: &Path| {
+        let out =
+            Command::new(env!("CARGO_BIN_EXE_swr")).args(arguments).arg("--data").arg(data).output().unwrap();
+        (out.status.code(), String::from_utf8(out.stderr).unwrap())
+    };
+    let file = from.path().join("app.tar");
+    let file = file.to_str().unwrap();
+    let (status, said) = swr(&["export", "org/app:v1", file], from.path());
+    assert_eq!(status, Some(0), "{said}");
+    let import = ["import", file, "--organisation", "org"];
+    let (status, said) = swr(&[&import[..], &["--as", "acme/ada"]].concat(), to.path());
+    assert!(status == Some(1) && said.contains("nobody is asked who they are"), "{said}");
+    let (status, said) = swr(&import, to.path());
+    assert!(status == Some(0) && said.contains("org/app:v1 is sha256:"), "{said}");
+
+    let program = Program::start(to.path());
+    let pulled = program.request("GET", "/v2/org/app/manifests/v1", "", b"");
+    assert!(pulled.starts_with("HTTP/1.1 200"), "{pulled}");
+}
