@@ -365,7 +365,9 @@ pub(crate) struct Triggers {
     pub(crate) webhooks: Outbound,
     /// Clusters, by the ids that triggers name.
     pub(crate) clusters: BTreeMap<String, Cluster>,
-    /// How long deliveries, and what aging cleared, are remembered.
+    /// Whether workloads are set to tag and digest, so that what runs is what fired the trigger.
+    pub(crate) by_digest: bool,
+    /// How long deliveries, what aging cleared and what was asked of synchronisation are remembered.
     pub(crate) history_keep: Span,
 }
 
@@ -374,6 +376,7 @@ impl Default for Triggers {
         Self {
             webhooks: Outbound::default(),
             clusters: BTreeMap::new(),
+            by_digest: false,
             history_keep: Span(std::time::Duration::from_secs(30 * 86_400)),
         }
     }

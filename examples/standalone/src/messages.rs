@@ -45,9 +45,11 @@ pub(crate) fn actions(config: &Config, host: &str, opener: Arc<Opener>) -> Resul
         let found = found.map_err(|error| in_one_line(&format!("triggers.clusters.{id}"), &error))?;
         clusters = clusters.with(id, found);
     }
-    Ok(Actions::new()
-        .with_webhook(Arc::new(webhook))
-        .with_workload(Arc::new(Kubernetes::new(host, clusters))))
+    let mut kubernetes = Kubernetes::new(host, clusters);
+    if config.triggers.by_digest {
+        kubernetes = kubernetes.by_digest();
+    }
+    Ok(Actions::new().with_webhook(Arc::new(webhook)).with_workload(Arc::new(kubernetes)))
 }
 
 /// Whoever is told of everything that happens.
