@@ -69,6 +69,12 @@ impl RequestBody {
         self.declared
     }
 
+    /// How far it has been read.
+    #[cfg(feature = "packages")]
+    pub(crate) fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
     /// The body as the engine takes it: one that ends before its declared length, or goes on after it, ends in
     /// an error.
     pub(crate) fn into_stream(self) -> ByteStream {
@@ -285,14 +291,16 @@ impl Waiting {
     }
 }
 
-/// The body of a response: nothing, some bytes, or parts of a blob as they come out of a store. Its length is
-/// always known before.
+/// The body of a response: nothing, some bytes, or parts of a blob as they come out of a store. Its length is known
+/// before, unless it tells what happens while it is sent.
 ///
 /// A store that fails midway, or falls silent for longer than the host waits, ends it in an error, on which a
 /// server cuts the connection: what was sent is never taken for the whole.
 pub struct ResponseBody {
     segments: VecDeque<Segment>,
     left: u64,
+    /// How much is left shows at the end.
+    is_open: bool,
     waiting: Option<Waiting>,
     observation: Option<Observation>,
     admitted: Admitted,
@@ -300,7 +308,12 @@ pub struct ResponseBody {
 
 enum Segment {
     Bytes(Bytes),
-    Stream { chunks: BoxStream<'static, Result<Bytes, BodyError>>, left: u64 },
+    Stream {
+        chunks: BoxStream<'static, Result<Bytes, BodyError>>,
+        left: u64,
+    },
+    #[cfg(feature = "packages")]
+    Open(BoxStream<'static, Bytes>),
 }
 
 impl ResponseBody {
@@ -308,6 +321,7 @@ impl ResponseBody {
         Self {
             segments: VecDeque::new(),
             left: 0,
+            is_open: false,
             waiting: None,
             observation: None,
             admitted: Admitted::default(),
@@ -333,6 +347,14 @@ impl ResponseBody {
         self
     }
 
+    /// Adds whatever is told until the end, which is where the stream ends.
+    #[cfg(feature = "packages")]
+    pub(crate) fn open(mut self, told: BoxStream<'static, Bytes>) -> Self {
+        self.is_open = true;
+        self.segments.push_back(Segment::Open(told));
+        self
+    }
+
     /// Waits no longer than this for a store's next bytes.
     pub(crate) fn within(mut self, within: Option<Duration>) -> Self {
         self.waiting = within.map(|within| Waiting::new(Patience { within, bytes_min: 1 }));
@@ -350,9 +372,9 @@ impl ResponseBody {
         self
     }
 
-    /// How many bytes are yet to come.
-    pub(crate) fn length(&self) -> u64 {
-        self.left
+    /// How many bytes are yet to come, where that is known.
+    pub(crate) fn length(&self) -> Option<u64> {
+        (!self.is_open).then_some(self.left)
     }
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
@@ -364,6 +386,19 @@ impl ResponseBody {
                     self.segments.pop_front();
                     return Poll::Ready(Some(Ok(bytes)));
                 }
+                #[cfg(feature = "packages")]
+                Some(Segment::Open(told)) => match ready!(told.poll_next_unpin(cx)) {
+                    Some(bytes) => {
+                        // It was not counted before.
+                        self.left += bytes.len() as u64;
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
+                    None => {
+                        self.is_open = false;
+                        self.segments.pop_front();
+                        continue;
+                    }
+                },
                 Some(Segment::Stream { chunks, left }) => (chunks, left),
             };
             let Poll::Ready(next) = chunks.poll_next_unpin(cx) else {
@@ -418,18 +453,18 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left == 0
+        self.length() == Some(0)
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        self.length().map_or_else(SizeHint::new, SizeHint::with_exact)
     }
 }
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         if let Some(observation) = self.observation.take() {
-            observation.end(self.left == 0);
+            observation.end(self.length() == Some(0));
         }
     }
 }

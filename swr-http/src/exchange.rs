@@ -40,16 +40,7 @@ impl Exchange<'_> {
 
     /// Waits for the engine where it takes bytes: as long as they move, or the client is waited for.
     pub(crate) async fn taken<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
-        let Some(within) = self.options.store_within else { return Ok(call.await?) };
-        let mut call = pin!(call);
-        loop {
-            let before = self.progress.bytes();
-            match tokio::time::timeout(within, call.as_mut()).await {
-                Ok(done) => return Ok(done?),
-                Err(_) if self.progress.waits_for_client() || self.progress.bytes() != before => {}
-                Err(_) => return Err(Failure::TooSlow),
-            }
-        }
+        Ok(while_moving(self.options.store_within, &self.progress, call).await??)
     }
 
     pub(crate) fn blob_path(&self, repository: &RepositoryName, digest: &Digest) -> String {
@@ -65,6 +56,25 @@ pub(crate) async fn in_time<T>(
     match within {
         Some(within) => tokio::time::timeout(within, call).await.map_err(|_| Failure::TooSlow),
         None => Ok(call.await),
+    }
+}
+
+/// Waits for what takes the bytes of a body: as long as they move, or the client is waited for, and then no longer than
+/// the host wants to.
+pub(crate) async fn while_moving<T>(
+    within: Option<std::time::Duration>,
+    progress: &Progress,
+    call: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    let Some(within) = within else { return Ok(call.await) };
+    let mut call = pin!(call);
+    loop {
+        let before = progress.bytes();
+        match tokio::time::timeout(within, call.as_mut()).await {
+            Ok(done) => return Ok(done),
+            Err(_) if progress.waits_for_client() || progress.bytes() != before => {}
+            Err(_) => return Err(Failure::TooSlow),
+        }
     }
 }
 

@@ -414,7 +414,10 @@ fn finish(response: &mut Response<ResponseBody>, is_head: bool, warnings: Vec<He
         room = left;
         headers.append(WARNING, warning);
     }
-    if status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED {
+    if let Some(length) = length
+        && status != StatusCode::NO_CONTENT
+        && status != StatusCode::NOT_MODIFIED
+    {
         // A HEAD may have said already how long the content is.
         headers.entry(CONTENT_LENGTH).or_insert_with(|| length.into());
     }

@@ -52,7 +52,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
             for name in names {
                 files.push((name.as_str().into(), Package::file(File::open(name)?)?));
             }
-            let mut report = |progress: Progress<'_>| {
+            let mut report = |progress: Progress| {
                 if let Progress::Blob { digest, size, written: true, .. } = progress {
                     // A progress that nobody can read is no reason to stop.
                     drop(writeln!(io::stderr(), "{digest} {size}"));

@@ -5,7 +5,8 @@ use swr_core::caller::{Caller, Origin};
 use swr_core::control::trace::{Operation, Outcome};
 use swr_core::control::{ControlError, ControlPlane};
 use swr_core::ports::StoreErrorKind;
-use tracing::warn;
+use swr_core::stream::BodyError;
+use tracing::{error, warn};
 
 use crate::error::ImportError;
 use crate::import::{ImageOutcome, import};
@@ -24,7 +25,7 @@ pub async fn import_for_user(
     destination: &Destination,
     package: Package,
     options: &ImportOptions,
-    report: &mut (dyn FnMut(Progress<'_>) + Send),
+    report: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Vec<ImageOutcome>, ImportError> {
     let control = plane.access(caller.clone(), origin.clone());
     let result = match control.admit_packages(&destination.organisation).await {
@@ -34,6 +35,11 @@ pub async fn import_for_user(
         }
         Err(error) => Err(of_control(error)),
     };
+    let faults =
+        result.iter().flatten().filter_map(|image| image.result.as_ref().err().map(|error| &**error));
+    for error in faults.chain(result.as_ref().err()).filter(|error| status(error) >= 500) {
+        error!(?error, "a package could not be taken");
+    }
     let organisation = &destination.organisation;
     let told: Vec<(Box<str>, Outcome)> = match &result {
         Ok(images) => images.iter().map(outcome).collect(),
@@ -63,9 +69,14 @@ fn outcome(image: &ImageOutcome) -> (Box<str>, Outcome) {
     }
 }
 
-/// The status that the trail keeps is one of the management protocol.
 fn refused(error: &ImportError) -> Outcome {
-    let code = match error {
+    Outcome { code: status(error), reason: error.to_string().into() }
+}
+
+/// The status that the management protocol has for it, and the trail keeps.
+pub fn status(error: &ImportError) -> u16 {
+    match error {
+        ImportError::Interrupted(BodyError::Stalled) => 408,
         ImportError::Format(_) | ImportError::Interrupted(_) => 400,
         ImportError::Denied(_) => 403,
         ImportError::TooLarge { .. } => 413,
@@ -73,6 +84,5 @@ fn refused(error: &ImportError) -> Outcome {
         ImportError::Registry(Error::StoreFull(_)) => 507,
         ImportError::Registry(Error::Store(error)) if error.kind() == StoreErrorKind::Unavailable => 503,
         ImportError::Unreadable(_) | ImportError::Registry(_) => 500,
-    };
-    Outcome { code, reason: error.to_string().into() }
+    }
 }

@@ -1,8 +1,12 @@
 //! Packages, in: read to their end, planned, pushed image by image.
 
 use std::collections::{HashMap, HashSet};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures_util::stream::BoxStream;
 use swr_core::digest::Digest;
 use swr_core::manifest::ManifestRecord;
 use swr_core::registry::{ManifestPush, Mounted, Precondition};
@@ -11,18 +15,19 @@ use tracing::instrument;
 
 use crate::contents::Part;
 use crate::error::{Defect, ImportError, Reason};
+use crate::form::FormError;
 use crate::intake::Archive;
 use crate::layout::{Describer, Image, Whole};
 use crate::names::{Destination, Version, version};
 use crate::options::ImportOptions;
-use crate::progress::{Progress, Report};
+use crate::progress::{Progress, Report, STEP};
 use crate::source::Package;
 
 /// How many files one upload may have.
 pub const FILES_MAX: usize = 10;
 
 /// What became of an image of a package, under one of its names.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ImageOutcome {
     /// What the package calls it; where it gives no name, where in the package it is.
@@ -42,13 +47,35 @@ pub struct ImportedImage {
 }
 
 /// What became of one of several files.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FileOutcome {
     /// What its sender calls it. Nothing else goes by that name.
     pub name: Box<str>,
     /// Its images, or why it has none.
-    pub result: Result<Vec<ImageOutcome>, ImportError>,
+    pub result: Result<Vec<ImageOutcome>, Arc<ImportError>>,
+}
+
+/// Files of an upload as they come: what the sender calls each, and what is in it. One is read or dropped before the next
+/// is asked for.
+pub type Files = BoxStream<'static, Result<(Box<str>, Package), FormError>>;
+
+/// Why an upload goes no further.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UploadError {
+    /// There are more files in it than may be.
+    #[error(transparent)]
+    TooManyFiles(#[from] TooManyFiles),
+    /// A repository and a tag are named for more than one file.
+    #[error("a repository and a tag can be named for one file")]
+    TargetOfMany,
+    /// There is no file in it.
+    #[error("there is no file in the upload")]
+    NoFile,
+    /// The files do not come as they should.
+    #[error(transparent)]
+    Form(#[from] FormError),
 }
 
 /// An upload has more files than may be.
@@ -64,17 +91,17 @@ pub async fn import_all(
     destination: &Destination,
     files: Vec<(Box<str>, Package)>,
     options: &ImportOptions,
-    report: &mut (dyn FnMut(Progress<'_>) + Send),
+    report: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Vec<FileOutcome>, TooManyFiles> {
     if files.len() > FILES_MAX {
         return Err(TooManyFiles);
     }
     let mut outcomes = Vec::with_capacity(files.len());
     for (number, (name, package)) in files.into_iter().enumerate() {
-        report(Progress::File { number, name: &name });
+        report(Progress::File { number, name: name.clone() });
         let result = import(access, destination, package, options, report).await;
-        let outcome = FileOutcome { name, result };
-        report(Progress::FileDone(&outcome));
+        let outcome = FileOutcome { name, result: result.map_err(Arc::new) };
+        report(Progress::FileDone(outcome.clone()));
         outcomes.push(outcome);
     }
     Ok(outcomes)
@@ -95,7 +122,7 @@ pub async fn import(
     destination: &Destination,
     package: Package,
     options: &ImportOptions,
-    report: &mut (dyn FnMut(Progress<'_>) + Send),
+    report: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Vec<ImageOutcome>, ImportError> {
     let archive = Archive::read(package.0, options, report).await?;
     let mut describer = Describer::new(&archive, access.limits().manifest_bytes_max);
@@ -164,7 +191,7 @@ struct Outcomes<'r, 'f> {
 impl Outcomes<'_, '_> {
     fn tell(&mut self, name: Box<str>, result: Result<ImportedImage, Arc<ImportError>>) {
         let outcome = ImageOutcome { name, result };
-        (self.report)(Progress::Image(&outcome));
+        (self.report)(Progress::Image(outcome.clone()));
         self.told.push(outcome);
     }
 }
@@ -194,8 +221,9 @@ impl Pushing<'_> {
         self.access.admit_push(repository, tags, &own.digest).await.map_err(ImportError::of)?;
         if !holding.contains(repository) {
             for part in &self.whole.blobs {
-                let written = self.bring(part).await.map_err(ImportError::of)?;
-                report(Progress::Blob { repository, digest: &part.digest, size: part.size, written });
+                let written = self.bring(part, report).await.map_err(ImportError::of)?;
+                let (repository, digest, size) = (repository.clone(), part.digest, part.size);
+                report(Progress::Blob { repository, digest, size, written });
             }
             for child in children {
                 self.manifest(child, &[]).await?;
@@ -219,7 +247,7 @@ impl Pushing<'_> {
     }
 
     /// Gives the repository a blob, and says whether its bytes had to be written.
-    async fn bring(&self, part: &Part) -> Result<bool, Error> {
+    async fn bring(&self, part: &Part, report: &mut Report<'_>) -> Result<bool, Error> {
         let Version { repository, .. } = self.version;
         match self.access.stat_blob(repository, &part.digest).await {
             Ok(_) => return Ok(false),
@@ -230,7 +258,24 @@ impl Pushing<'_> {
         if let Mounted::Linked(_) = self.access.mount_blob(repository, &part.digest, None).await? {
             return Ok(false);
         }
-        self.access.push_blob(repository, &part.digest, self.archive.stream(*part)).await?;
+        let Part { digest, size, .. } = *part;
+        let mut tell =
+            |bytes| report(Progress::Writing { repository: repository.clone(), digest, bytes, size });
+        let read = Arc::new(AtomicU64::new(0));
+        let body = self.archive.stream(*part, &read);
+        let mut pushing = pin!(self.access.push_blob(repository, &digest, body));
+        let mut told = 0;
+        tell(told);
+        let pushed = poll_fn(|context| {
+            let polled = pushing.as_mut().poll(context);
+            let read = read.load(Ordering::Relaxed);
+            if read - told >= STEP {
+                told = read;
+                tell(told);
+            }
+            polled
+        });
+        pushed.await?;
         Ok(true)
     }
 

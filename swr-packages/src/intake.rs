@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
@@ -15,7 +16,7 @@ use swr_core::stream::{BodyError, ByteStream};
 use crate::contents::{Collector, Contents, Part};
 use crate::error::{Defect, ImportError, Reason};
 use crate::options::ImportOptions;
-use crate::progress::{Progress, Report};
+use crate::progress::{Progress, Report, STEP};
 use crate::read_tar::TarReader;
 use crate::source::Source;
 
@@ -44,7 +45,7 @@ impl Archive {
         if of.is_some_and(|length| length > limit) {
             return Err(ImportError::TooLarge { limit });
         }
-        let mut bytes = 0;
+        let (mut bytes, mut told) = (0, 0);
         let (mut intake, mut source) = Intake::of(source, options);
         loop {
             let chunk = match &mut source {
@@ -63,12 +64,18 @@ impl Archive {
             .await?;
             let step = step?;
             bytes += step.read;
-            for (name, size) in &step.entries {
-                report(Progress::Entry { name, size: *size });
+            for (name, size) in step.entries {
+                report(Progress::Entry { name, size });
             }
             if step.read == 0 && matches!(source, Left::File) {
                 break;
             }
+            if bytes - told >= STEP {
+                told = bytes;
+                report(Progress::Read { bytes, of });
+            }
+        }
+        if bytes > told {
             report(Progress::Read { bytes, of });
         }
         blocking(move || intake.finish()).await?
@@ -77,7 +84,7 @@ impl Archive {
     /// The whole of a file that is to be looked into.
     pub(crate) async fn bytes(&self, part: Part) -> Result<Bytes, ImportError> {
         let limit = usize::try_from(part.size).unwrap_or(usize::MAX);
-        self.stream(part).collect(limit).await.map_err(|error| match error {
+        self.stream(part, &Arc::default()).collect(limit).await.map_err(|error| match error {
             BodyError::Interrupted(source) => ImportError::Unreadable(io::Error::other(source)),
             other => ImportError::Interrupted(other),
         })
@@ -88,12 +95,12 @@ impl Archive {
         self.bytes(Part { size: part.size.min(bytes), ..part }).await
     }
 
-    /// A file, chunk by chunk.
-    pub(crate) fn stream(&self, part: Part) -> ByteStream {
-        let file = self.file.clone();
+    /// A file, chunk by chunk; `read` says how many bytes were taken.
+    pub(crate) fn stream(&self, part: Part, read: &Arc<AtomicU64>) -> ByteStream {
+        let (file, taken) = (self.file.clone(), read.clone());
         let end = part.offset + part.size;
         let chunks = stream::try_unfold(part.offset, move |at| {
-            let file = file.clone();
+            let (file, taken) = (file.clone(), taken.clone());
             async move {
                 if at == end {
                     return Ok(None);
@@ -103,6 +110,7 @@ impl Archive {
                 let chunk = read.and_then(|read| read.map_err(ImportError::Unreadable));
                 let chunk = chunk.map_err(|error| BodyError::Interrupted(error.into()))?;
                 let next = at + chunk.len() as u64;
+                taken.store(next - part.offset, Ordering::Relaxed);
                 Ok(Some((chunk, next)))
             }
         });

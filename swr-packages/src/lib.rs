@@ -5,6 +5,7 @@ mod contents;
 pub mod control;
 pub mod error;
 pub mod export;
+pub mod form;
 pub mod import;
 mod intake;
 mod layout;
@@ -13,11 +14,14 @@ pub mod options;
 pub mod progress;
 mod read_tar;
 pub mod source;
+#[cfg(feature = "control")]
+pub mod upload;
 mod write_tar;
 
 pub use error::ImportError;
 pub use export::{ExportedPackage, export};
-pub use import::{FileOutcome, ImageOutcome, ImportedImage, import, import_all};
+pub use form::Form;
+pub use import::{FileOutcome, Files, ImageOutcome, ImportedImage, UploadError, import, import_all};
 pub use names::{Destination, Version};
 pub use options::ImportOptions;
 pub use progress::Progress;

@@ -7,19 +7,23 @@ mod archives;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+
 use swr_auth::GrantAuthorizer;
 use swr_core::caller::{Caller, Channel, Identity, Origin};
-use swr_core::control::ControlPlane;
 use swr_core::control::grant::{GrantLevel, GrantScope};
 use swr_core::control::identity::{AccountName, Role, User, UserName};
 use swr_core::control::trace::{Operation, TraceQuery};
+use swr_core::control::{ControlError, ControlPlane};
 use swr_core::control::{NewAccount, NewUser};
 use swr_core::ports::{Clock, MetadataStore, Page};
 use swr_core::stream::ByteStream;
 use swr_core::testing::ManualClock;
-use swr_core::{OrganisationName, Registry, RepositoryName};
+use swr_core::{OrganisationName, Registry, RepositoryName, Tag};
 use swr_packages::control::import_for_user;
-use swr_packages::{Destination, ImageOutcome, ImportError, ImportOptions, Package};
+use swr_packages::upload::{AdmissionError, PackageDesk};
+use swr_packages::{Destination, ImageOutcome, ImportError, ImportOptions, Package, Progress};
 use swr_storage::memory::{MemoryBlobs, MemoryManifests};
 
 use archives::{SavedImage, docker};
@@ -152,4 +156,97 @@ async fn a_grant_on_a_repository_or_one_to_read_is_not_enough_and_nothing_is_rea
     let page = Page { after: None, limit: 10.try_into().unwrap() };
     let tags = access.tags(&RepositoryName::parse("team/app").unwrap(), &page).await.unwrap();
     assert_eq!(tags.entries.len(), 1);
+}
+
+impl Scene {
+    fn desk(&self, spool: &tempfile::TempDir, at_once: usize) -> PackageDesk {
+        PackageDesk::new(self.plane.clone(), ImportOptions::new(spool.path()), at_once)
+    }
+
+    /// What is told of an upload by Ada.
+    async fn told(&self, destination: Destination, files: Vec<(&str, &[u8])>) -> Vec<String> {
+        let spool = tempfile::tempdir().unwrap();
+        let files: Vec<_> = files
+            .into_iter()
+            .map(|(name, content)| Ok((name.into(), Package::stream(Bytes::copy_from_slice(content).into()))))
+            .collect();
+        let admitted = self.desk(&spool, 1).admit(caller(&self.ada), origin(), destination).await.unwrap();
+        let told = admitted.files(stream::iter(files).boxed()).filter_map(async |progress| {
+            Some(match progress {
+                Progress::File { number, name } => format!("{number} {name}"),
+                Progress::Image(image) => format!("{} {}", image.name, image.result.is_ok()),
+                Progress::FileDone(file) => format!("{} {}", file.name, file.result.is_ok()),
+                Progress::Broken(error) => error.to_string(),
+                _ => return None,
+            })
+        });
+        told.collect().await
+    }
+}
+
+#[tokio::test]
+async fn what_happens_to_an_upload_is_told_in_order() {
+    let scene = Scene::new().await;
+    let archive = docker(&images(&["app:v1"])).end();
+    let told =
+        scene.told(Destination::new(team()), vec![("a", &archive), ("b", b"nonsense"), ("c", &archive)]);
+    assert_eq!(
+        told.await,
+        ["0 a", "app:v1 true", "a true", "1 b", "b false", "2 c", "app:v1 true", "c true"]
+    );
+    let none = scene.told(Destination::new(team()), vec![]).await;
+    assert_eq!(none, ["there is no file in the upload"]);
+}
+
+#[tokio::test]
+async fn an_eleventh_file_ends_an_upload_whose_files_come_one_by_one() {
+    let scene = Scene::new().await;
+    let archive = docker(&images(&["app:v1"])).end();
+    let told = scene.told(Destination::new(team()), vec![("x", &archive[..]); 11]).await;
+    assert_eq!(told.len(), 31);
+    assert_eq!(told[30], "at most 10 files in one upload");
+    let target = (RepositoryName::parse("team/other").unwrap(), Tag::parse("v7").unwrap());
+    let destination = Destination::new(team()).with_target(target.0, target.1);
+    let told = scene.told(destination, vec![("a", &archive), ("b", &archive)]).await;
+    assert_eq!(
+        told,
+        ["0 a", "team/other:v7 true", "a true", "a repository and a tag can be named for one file"]
+    );
+}
+
+#[tokio::test]
+async fn nobody_is_admitted_without_the_right_or_without_room() {
+    let scene = Scene::new().await;
+    let spool = tempfile::tempdir().unwrap();
+    let desk = scene.desk(&spool, 1);
+    let admit = |who: &User| desk.admit(caller(who), origin(), Destination::new(team()));
+    assert!(matches!(
+        admit(&scene.bob).await,
+        Err(AdmissionError::Control(ControlError::OrganisationUnknown(_)))
+    ));
+    scene.grant_bob(GrantScope::Organisation(team()), GrantLevel::Read).await;
+    assert!(matches!(admit(&scene.bob).await, Err(AdmissionError::Control(ControlError::Denied(_)))));
+
+    let uploading = admit(&scene.ada).await.unwrap().package("a", Package::stream(ByteStream::empty()));
+    assert!(matches!(admit(&scene.ada).await, Err(AdmissionError::Busy)));
+    drop(uploading);
+    admit(&scene.ada).await.unwrap();
+    assert_eq!(scene.trail().await, []);
+}
+
+#[tokio::test]
+async fn a_layer_is_told_of_while_it_is_written() {
+    let scene = Scene::new().await;
+    let spool = tempfile::tempdir().unwrap();
+    let layer = "x".repeat(3 << 20);
+    let package = Package::stream(docker(&images(&[&layer])).end().into());
+    let destination = Destination::new(team())
+        .with_target(RepositoryName::parse("team/app").unwrap(), Tag::parse("v1").unwrap());
+    let admitted = scene.desk(&spool, 1).admit(caller(&scene.ada), origin(), destination).await.unwrap();
+    let written = admitted.package("a", package).filter_map(async |progress| match progress {
+        Progress::Writing { bytes, size, .. } if size >= 3 << 20 => Some(bytes),
+        _ => None,
+    });
+    let written: Vec<u64> = written.collect().await;
+    assert!(written.len() >= 3 && written[0] == 0 && written.is_sorted(), "{written:?}");
 }

@@ -86,6 +86,13 @@ operations! {
     DeleteNamespaceAuth { organisation: OrganisationName } =
         DELETE 204 "/v2/manage/namespaces/{namespace}/access";
 
+    /// Takes in image packages: one, or a form of up to ten. This registry's own.
+    UploadImagePackage { organisation: OrganisationName, target: Option<(RepositoryName, Tag)>, files: Option<u64> } =
+        POST 200 "/v2/manage/namespaces/{namespace}/packages";
+    /// A version as an image package: for `docker load`, and an OCI image layout. This registry's own.
+    DownloadImagePackage { repository: RepositoryName, tag: Tag } =
+        GET 200 "/v2/manage/namespaces/{namespace}/repos/{repository}/tags/{tag}/package";
+
     /// Creates an empty repository.
     CreateRepo { organisation: OrganisationName } = POST 200 "/v2/manage/namespaces/{namespace}/repos";
     /// A repository.
@@ -511,6 +518,15 @@ fn endpoint(kind: Kind, path: &Values<'_>, query: &Query<'_>) -> Result<Manageme
         Kind::UpdateNamespaceAuth => E::UpdateNamespaceAuth { organisation: path.organisation()? },
         Kind::DeleteNamespaceAuth => E::DeleteNamespaceAuth { organisation: path.organisation()? },
 
+        Kind::UploadImagePackage => {
+            let organisation = path.organisation()?;
+            let target = target(&organisation, &plain)?;
+            E::UploadImagePackage { organisation, target, files: plain.number("files")? }
+        }
+        Kind::DownloadImagePackage => {
+            E::DownloadImagePackage { repository: path.repository()?, tag: path.tag()? }
+        }
+
         Kind::CreateRepo => E::CreateRepo { organisation: path.organisation()? },
         Kind::ShowRepository => E::ShowRepository { repository: path.repository()? },
         Kind::UpdateRepo => E::UpdateRepo { repository: path.repository()? },
@@ -689,6 +705,19 @@ fn endpoint(kind: Kind, path: &Values<'_>, query: &Query<'_>) -> Result<Manageme
         }
         Kind::ShowDocument => E::ShowDocument {},
     })
+}
+
+/// The version that the one image of a package is to become: with the tag `latest` where none is named.
+fn target(
+    organisation: &OrganisationName,
+    query: &Parameters<'_>,
+) -> Result<Option<(RepositoryName, Tag)>, Defect> {
+    let tag = query.wanted("tag")?;
+    let Some(within) = query.wanted("repository")? else {
+        return if tag.is_some() { Err(Defect::Missing("repository")) } else { Ok(None) };
+    };
+    let repository = RepositoryName::parse(&format!("{organisation}/{}", within.replace('$', "/")))?;
+    Ok(Some((repository, Tag::parse(tag.unwrap_or("latest"))?)))
 }
 
 /// How long a login that ends by itself may last, in seconds.
@@ -957,7 +986,7 @@ pub(super) mod tests {
             assert_eq!(endpoint.name(), route.name);
             assert_eq!(ROUTES[route.kind as usize].kind, route.kind);
         }
-        assert_eq!(ROUTES.len(), 77);
+        assert_eq!(ROUTES.len(), 79);
     }
 
     #[test]

@@ -15,7 +15,13 @@ use swr_core::control::ControlError;
 use swr_core::control::grant::GrantScope;
 use swr_core::control::identity::PersonNameError;
 use swr_core::ports::{StoreError, StoreErrorKind};
+#[cfg(feature = "packages")]
+use swr_core::stream::BodyError;
 use swr_core::{Error, NameError, NameKind};
+#[cfg(feature = "packages")]
+use swr_packages::form::FormError;
+#[cfg(feature = "packages")]
+use swr_packages::{ImportError, UploadError};
 
 use super::body::BodyDefect;
 use super::endpoint::{Kind, ManagementEndpointError};
@@ -44,6 +50,14 @@ pub(super) enum ManagementFailure {
     /// Its token is none, or no longer one.
     #[error("the token is not valid")]
     Token,
+    /// The one package that was sent is none that can be taken.
+    #[cfg(feature = "packages")]
+    #[error(transparent)]
+    Package(std::sync::Arc<ImportError>),
+    /// The packages do not come as they should.
+    #[cfg(feature = "packages")]
+    #[error(transparent)]
+    Upload(std::sync::Arc<UploadError>),
     /// Too many signatures or tokens are looked at already.
     #[error("too many requests")]
     Busy {
@@ -56,6 +70,17 @@ pub(super) enum ManagementFailure {
     /// The control plane, or a store below it, has not answered in time.
     #[error("the registry did not answer in time")]
     TooSlow,
+}
+
+impl ManagementFailure {
+    /// Whether whoever found it has told the trail.
+    pub(super) const fn is_traced(&self) -> bool {
+        match self {
+            #[cfg(feature = "packages")]
+            Self::Package(_) => true,
+            _ => false,
+        }
+    }
 }
 
 /// Why a value in a body is not what the operation wants.
@@ -230,11 +255,34 @@ fn verdict(failure: &ManagementFailure, kind: Option<Kind>) -> (StatusCode, u16)
             BodyDefect::Wrong(_) => (S::BAD_REQUEST, 14),
         },
         ManagementFailure::Value(defect) => (S::BAD_REQUEST, of_value(defect)),
+        #[cfg(feature = "packages")]
+        ManagementFailure::Package(error) => of_package(error),
+        #[cfg(feature = "packages")]
+        ManagementFailure::Upload(error) => match &**error {
+            UploadError::Form(FormError::TooLong { .. }) => (S::PAYLOAD_TOO_LARGE, 1001),
+            UploadError::Form(FormError::Interrupted(Some(BodyError::Stalled))) => (S::REQUEST_TIMEOUT, 1018),
+            UploadError::Form(_) => (S::BAD_REQUEST, 1018),
+            UploadError::NoFile => (S::BAD_REQUEST, 1014),
+            _ => (S::BAD_REQUEST, 14),
+        },
         ManagementFailure::Unsigned | ManagementFailure::Token => (S::UNAUTHORIZED, 0),
         // Clients of this protocol lose the answer to a 429; 403 is its word for it.
         ManagementFailure::Busy { .. } => (S::FORBIDDEN, 1032),
         ManagementFailure::ForeignProject(_) => (S::FORBIDDEN, 9002),
         ManagementFailure::TooSlow => (S::SERVICE_UNAVAILABLE, 1101),
+    }
+}
+
+#[cfg(feature = "packages")]
+fn of_package(error: &ImportError) -> (StatusCode, u16) {
+    use StatusCode as S;
+    match S::from_u16(swr_packages::control::status(error)) {
+        Ok(status @ (S::BAD_REQUEST | S::REQUEST_TIMEOUT)) => (status, 1018),
+        Ok(status @ S::FORBIDDEN) => (status, 170),
+        Ok(status @ S::PAYLOAD_TOO_LARGE) => (status, 1001),
+        Ok(status @ S::CONFLICT) => (status, 115),
+        Ok(status) => (status, 1101),
+        Err(_) => (S::INTERNAL_SERVER_ERROR, 1101),
     }
 }
 
@@ -304,7 +352,8 @@ fn denied(kind: Option<Kind>) -> u16 {
             | K::CreateNamespaceAuth
             | K::ShowNamespaceAuth
             | K::UpdateNamespaceAuth
-            | K::DeleteNamespaceAuth,
+            | K::DeleteNamespaceAuth
+            | K::UploadImagePackage,
         ) => 7017,
         Some(K::CreateRepo) => 7018,
         Some(kind) if kind.route().path.contains("{repository}") => 7020,

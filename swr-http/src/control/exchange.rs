@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+#[cfg(feature = "packages")]
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
@@ -19,6 +21,9 @@ use swr_core::{Access, RepositoryName, Tag};
 use super::body::{BodyDefect, Object, read};
 use super::error::ManagementFailure;
 use super::service::ManagementOptions;
+#[cfg(feature = "packages")]
+use crate::admission::Admitted;
+use crate::body::ResponseBody;
 
 /// What every operation needs of a request.
 pub(super) struct Exchange<'a> {
@@ -74,8 +79,21 @@ impl<'a> Exchange<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Reply {
     pub(super) headers: HeaderMap,
-    /// `None`: nothing more is to be said.
-    pub(super) body: Option<Cow<'static, [u8]>>,
+    pub(super) body: ReplyBody,
+    /// The place that its request has.
+    pub(super) admitted: Admitted,
+}
+
+/// What an answer says beside its status.
+#[derive(Debug, Default)]
+pub(super) enum ReplyBody {
+    /// Nothing more.
+    #[default]
+    Nothing,
+    Document(Cow<'static, [u8]>),
+    /// Something else than a document; its headers say what.
+    #[cfg(feature = "packages")]
+    Content(ResponseBody),
 }
 
 impl Reply {
@@ -86,7 +104,13 @@ impl Reply {
     /// A document. Serialising plain values does not fail.
     pub(super) fn json(document: &impl Serialize) -> Self {
         let body = serde_json::to_vec(document).unwrap_or_default();
-        Self { headers: HeaderMap::new(), body: Some(body.into()) }
+        Self { body: ReplyBody::Document(body.into()), ..Self::empty() }
+    }
+
+    #[cfg(feature = "packages")]
+    pub(super) fn content(media_type: &'static str, body: ResponseBody) -> Self {
+        let reply = Self { body: ReplyBody::Content(body), ..Self::empty() };
+        reply.with(CONTENT_TYPE, HeaderValue::from_static(media_type))
     }
 
     #[must_use]

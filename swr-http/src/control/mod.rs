@@ -16,6 +16,8 @@ mod grants;
 mod logins;
 mod namespaces;
 mod openapi;
+#[cfg(feature = "packages")]
+mod packages;
 pub mod paging;
 mod parameters;
 pub(crate) mod refusals;

@@ -41,7 +41,11 @@ pub(super) static DOCUMENT: LazyLock<Vec<u8>> = LazyLock::new(|| {
 struct Shape {
     query: &'static [&'static str],
     body: Option<Content>,
+    /// What the body is; JSON where nothing is said.
+    takes: &'static [&'static str],
     answer: Option<Content>,
+    /// What the answer is.
+    gives: &'static [&'static str],
     headers: &'static [&'static str],
 }
 
@@ -75,13 +79,25 @@ fn texts() -> Option<Content> {
     Some(Content { schema: ArrayBuilder::new().items(items).into(), add: |components| components })
 }
 
-/// This document itself.
+/// What became of packages.
+#[cfg(feature = "packages")]
+fn uploaded() -> Option<Content> {
+    one::<super::packages::PackageOutcome>()
+}
+
+#[cfg(not(feature = "packages"))]
+fn uploaded() -> Option<Content> {
+    any()
+}
+
+/// Something else than a value: this document itself, or an archive.
 fn any() -> Option<Content> {
     Some(Content { schema: ObjectBuilder::new().into(), add: |components| components })
 }
 
 const PAGE: &[&str] = &["limit", "marker"];
 const RANGE: &[&str] = &["Content-Range"];
+const PACKAGE: &[&str] = &["Content-Disposition", "Docker-Content-Digest"];
 const LOGIN: &[&str] = &["X-Swr-Dockerlogin", "X-Swr-Expireat"];
 
 fn shape(kind: Kind) -> Shape {
@@ -100,6 +116,17 @@ fn shape(kind: Kind) -> Shape {
         | K::CreateUserRepositoryAuth
         | K::UpdateUserRepositoryAuth => Shape { body: many::<UserAuth>(), ..nothing },
         K::DeleteNamespaceAuth | K::DeleteUserRepositoryAuth => Shape { body: texts(), ..nothing },
+        K::UploadImagePackage => Shape {
+            query: &["repository", "tag", "files"],
+            body: any(),
+            takes: &["application/x-tar", "multipart/form-data"],
+            answer: uploaded(),
+            gives: &[JSON, "text/event-stream"],
+            ..nothing
+        },
+        K::DownloadImagePackage => {
+            Shape { answer: any(), gives: &["application/x-tar"], headers: PACKAGE, ..nothing }
+        }
         K::CreateRepo => Shape { body: one::<NewRepository>(), ..nothing },
         K::UpdateRepo => Shape { body: one::<RepositoryChange>(), ..nothing },
         K::ShowRepository => Shape { answer: one::<Repository>(), ..nothing },
@@ -174,6 +201,7 @@ fn shape(kind: Kind) -> Shape {
             body: one::<NewRetention>(),
             answer: one::<RetentionPlan>(),
             headers: RANGE,
+            ..nothing
         },
         K::ListRetentionHistories => Shape {
             query: &["limit", "offset", "filter"],
@@ -290,9 +318,13 @@ fn operation(route: &Route, shape: Shape) -> OperationBuilder {
     let in_query = shape.query.iter().map(|name| parameter(name, ParameterIn::Query, Required::False));
     let parameters: Vec<Parameter> = in_path.chain(in_query).collect();
 
+    let types = |said: &'static [&'static str]| if said.is_empty() { &[JSON] } else { said };
     let mut done = ResponseBuilder::new().description("done");
     if let Some(answer) = shape.answer {
-        done = done.content(JSON, ContentBuilder::new().schema(Some(answer.schema)).build());
+        for media_type in types(shape.gives) {
+            let schema = Some(answer.schema.clone());
+            done = done.content(*media_type, ContentBuilder::new().schema(schema).build());
+        }
     }
     for name in shape.headers {
         let text = ObjectBuilder::new().schema_type(Type::String);
@@ -310,9 +342,12 @@ fn operation(route: &Route, shape: Shape) -> OperationBuilder {
         .response(route.success.to_string(), done)
         .response("default", refused);
     if let Some(body) = shape.body {
-        let body = ContentBuilder::new().schema(Some(body.schema)).build();
-        let body = RequestBodyBuilder::new().content(JSON, body).required(Some(Required::True));
-        operation = operation.request_body(Some(body.build()));
+        let mut sent = RequestBodyBuilder::new().required(Some(Required::True));
+        for media_type in types(shape.takes) {
+            let schema = Some(body.schema.clone());
+            sent = sent.content(*media_type, ContentBuilder::new().schema(schema).build());
+        }
+        operation = operation.request_body(Some(sent.build()));
     }
     if route.kind != Kind::ShowDocument {
         for scheme in ["signature", "token"] {

@@ -168,6 +168,9 @@ pub(super) fn traced(endpoint: &ManagementEndpoint, body: &[u8]) -> Option<Trace
         E::DeleteNamespaceAuth { organisation } => {
             of_organisation(Operation::DeleteUserNamespaceAuth, organisation)
         }
+        E::UploadImagePackage { organisation, .. } => {
+            of_organisation(Operation::UploadImagePackage, organisation)
+        }
         E::CreateRepo { organisation } => {
             let (operation, within, organisation) =
                 of_organisation(Operation::CreateImageRepository, organisation);

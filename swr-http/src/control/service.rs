@@ -1,5 +1,6 @@
 //! The management protocol as a service: authenticate, dispatch, answer.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -22,11 +23,15 @@ use tracing::{Instrument as _, Span, debug_span, field};
 
 use swr_core::control::ControlPlane;
 use swr_core::control::grant::GrantScope;
+#[cfg(feature = "packages")]
+use swr_packages::upload::PackageDesk;
 
 use super::body::{BODY_BYTES_MAX, collected};
 use super::endpoint::{Kind, ManagementEndpoint, ManagementEndpointError};
 use super::error::{ManagementFailure, error_response, status};
-use super::exchange::{Answer, Exchange, Reply};
+use super::exchange::{Answer, Exchange, Reply, ReplyBody};
+#[cfg(feature = "packages")]
+use super::packages;
 use super::refusals::{Refusals, traced};
 use super::{
     account, administration, grants, logins, namespaces, openapi, repositories, retentions, sharing, sync,
@@ -92,6 +97,9 @@ pub struct ManagementOptions {
     pub admission: Admission,
     /// Who is told of requests. Nobody.
     pub observer: Option<Arc<dyn RequestObserver>>,
+    /// Where image packages are handed in (feature `packages`). Nowhere: there is no such path.
+    #[cfg(feature = "packages")]
+    pub packages: Option<PackageDesk>,
 }
 
 impl ManagementOptions {
@@ -107,6 +115,8 @@ impl ManagementOptions {
             answer_within: Some(Duration::from_secs(30)),
             admission: Admission::default(),
             observer: None,
+            #[cfg(feature = "packages")]
+            packages: None,
         }
     }
 }
@@ -194,7 +204,7 @@ impl Parts {
         headers.insert(X_REQUEST_ID, headers::value(request_id));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if status != StatusCode::NO_CONTENT {
+        if let Some(length) = length.filter(|_| status != StatusCode::NO_CONTENT) {
             headers.insert(CONTENT_LENGTH, length.into());
         }
         visit.answered(&head, response).await
@@ -215,7 +225,8 @@ impl Parts {
         let endpoint = match endpoint {
             Err(nothing @ (NoSuchPath | Method { .. })) => return Err(nothing.into()),
             Ok(ManagementEndpoint::ShowDocument {}) => {
-                return Ok(Reply { body: Some((&**openapi::DOCUMENT).into()), ..Reply::empty() });
+                let document = ReplyBody::Document((&**openapi::DOCUMENT).into());
+                return Ok(Reply { body: document, ..Reply::empty() });
             }
             // Whoever is not known is told nothing more.
             endpoint => endpoint,
@@ -223,7 +234,8 @@ impl Parts {
         // The path as its client sees it, which is what it has signed.
         let below = self.options.mount.below(head.uri.path()).unwrap_or_default();
         let path = format!("{}{below}", self.options.mount.outside_of(head));
-        let (signer, body) = self.signer(head, &path, body).await?;
+        let streams = matches!(endpoint, Ok(ManagementEndpoint::UploadImagePackage { .. }));
+        let (signer, body) = self.signer(head, &path, body, streams).await?;
         let endpoint = endpoint?;
 
         let origin = origin(head, &path, &self.options.trusted_proxies);
@@ -233,13 +245,16 @@ impl Parts {
             source: origin.source,
             goes_on: false,
         };
-        // What is answered is in memory by then: it ends here.
-        let _admitted = self
+        let admitted = self
             .options
             .admission
             .admit(asking)
             .await
             .map_err(|crowded| ManagementFailure::Busy { retry_after: crowded.retry_after })?;
+        let (body, incoming) = match body {
+            Sent::Whole(body) => (body, None),
+            Sent::Streaming(body) => (Bytes::new(), Some(body)),
+        };
         let exchange = Exchange {
             plane: &self.plane,
             access: self.plane.access(signer.caller(), origin.clone()),
@@ -250,40 +265,54 @@ impl Parts {
             options: &self.options,
             body: &body,
         };
-        let answer = match in_time(self.options.answer_within, dispatch(&exchange, &endpoint)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(ManagementFailure::TooSlow),
+        let answer = match (&endpoint, incoming) {
+            #[cfg(feature = "packages")]
+            (ManagementEndpoint::UploadImagePackage { organisation, target, files }, Some(body)) => {
+                let wanted = packages::Wanted { organisation, target: target.as_ref(), files: *files };
+                packages::upload(&exchange, wanted, head, body).await
+            }
+            _ => match in_time(self.options.answer_within, dispatch(&exchange, &endpoint)).await {
+                Ok(answer) => answer,
+                Err(_) => Err(ManagementFailure::TooSlow),
+            },
         };
         if let Err(failure) = &answer
+            && !failure.is_traced()
             && let Some(traced) = traced(&endpoint, &body)
             && let Some(attempt) = self.refusals.attempt(&signer.caller(), &origin, traced)
         {
             attempt.refused(status(failure, Some(endpoint.kind())), failure);
         }
-        answer
+        answer.map(|reply| Reply { admitted, ..reply })
     }
 
-    /// Who is calling, and the body, which a signature is about. Of those who show nothing no body is read.
+    /// Who is calling, and the body, which a signature is about unless it `streams`. Of those who show nothing no body
+    /// is read.
     async fn signer(
         &self,
         head: &request::Parts,
         path: &str,
         body: RequestBody,
-    ) -> Result<(Signer, Bytes), ManagementFailure> {
+        streams: bool,
+    ) -> Result<(Signer, Sent), ManagementFailure> {
+        let sent = async |body| match streams {
+            true => Ok(Sent::Streaming(body)),
+            false => collected(body, BODY_BYTES_MAX).await.map(Sent::Whole),
+        };
         if let Some(signer) = head.extensions.get::<Signer>() {
-            return Ok((signer.clone(), collected(body, BODY_BYTES_MAX).await?));
+            return Ok((signer.clone(), sent(body).await?));
         }
         if let Some(token) = head.headers.get(X_AUTH_TOKEN) {
             let token = token.to_str().ok().filter(|token| token.len() <= TOKEN_BYTES_MAX);
             let token = Secret::new(token.ok_or(ManagementFailure::Token)?);
             let signer = self.authenticated(self.authenticator.management_token(&token)).await;
             let signer = signer?.ok_or(ManagementFailure::Token)?;
-            return Ok((signer, collected(body, BODY_BYTES_MAX).await?));
+            return Ok((signer, sent(body).await?));
         }
         if !head.headers.contains_key(AUTHORIZATION) {
             return Err(ManagementFailure::Unsigned);
         }
-        let body = collected(body, BODY_BYTES_MAX).await?;
+        let sent = sent(body).await?;
         let mut headers: Vec<(&str, &str)> = head
             .headers
             .iter()
@@ -298,10 +327,13 @@ impl Parts {
             path,
             query: head.uri.query().unwrap_or_default(),
             headers: &headers,
-            body: Some(&body),
+            body: match &sent {
+                Sent::Whole(body) => Some(body),
+                Sent::Streaming(_) => None,
+            },
         };
         let signer = self.authenticated(self.authenticator.signed(&request)).await?;
-        Ok((signer.ok_or(ManagementFailure::Unsigned)?, body))
+        Ok((signer.ok_or(ManagementFailure::Unsigned)?, sent))
     }
 
     /// `None`: what was shown proves nothing.
@@ -318,15 +350,24 @@ impl Parts {
     }
 }
 
+/// The body of a request, as its operation takes it.
+enum Sent {
+    Whole(Bytes),
+    Streaming(RequestBody),
+}
+
 /// The answer to an operation that was done, with the status that its row has.
 fn done(reply: Reply, kind: Option<Kind>) -> Response<ResponseBody> {
-    let body = ResponseBody::empty();
-    let is_document = reply.body.is_some();
+    let empty = ResponseBody::empty();
+    let is_document = matches!(reply.body, ReplyBody::Document(_));
     let mut response = Response::new(match reply.body {
-        Some(std::borrow::Cow::Borrowed(bytes)) => body.bytes(Bytes::from_static(bytes)),
-        Some(std::borrow::Cow::Owned(bytes)) => body.bytes(bytes),
-        None => body,
-    });
+        ReplyBody::Nothing => empty,
+        ReplyBody::Document(Cow::Borrowed(bytes)) => empty.bytes(Bytes::from_static(bytes)),
+        ReplyBody::Document(Cow::Owned(bytes)) => empty.bytes(bytes),
+        #[cfg(feature = "packages")]
+        ReplyBody::Content(content) => content,
+    })
+    .map(|body| body.of(reply.admitted));
     let success = kind.and_then(|kind| StatusCode::from_u16(kind.route().success).ok());
     *response.status_mut() = success.unwrap_or(StatusCode::OK);
     *response.headers_mut() = reply.headers;
@@ -355,6 +396,13 @@ async fn dispatch(exchange: &Exchange<'_>, endpoint: &ManagementEndpoint) -> Ans
         E::DeleteNamespaceAuth { organisation } => {
             grants::remove(exchange, &organisation_scope(organisation)).await
         }
+
+        // It takes its body as it comes, where it is offered.
+        E::UploadImagePackage { .. } => Err(ManagementEndpointError::NoSuchPath.into()),
+        #[cfg(feature = "packages")]
+        E::DownloadImagePackage { repository, tag } => packages::download(exchange, repository, tag).await,
+        #[cfg(not(feature = "packages"))]
+        E::DownloadImagePackage { .. } => Err(ManagementEndpointError::NoSuchPath.into()),
 
         E::CreateRepo { organisation } => repositories::create(exchange, organisation).await,
         E::ShowRepository { repository } => repositories::show(exchange, repository).await,

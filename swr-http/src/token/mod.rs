@@ -173,7 +173,7 @@ impl Parts {
         let mut response = answer.unwrap_or_else(|failure| error_response(failure, asked));
         let length = response.body().length();
         let headers = response.headers_mut();
-        headers.insert(CONTENT_LENGTH, length.into());
+        headers.extend(length.map(|length| (CONTENT_LENGTH, length.into())));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         // RFC 6749, 5.1.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

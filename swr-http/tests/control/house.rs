@@ -25,6 +25,8 @@ use swr_core::testing::ManualClock;
 use swr_http::control::{ManagementOptions, ManagementService};
 use swr_http::token::{TokenOptions, TokenService};
 use swr_http::{RegistryService, ResponseBody, ServiceOptions};
+use swr_packages::ImportOptions;
+use swr_packages::upload::PackageDesk;
 use swr_policy::SwrNestedNaming;
 use swr_storage::{MemoryBlobs, MemoryManifests};
 use tower_service::Service;
@@ -126,7 +128,8 @@ impl House {
             clock.clone(),
         ));
         let desk = Arc::new(KeyDesk::new(vault, settings.clone(), clock.clone()));
-        let options = change(ManagementOptions::new(settings.clone()));
+        let mut options = change(ManagementOptions::new(settings.clone()));
+        options.packages = Some(PackageDesk::new(plane.clone(), ImportOptions::new(std::env::temp_dir()), 1));
         let management = ManagementService::new(plane.clone(), authenticator.clone(), desk.clone(), options);
         let options =
             ServiceOptions { refusals: Some(management.refusals().clone()), ..ServiceOptions::default() };
@@ -326,10 +329,9 @@ impl IntoBody for Bytes {
     }
 }
 
-pub(crate) async fn send<S>(service: &S, request: Request<Full<Bytes>>) -> Answer
+pub(crate) async fn send<S, B>(service: &S, request: Request<B>) -> Answer
 where
-    S: Service<Request<Full<Bytes>>, Response = Response<ResponseBody>, Error = std::convert::Infallible>
-        + Clone,
+    S: Service<Request<B>, Response = Response<ResponseBody>, Error = std::convert::Infallible> + Clone,
 {
     let response = match service.clone().call(request).await {
         Ok(response) => response,

@@ -11,6 +11,8 @@ mod lists;
 #[cfg(feature = "axum")]
 mod mounting;
 mod operations;
+mod package;
+mod packages;
 mod refused;
 mod tokens;
 mod trail;

@@ -39,10 +39,13 @@ use swr_core::{OrganisationName, RepositoryName, Tag};
 use swr_http::control::{ManagementOptions, ManagementService};
 use swr_http::token::{TokenOptions, TokenService};
 use swr_http::{RegistryService, ResponseBody, ServiceOptions};
+use swr_packages::ImportOptions;
+use swr_packages::upload::PackageDesk;
 use swr_storage::{MemoryBlobs, MemoryManifests};
 use tower_service::Service;
 
 use crate::identities::{Identity, Level, Role, Shown, Withdrawal};
+use crate::package::package;
 use crate::rows::{Asked, Row};
 use crate::targets::{Account, Organisation, Target};
 
@@ -52,6 +55,7 @@ pub(crate) const PROJECT: &str = "cn-test1";
 pub(crate) const CONTENT: &str = "TOPSECRET";
 const PASSWORD: &str = "open sesame";
 const NEW: &[u8] = b"bytes that nobody has pushed yet";
+static PACKAGE: LazyLock<String> = LazyLock::new(|| package(&["pack:v1"], "a layer of a package"));
 /// More than there is of anything.
 const MANY: NonZeroU32 = NonZeroU32::new(10_000).unwrap();
 const BEGUN: &[u8] = b"bytes of an upload";
@@ -327,7 +331,8 @@ impl House {
     /// New doors, which nobody has come through.
     pub(crate) fn doors(&self) -> Doors {
         let Parts { plane, authorizer, authenticator, key_desk } = self.parts();
-        let options = ManagementOptions::new(self.settings.clone());
+        let mut options = ManagementOptions::new(self.settings.clone());
+        options.packages = Some(PackageDesk::new(plane.clone(), ImportOptions::new(std::env::temp_dir()), 1));
         let management = ManagementService::new(plane.clone(), authenticator.clone(), key_desk, options);
         let options =
             ServiceOptions { refusals: Some(management.refusals().clone()), ..ServiceOptions::default() };
@@ -392,6 +397,7 @@ impl House {
             ("{auth of granted}", &auth(granted)),
             ("{auth of free}", &auth(free)),
             ("{granted}", granted),
+            ("{package}", PACKAGE.as_str()),
             ("{account}", account.map_or("none", Account::name)),
             ("{key of free}", account.map_or("0123", |account| self.spare_keys[&account].as_str())),
         ]) {
@@ -589,15 +595,20 @@ impl House {
                     _ => (held.key.clone(), held.secret.clone()),
                 };
                 let date = self.clock.now().format("%Y%m%dT%H%M%SZ").to_string();
-                let headers =
-                    [("content-type", "application/json"), ("host", HOST), ("x-sdk-date", date.as_str())];
+                let mut headers =
+                    vec![("content-type", "application/json"), ("host", HOST), ("x-sdk-date", date.as_str())];
+                // What streams past is not signed.
+                let streams = address.ends_with("/packages");
+                if streams {
+                    headers.push(("x-sdk-content-sha256", "UNSIGNED-PAYLOAD"));
+                }
                 let (path, query) = address.split_once('?').unwrap_or((address, ""));
                 let signed = SignedRequest {
                     method: method.as_str(),
                     path,
                     query,
                     headers: &headers,
-                    body: Some(&body),
+                    body: (!streams).then_some(&*body),
                 };
                 let authorization = signed.sign(&key, &secret).unwrap();
                 let request =

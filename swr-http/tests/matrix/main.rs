@@ -15,6 +15,8 @@
 mod house;
 mod identities;
 mod model;
+#[path = "../control/package.rs"]
+mod package;
 mod rows;
 mod targets;
 

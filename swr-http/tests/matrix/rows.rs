@@ -156,6 +156,8 @@ fn of_management(kind: Kind) -> Row {
         }
         K::DeleteNamespaceAuth => organisation("DELETE", "/access", Manage, 204).sending(r#"["{granted}"]"#),
 
+        K::UploadImagePackage => organisation("POST", "/packages", Edit, 200).sending("{package}"),
+        K::DownloadImagePackage => repository("GET", "/tags/v1/package", View, 200),
         K::CreateRepo => {
             organisation("POST", "/repos", Edit, 200).sending(r#"{"repository":"newt","is_public":false}"#)
         }

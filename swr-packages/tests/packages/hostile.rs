@@ -314,7 +314,7 @@ async fn an_image_that_is_wrong_is_refused_for_its_reason_and_leaves_nothing() {
     for (what, archive, reason) in refused_as_an_image() {
         let scene = Scene::new();
         let outcomes = scene.import(&archive).await.unwrap_or_else(|error| panic!("{what}: {error}"));
-        let told = lines(&Ok(outcomes));
+        let told = lines::<String>(&Ok(outcomes));
         assert!(told.len() == 1 && told[0].contains(reason), "{what}: {told:?}");
         scene.assert_untouched(what).await;
     }

@@ -228,21 +228,17 @@ async fn files_are_taken_one_after_the_other_and_one_that_fails_stops_none() {
         ("c.tar".into(), Package::file(file(&gzip(&good("c:v1")))).unwrap()),
     ];
     let mut order = Vec::new();
-    let mut report = |progress: Progress<'_>| match progress {
+    let mut report = |progress: Progress| match progress {
         Progress::File { number, name } => order.push(format!("{number} {name}")),
         Progress::FileDone(done) => order.push(format!("{} is done", done.name)),
         _ => {}
     };
     let outcomes = import_all(&scene.ada(), &team(), files, &scene.options(), &mut report).await.unwrap();
-    let told: Vec<_> = outcomes.iter().flat_map(|outcome| lines_of(&outcome.result)).collect();
+    let told: Vec<_> = outcomes.iter().flat_map(|outcome| lines(&outcome.result)).collect();
     assert_eq!(told[0], "a:v1 is team/a:v1");
     assert!(told[1].starts_with("invalid image format: neither a tar"), "{told:?}");
     assert_eq!(told[2], "c:v1 is team/c:v1");
     assert_eq!(order, ["0 a.tar", "a.tar is done", "1 b.tar", "b.tar is done", "2 c.tar", "c.tar is done"]);
-}
-
-fn lines_of(result: &Result<Vec<swr_packages::ImageOutcome>, swr_packages::ImportError>) -> Vec<String> {
-    lines(result)
 }
 
 #[tokio::test]
@@ -279,7 +275,7 @@ async fn a_file_that_changes_while_it_is_read_is_not_taken() {
     let place = archive.windows(7).position(|bytes| bytes == b"a layer").unwrap();
     let path = scene.folder.path().join("package");
     std::fs::write(&path, &archive).unwrap();
-    let mut report = |progress: Progress<'_>| {
+    let mut report = |progress: Progress| {
         if matches!(progress, Progress::Read { .. }) {
             let mut changed = archive.to_vec();
             changed[place] = b'A';

@@ -86,13 +86,13 @@ impl Scene {
     /// Imports an archive, and says all that was told meanwhile.
     pub(crate) async fn told(&self, archive: &Bytes) -> Vec<String> {
         let told = Mutex::new(Vec::new());
-        let mut report = |progress: Progress<'_>| {
+        let mut report = |progress: Progress| {
             let line = match progress {
                 Progress::Entry { name, size } => format!("entry {name} {size}"),
                 Progress::Blob { repository, digest, written, .. } => {
                     format!("blob {repository} {digest} {written}")
                 }
-                Progress::Image(outcome) => told_of(outcome),
+                Progress::Image(outcome) => told_of(&outcome),
                 Progress::Read { bytes, of } => format!("read {bytes} {of:?}"),
                 other => format!("{other:?}"),
             };
@@ -182,7 +182,7 @@ pub(crate) fn told_of(outcome: &ImageOutcome) -> String {
 }
 
 /// What became of each image, one line each.
-pub(crate) fn lines(outcomes: &Result<Vec<ImageOutcome>, ImportError>) -> Vec<String> {
+pub(crate) fn lines<E: ToString>(outcomes: &Result<Vec<ImageOutcome>, E>) -> Vec<String> {
     match outcomes {
         Ok(outcomes) => outcomes.iter().map(told_of).collect(),
         Err(error) => vec![error.to_string()],
