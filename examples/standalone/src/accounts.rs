@@ -16,6 +16,8 @@ use swr_core::registry::Registry;
 use swr_http::actions::webhook::Opener;
 use swr_http::control::{ManagementOptions, ManagementService, Refusals};
 use swr_http::token::{TokenOptions, TokenService};
+use swr_packages::ImportOptions;
+use swr_packages::upload::PackageDesk;
 
 use crate::config::{Config, FactsStore};
 use crate::credentials::Credentials;
@@ -163,7 +165,8 @@ impl Accounts {
         options: impl FnOnce(ManagementOptions) -> ManagementOptions,
     ) -> (Control, ControlPlane) {
         let plane = self.plane(config, registry);
-        let options = options(ManagementOptions::new(self.settings.clone()));
+        let mut options = options(ManagementOptions::new(self.settings.clone()));
+        options.packages = Some(packages(config, &plane));
         let tokens = TokenOptions {
             patience: options.patience,
             answer_within: options.answer_within,
@@ -186,6 +189,17 @@ impl Control {
     pub(crate) fn refusals(&self) -> &Refusals {
         self.management.refusals()
     }
+}
+
+/// Where image packages are handed in. What is kept in memory has no folder of its own.
+fn packages(config: &Config, plane: &ControlPlane) -> PackageDesk {
+    let spool = match config.storage.facts {
+        FactsStore::Sqlite => config.data.clone(),
+        FactsStore::Memory => std::env::temp_dir(),
+    };
+    let mut options = ImportOptions::new(spool);
+    options.package_bytes_max = config.packages.size_max.0;
+    PackageDesk::new(plane.clone(), options, config.packages.at_once as usize)
 }
 
 /// The control plane as whoever has the machine may use it.

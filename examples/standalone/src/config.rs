@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use swr_auth::Secret;
 use swr_http::{Admission, AdmissionLimits, Network, Rate, Share};
 use toml::{Table, Value};
@@ -14,7 +14,7 @@ use tracing::level_filters::LevelFilter;
 use crate::units::{Bytes, Span};
 
 /// The whole configuration. Every key has a default; an unknown key refuses to start.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
     /// Where everything is kept, unless `storage` says otherwise.
@@ -24,7 +24,7 @@ pub(crate) struct Config {
     /// Serves everybody, and asks nobody who they are.
     pub(crate) open: bool,
     /// Addresses or networks whose `X-Forwarded-For` is believed.
-    #[serde(deserialize_with = "networks")]
+    #[serde(deserialize_with = "networks", serialize_with = "shown_networks")]
     pub(crate) trusted_proxies: Vec<Network>,
     /// The address that clients reach the registry at: `https://registry.example`.
     pub(crate) public_url: Option<String>,
@@ -38,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) manifests: Manifests,
     pub(crate) blobs: Blobs,
     pub(crate) uploads: Uploads,
+    pub(crate) packages: Packages,
     pub(crate) collection: Collection,
     pub(crate) aging: Aging,
     pub(crate) triggers: Triggers,
@@ -65,6 +66,7 @@ impl Default for Config {
             manifests: Manifests::default(),
             blobs: Blobs::default(),
             uploads: Uploads::default(),
+            packages: Packages::default(),
             collection: Collection::default(),
             aging: Aging::default(),
             triggers: Triggers::default(),
@@ -81,8 +83,23 @@ fn networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Net
     networks.collect::<Result<_, _>>().map_err(serde::de::Error::custom)
 }
 
+fn shown_networks<S: Serializer>(networks: &[Network], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(networks.iter().map(ToString::to_string))
+}
+
+/// What stands for a secret where a configuration is shown.
+const HIDDEN: &str = "(hidden)";
+
+fn hidden<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+    secret.as_ref().map(|_| HIDDEN).serialize(serializer)
+}
+
+fn all_hidden<S: Serializer>(secrets: &BTreeMap<String, Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(secrets.keys().map(|name| (name, HIDDEN)))
+}
+
 /// Whoever there is.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Accounts {
     /// The region project: what stands in front of the `@` in a login user name.
@@ -91,7 +108,7 @@ pub(crate) struct Accounts {
     pub(crate) anonymous_pulls: bool,
     /// The key that secrets are sealed under, as 64 hexadecimal digits; in the environment rather than in a file that
     /// is backed up.
-    #[serde(deserialize_with = "secret")]
+    #[serde(deserialize_with = "secret", serialize_with = "hidden")]
     pub(crate) master_key: Option<Secret>,
     /// The file that has the key instead; `master.key` in the data directory.
     pub(crate) master_key_file: Option<PathBuf>,
@@ -125,7 +142,7 @@ impl Default for Accounts {
 }
 
 /// Who is told of the audit trail.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Audit {
     /// A file that it is appended to, a JSON object a line.
@@ -133,7 +150,7 @@ pub(crate) struct Audit {
 }
 
 /// A certificate and its key; both are read again when they change.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Tls {
     pub(crate) certificate: PathBuf,
@@ -141,7 +158,7 @@ pub(crate) struct Tls {
 }
 
 /// Where `/livez`, `/readyz` and `/metrics` are served: an address, or `off`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Admin {
     pub(crate) listen: AdminListen,
@@ -159,6 +176,15 @@ impl Default for Admin {
     }
 }
 
+impl Serialize for AdminListen {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Off => serializer.serialize_str("off"),
+            Self::At(address) => serializer.collect_str(address),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for AdminListen {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -171,7 +197,7 @@ impl<'de> Deserialize<'de> for AdminListen {
     }
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Log {
     pub(crate) format: LogFormat,
@@ -185,7 +211,7 @@ impl Default for Log {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
     Text,
@@ -193,7 +219,7 @@ pub(crate) enum LogFormat {
 }
 
 /// What keeps the bytes, and what keeps the facts.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Storage {
     pub(crate) bytes: BytesStore,
@@ -215,7 +241,7 @@ impl Default for Storage {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum BytesStore {
     Bucket,
@@ -225,7 +251,7 @@ pub(crate) enum BytesStore {
 
 /// A bucket of S3, or of what speaks its protocol. What is not said here is taken from the variables that
 /// programs have in common, such as `AWS_REGION`, and credentials from the machine if there are none.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Bucket {
     /// `s3://bucket` or `s3://bucket/prefix`.
@@ -234,7 +260,7 @@ pub(crate) struct Bucket {
     pub(crate) endpoint: Option<String>,
     pub(crate) region: Option<String>,
     pub(crate) access_key_id: Option<String>,
-    #[serde(deserialize_with = "secret")]
+    #[serde(deserialize_with = "secret", serialize_with = "hidden")]
     pub(crate) secret_access_key: Option<Secret>,
     /// Allows an endpoint without TLS.
     pub(crate) allow_http: bool,
@@ -246,14 +272,14 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, 
     String::deserialize(deserializer).map(|text| Some(Secret::new(text)))
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum FactsStore {
     Sqlite,
     Memory,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Names {
     pub(crate) profile: NamingProfile,
@@ -266,7 +292,7 @@ impl Default for Names {
 }
 
 /// Which repository names may come to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum NamingProfile {
     /// Exactly `organisation/repository`.
@@ -277,7 +303,7 @@ pub(crate) enum NamingProfile {
     Oci,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Manifests {
     /// Whether a manifest may name content that is not there.
@@ -291,7 +317,7 @@ impl Default for Manifests {
     }
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Blobs {
     pub(crate) size_max: Bytes,
@@ -303,7 +329,7 @@ impl Default for Blobs {
     }
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Uploads {
     /// How long an upload may lie without a byte.
@@ -318,8 +344,24 @@ impl Default for Uploads {
     }
 }
 
+/// Image packages.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Packages {
+    /// The largest one, as it comes and unpacked.
+    pub(crate) size_max: Bytes,
+    /// How many are taken in at once; each needs room for one in the data directory meanwhile.
+    pub(crate) at_once: u32,
+}
+
+impl Default for Packages {
+    fn default() -> Self {
+        Self { size_max: Bytes(2 << 30), at_once: 4 }
+    }
+}
+
 /// What nothing refers to any more is removed while the registry runs.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Collection {
     pub(crate) enabled: bool,
@@ -346,7 +388,7 @@ impl Default for Collection {
 }
 
 /// Aging rules run when they are made or changed, and from then on at this interval.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Aging {
     pub(crate) interval: Span,
@@ -359,7 +401,7 @@ impl Default for Aging {
 }
 
 /// What triggers may reach.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Triggers {
     pub(crate) webhooks: Outbound,
@@ -383,11 +425,11 @@ impl Default for Triggers {
 }
 
 /// Where messages may go beside the public internet by `https`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Outbound {
     /// Addresses or networks, such as `10.0.0.0/8`.
-    #[serde(deserialize_with = "networks")]
+    #[serde(deserialize_with = "networks", serialize_with = "shown_networks")]
     pub(crate) networks: Vec<Network>,
     /// Allows `http`.
     pub(crate) plain_http: bool,
@@ -396,7 +438,7 @@ pub(crate) struct Outbound {
 }
 
 /// A cluster of a kubeconfig file, or the one that the registry runs in.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Cluster {
     pub(crate) kubeconfig: Option<PathBuf>,
@@ -405,17 +447,17 @@ pub(crate) struct Cluster {
 }
 
 /// Who is told of everything that happens.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Notification {
     pub(crate) url: String,
     #[serde(default)]
     pub(crate) format: NotificationFormat,
     /// What messages are signed with.
-    #[serde(default, deserialize_with = "secret")]
+    #[serde(default, deserialize_with = "secret", serialize_with = "hidden")]
     pub(crate) secret: Option<Secret>,
     /// Headers that are sent along, such as `Authorization`.
-    #[serde(default, deserialize_with = "secrets")]
+    #[serde(default, deserialize_with = "secrets", serialize_with = "all_hidden")]
     pub(crate) headers: BTreeMap<String, Secret>,
     /// Whether blobs are told of as well.
     #[serde(default)]
@@ -424,7 +466,7 @@ pub(crate) struct Notification {
     pub(crate) outbound: Outbound,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum NotificationFormat {
     /// What Docker's registry tells.
@@ -444,6 +486,15 @@ pub(crate) enum UntaggedKeep {
     For(Span),
 }
 
+impl Serialize for UntaggedKeep {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Forever => serializer.serialize_str("forever"),
+            Self::For(span) => span.serialize(serializer),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for UntaggedKeep {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -456,7 +507,7 @@ impl<'de> Deserialize<'de> for UntaggedKeep {
     }
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Http {
     /// How many connections are served at once.
@@ -708,6 +759,8 @@ impl Config {
             ("http.deadline", self.http.deadline.0.is_zero()),
             ("manifests.size_max", self.manifests.size_max.0 == 0),
             ("blobs.size_max", self.blobs.size_max.0 == 0),
+            ("packages.size_max", self.packages.size_max.0 == 0),
+            ("packages.at_once", self.packages.at_once == 0),
         ] {
             if zero {
                 return Err(format!("{key}: must be more than nothing"));

@@ -6,7 +6,9 @@ mod admin;
 mod administration;
 mod aging;
 mod audit;
+mod check_config;
 mod chores;
+mod collect;
 mod config;
 mod credentials;
 mod data_directory;
@@ -20,6 +22,7 @@ mod logs;
 mod management;
 mod master_key;
 mod messages;
+mod meter;
 mod metrics;
 mod organisation;
 mod output;
@@ -36,11 +39,13 @@ mod trail;
 mod trigger;
 mod units;
 mod user;
+mod version;
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 /// A container registry.
 #[derive(Debug, Parser)]
@@ -59,7 +64,9 @@ enum Task {
     Key(key::KeyCommand),
     TokenKey(token_key::TokenKeyCommand),
     Organisation(organisation::OrganisationCommand),
+    #[command(visible_alias = "image")]
     Repository(repository::RepositoryCommand),
+    Version(version::VersionCommand),
     Grant(grant::GrantCommand),
     Share(share::ShareCommand),
     Aging(aging::AgingCommand),
@@ -68,8 +75,15 @@ enum Task {
     Audit(trail::AuditCommand),
     Import(packages::Import),
     Export(packages::Export),
+    Collect(collect::Collect),
+    Config(check_config::ConfigCommand),
     MasterKey(master_key::MasterKey),
     RecoverAdministrator(recover_administrator::RecoverAdministrator),
+    /// Prints what makes a shell complete commands: `source <(swr completions bash)`
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
 }
 
 fn main() -> ExitCode {
@@ -88,6 +102,7 @@ fn main() -> ExitCode {
             Task::TokenKey(command) => command.run().await,
             Task::Organisation(command) => command.run().await,
             Task::Repository(command) => command.run().await,
+            Task::Version(command) => command.run().await,
             Task::Grant(command) => command.run().await,
             Task::Share(command) => command.run().await,
             Task::Aging(command) => command.run().await,
@@ -96,14 +111,24 @@ fn main() -> ExitCode {
             Task::Audit(command) => command.run().await,
             Task::Import(command) => command.run().await,
             Task::Export(command) => command.run().await,
+            Task::Collect(command) => command.run().await,
+            Task::Config(command) => command.run(),
             Task::MasterKey(command) => command.run().await,
             Task::RecoverAdministrator(command) => command.run().await,
+            Task::Completions { shell } => complete(shell),
         }
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(line) => failed(&line),
     }
+}
+
+fn complete(shell: Shell) -> Result<(), String> {
+    // Made in memory, since what is written to a pipe that closes early would panic.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Command::command(), "swr", &mut script);
+    std::io::stdout().write_all(&script).map_err(|error| format!("standard output: {error}"))
 }
 
 fn failed(line: &str) -> ExitCode {

@@ -144,10 +144,10 @@ pub(crate) fn filtered_page(offset: usize) -> String {
 #[derive(Args, Debug)]
 pub(crate) struct Manager {
     #[command(flatten)]
-    place: Place,
+    pub(crate) place: Place,
     /// In a data directory: who does it, with the rights of that user [default: the first operator]
     #[arg(long = "as", value_name = "ACCOUNT/USER", value_parser = owner, conflicts_with = "server")]
-    who: Option<Owner>,
+    pub(crate) who: Option<Owner>,
 }
 
 impl Manager {
@@ -200,6 +200,10 @@ fn in_organisation(text: &str) -> Result<RepositoryName, String> {
 }
 
 impl Repository {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        in_organisation(text).map(|name| Self { name })
+    }
+
     /// Where the protocol has it.
     pub(crate) fn path(&self) -> String {
         self.path_among("repos")

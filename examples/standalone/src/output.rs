@@ -101,6 +101,11 @@ pub(crate) fn document(value: &Value) -> Result<(), String> {
     print(|out| json(out, value))
 }
 
+/// Prints lines as they are.
+pub(crate) fn lines(lines: &[String]) -> Result<(), String> {
+    print(|out| lines.iter().try_for_each(|line| writeln!(out, "{}", harmless(line))))
+}
+
 fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), String> {
     let mut out = io::stdout().lock();
     write(&mut out).and_then(|()| out.flush()).map_err(|error| format!("standard output: {error}"))

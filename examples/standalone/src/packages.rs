@@ -1,40 +1,54 @@
-//! `swr import` and `swr export`: image packages, in and out of the data directory of a server that is stopped. Where
-//! that was open, nobody is asked who they are.
+//! `swr import` and `swr export`: image packages, in and out of a server that runs, or of the data directory of one that
+//! is stopped. Where that was open, nobody is asked who they are.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use swr_auth::AnyoneMay;
 use swr_core::caller::{Caller, Channel, Origin};
 use swr_core::control::ControlPlane;
 use swr_core::ports::ManifestStore;
 use swr_core::registry::Registry;
 use swr_core::{OrganisationName, RepositoryName, Tag};
+use swr_http::control::packages::{PackageFile, PackageImage, PackageOutcome};
 use swr_packages::control::import_for_user;
+use swr_packages::import::FILES_MAX;
 use swr_packages::{
     Destination, ImageOutcome, ImportError, ImportOptions, Package, Progress, export, import,
 };
 
 use crate::accounts::settings;
-use crate::administration::Owner;
-use crate::data_directory::{DataDirectory, Here, Served};
-use crate::management::owner;
+use crate::config::Config;
+use crate::data_directory::{DataDirectory, Served};
+use crate::management::{Manager, ORGANISATIONS};
+use crate::meter::Meter;
+use crate::output::{self, Format};
+use crate::server::{Server, Streamed};
 use crate::stores::{self, chain};
+use crate::version::{path, version};
 
 /// Imports image packages: what `docker save` writes, and archives of OCI image layouts, packed with gzip or not.
 #[derive(Args, Debug)]
 pub(crate) struct Import {
-    /// The packages, of at most 2 GiB each
-    #[arg(value_name = "FILE", required = true)]
+    /// The packages, of at most 2 GiB each, and at most 10 of them
+    #[arg(value_name = "FILE", required = true, num_args = 1..=FILES_MAX)]
     files: Vec<PathBuf>,
     /// The organisation that their images go to
-    #[arg(long, value_name = "NAME", value_parser = OrganisationName::parse)]
-    organisation: OrganisationName,
+    #[arg(long, value_name = "NAME", value_parser = OrganisationName::parse, required_unless_present = "target")]
+    organisation: Option<OrganisationName>,
+    /// What the one image of the package becomes, whatever the package calls it
+    #[arg(long, value_name = "ORG/REPO:TAG", value_parser = version, conflicts_with = "organisation")]
+    target: Option<(RepositoryName, Tag)>,
+    /// Shows no line that says how far it has come
+    #[arg(long)]
+    no_progress: bool,
     #[command(flatten)]
-    holder: Holder,
+    manager: Manager,
 }
 
 /// Exports a version as an archive for `docker load`, which is an OCI image layout as well.
@@ -46,23 +60,96 @@ pub(crate) struct Export {
     /// The file, which is not there yet
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Shows no line that says how far it has come
+    #[arg(long)]
+    no_progress: bool,
     #[command(flatten)]
-    holder: Holder,
+    manager: Manager,
 }
 
-/// Which data directory, and who does something in it.
-#[derive(Args, Debug)]
-struct Holder {
-    #[command(flatten)]
-    here: Here,
-    /// Who does it, with the rights of that user [default: the first operator]
-    #[arg(long = "as", value_name = "ACCOUNT/USER", value_parser = owner)]
-    who: Option<Owner>,
+fn origin() -> Origin {
+    Origin { channel: Channel::System, ..Origin::default() }
+}
+
+/// What is told of a package on its way in.
+struct Follower<'m> {
+    meter: &'m mut Meter,
+    /// What the package is called here.
+    file: String,
+}
+
+impl Follower<'_> {
+    fn read(&mut self, bytes: u64, of: Option<u64>) {
+        self.meter.at(&self.file, bytes, of);
+    }
+
+    fn writing(&mut self, digest: &str, bytes: u64, size: u64) {
+        self.meter.at(digest, bytes, Some(size));
+    }
+
+    fn blob(&mut self, repository: &str, digest: &str, size: u64, written: bool) {
+        let how = if written { "written" } else { "there already" };
+        self.meter.tell(&format!("{repository}: {digest}, {size} bytes, {how}"));
+    }
+
+    fn image(&mut self, image: &PackageImage) {
+        let part = |part: &Option<String>| part.clone().unwrap_or_default();
+        self.meter.tell(&match &image.error {
+            Some(error) => format!("{}: {error}", image.name),
+            None => format!("{}:{} is {}", part(&image.repository), part(&image.tag), part(&image.digest)),
+        });
+    }
+}
+
+impl Import {
+    /// The error is one line; what became of each image is told before.
+    pub(crate) async fn run(self) -> Result<(), String> {
+        let (organisation, target) = match (&self.organisation, &self.target) {
+            (_, Some(target)) if self.files.len() == 1 => {
+                let organisation = target.0.components().next().unwrap_or_default();
+                let organisation =
+                    OrganisationName::parse(organisation).map_err(|error| error.to_string())?;
+                (organisation, Some(target))
+            }
+            (_, Some(_)) => return Err("--target: one package has a target".into()),
+            (Some(organisation), None) => (organisation.clone(), None),
+            (None, None) => return Err("--organisation: which one the images go to".into()),
+        };
+        let mut outcome = PackageOutcome::default();
+        let mut meter = Meter::new(!self.no_progress);
+        let importer = Importer::open(&self.manager).await?;
+        for path in &self.files {
+            let shown = path.display().to_string();
+            let mut follower = Follower { meter: &mut meter, file: shown.clone() };
+            let opened = File::open(path).map_err(|error| format!("{shown}: {error}"));
+            let file = importer.import(opened?, &organisation, target, &mut follower).await;
+            let file = file.map_err(|error| format!("{shown}: {error}"))?;
+            outcome.files.push(PackageFile { name: shown, ..file });
+        }
+        drop(meter);
+        if let Format::Json = self.manager.format() {
+            output::document(&serde_json::to_value(&outcome).map_err(|error| error.to_string())?)?;
+        }
+        let failed =
+            outcome.files.iter().find_map(|file| Some(format!("{}: {}", file.name, file.error.as_ref()?)));
+        let images = outcome.files.iter().flat_map(|file| &file.images);
+        match (failed, images.filter(|image| image.error.is_some()).count()) {
+            (Some(failed), _) => Err(failed),
+            (None, 0) => Ok(()),
+            (None, refused) => Err(format!("images that were refused: {refused}; the lines above say why")),
+        }
+    }
+}
+
+/// Where packages go.
+enum Importer {
+    Server(Server),
+    Held(Box<Held>),
 }
 
 /// A registry that is stopped, and who does something in it.
 struct Held {
-    data: PathBuf,
+    config: Config,
     host: String,
     registry: Registry,
     caller: Caller,
@@ -70,129 +157,190 @@ struct Held {
     plane: Option<ControlPlane>,
 }
 
-impl Holder {
-    async fn open(&self) -> Result<Held, String> {
-        let config = self.here.config()?;
-        let (data, host) = (config.data.clone(), settings(&config)?.host().to_owned());
+impl Held {
+    async fn open(manager: &Manager) -> Result<Self, String> {
+        let config = manager.place.here.config()?;
+        let host = settings(&config)?.host().to_owned();
         match DataDirectory::open_any(config).await? {
             Served::WithAccounts(directory) => {
                 let directory = directory.with_bytes().await?;
-                let caller = directory.signer(self.who.as_ref()).await?.caller();
-                let plane = directory.plane().clone();
-                Ok(Held { data, host, registry: plane.registry().clone(), caller, plane: Some(plane) })
+                let caller = directory.signer(manager.who.as_ref()).await?.caller();
+                let (config, plane) = (directory.config().clone(), directory.plane().clone());
+                Ok(Self { config, host, registry: plane.registry().clone(), caller, plane: Some(plane) })
             }
-            Served::Open(..) if self.who.is_some() => {
-                Err(format!("--as: {} has no accounts, and nobody is asked who they are", data.display()))
-            }
+            Served::Open(config, _) if manager.who.is_some() => Err(format!(
+                "--as: {} has no accounts, and nobody is asked who they are",
+                config.data.display()
+            )),
             Served::Open(config, sqlite) => {
                 let manifests: Arc<dyn ManifestStore> = Arc::clone(&sqlite) as _;
                 let registry =
                     stores::registry(&config, Some(&sqlite), &manifests, Arc::new(AnyoneMay)).await?;
-                Ok(Held { data, host, registry, caller: Caller::Anonymous, plane: None })
+                Ok(Self { config, host, registry, caller: Caller::Anonymous, plane: None })
             }
         }
     }
-}
 
-impl Held {
     async fn import(
         &self,
         destination: &Destination,
         package: Package,
-        options: &ImportOptions,
+        report: &mut (dyn FnMut(Progress<'_>) + Send),
     ) -> Result<Vec<ImageOutcome>, ImportError> {
+        let mut options = ImportOptions::new(self.config.data.clone());
+        options.package_bytes_max = self.config.packages.size_max.0;
         match &self.plane {
             Some(plane) => {
                 let (caller, origin) = (&self.caller, origin());
-                import_for_user(plane, caller, &origin, destination, package, options, &mut follow).await
+                import_for_user(plane, caller, &origin, destination, package, &options, report).await
             }
             None => {
                 let access = self.registry.access(self.caller.clone(), origin());
-                import(&access, destination, package, options, &mut follow).await
+                import(&access, destination, package, &options, report).await
             }
         }
     }
 }
 
-fn version(text: &str) -> Result<(RepositoryName, Tag), String> {
-    let (repository, tag) =
-        text.rsplit_once(':').ok_or("it is a repository and a tag with `:` between them")?;
-    let repository = RepositoryName::parse(repository).map_err(|error| error.to_string())?;
-    Ok((repository, Tag::parse(tag).map_err(|error| error.to_string())?))
-}
-
-fn origin() -> Origin {
-    Origin { channel: Channel::System, ..Origin::default() }
-}
-
-/// A line about how it goes on, on standard error.
-fn tell(line: &str) {
-    // Where standard error is gone there is nobody to tell.
-    let _ = writeln!(io::stderr(), "{}", line.replace(char::is_control, "\u{fffd}"));
-}
-
-fn follow(progress: Progress<'_>) {
-    match progress {
-        Progress::Blob { repository, digest, size, written } => {
-            let how = if written { "written" } else { "there already" };
-            tell(&format!("{repository}: {digest}, {size} bytes, {how}"));
+impl Importer {
+    async fn open(manager: &Manager) -> Result<Self, String> {
+        match &manager.place.server {
+            Some(url) => Server::new(url).map(Self::Server),
+            None => Ok(Self::Held(Box::new(Held::open(manager).await?))),
         }
-        Progress::Image(ImageOutcome { name, result, .. }) => match result {
-            Ok(image) => {
-                tell(&format!("{}:{} is {}", image.version.repository, image.version.tag, image.digest));
+    }
+
+    async fn import(
+        &self,
+        file: File,
+        organisation: &OrganisationName,
+        target: Option<&(RepositoryName, Tag)>,
+        follower: &mut Follower<'_>,
+    ) -> Result<PackageFile, String> {
+        match self {
+            Self::Server(server) => {
+                let query = target.map_or_else(String::new, |(repository, tag)| {
+                    let (_, within) = repository.as_str().split_once('/').unwrap_or_default();
+                    format!("repository={}&tag={tag}", within.replace('/', "$"))
+                });
+                let path = format!("{ORGANISATIONS}/{organisation}/packages");
+                follow(server.send(&path, &query, file).await?, follower).await
             }
-            Err(error) => tell(&format!("{name}: {}", chain(error))),
-        },
-        _ => {}
+            Self::Held(held) => {
+                let mut destination = Destination::new(organisation.clone());
+                if let Some((repository, tag)) = target {
+                    destination = destination.with_target(repository.clone(), tag.clone());
+                }
+                let package = Package::file(file).map_err(|error| error.to_string())?;
+                let mut report = |progress| match progress {
+                    Progress::Read { bytes, of } => follower.read(bytes, of),
+                    Progress::Writing { digest, bytes, size, .. } => {
+                        follower.writing(&digest.to_string(), bytes, size);
+                    }
+                    Progress::Blob { repository, digest, size, written } => {
+                        follower.blob(repository.as_str(), &digest.to_string(), size, written);
+                    }
+                    Progress::Image(image) => follower.image(&PackageImage::from(&image)),
+                    _ => {}
+                };
+                let images = held.import(&destination, package, &mut report).await;
+                let images = images.map_err(|error| chain(&error))?;
+                let images = images.iter().map(PackageImage::from).collect();
+                Ok(PackageFile { images, ..PackageFile::default() })
+            }
+        }
     }
 }
 
-impl Import {
-    /// The error is one line; what became of each image is told before.
-    pub(crate) async fn run(self) -> Result<(), String> {
-        let held = self.holder.open().await?;
-        let options = ImportOptions::new(held.data.clone());
-        let destination = Destination::new(self.organisation);
-        let mut refused = 0_usize;
-        for path in &self.files {
-            let failed = |error: &dyn std::error::Error| format!("{}: {}", path.display(), chain(error));
-            let package = File::open(path).and_then(Package::file).map_err(|error| failed(&error))?;
-            let images =
-                held.import(&destination, package, &options).await.map_err(|error| failed(&error))?;
-            refused += images.iter().filter(|image| image.result.is_err()).count();
-        }
-        match refused {
-            0 => Ok(()),
-            refused => Err(format!("images that were refused: {refused}; the lines above say why")),
+/// Follows the events of a server to their end.
+async fn follow(mut events: Streamed, follower: &mut Follower<'_>) -> Result<PackageFile, String> {
+    #[derive(Deserialize)]
+    struct Read {
+        bytes: u64,
+        of: Option<u64>,
+    }
+    #[derive(Deserialize)]
+    struct Layer {
+        repository: String,
+        digest: String,
+        size: u64,
+        #[serde(default)]
+        bytes: u64,
+        #[serde(default)]
+        written: bool,
+    }
+    fn read<T: DeserializeOwned>(data: &str) -> Result<T, String> {
+        serde_json::from_str(data).map_err(|_| "the server tells what this program does not know".to_owned())
+    }
+    while let Some((name, data)) = events.event().await? {
+        match &*name {
+            "read" => {
+                let Read { bytes, of } = read(&data)?;
+                follower.read(bytes, of);
+            }
+            "writing" => {
+                let layer: Layer = read(&data)?;
+                follower.writing(&layer.digest, layer.bytes, layer.size);
+            }
+            "blob" => {
+                let layer: Layer = read(&data)?;
+                follower.blob(&layer.repository, &layer.digest, layer.size, layer.written);
+            }
+            "image" => follower.image(&read(&data)?),
+            "end" => {
+                let outcome: PackageOutcome = read(&data)?;
+                return match (outcome.error, outcome.files.into_iter().next()) {
+                    (Some(error), _) => Err(error),
+                    (None, Some(file)) => Ok(file),
+                    (None, None) => Err("the server says nothing of the package".into()),
+                };
+            }
+            _ => {}
         }
     }
+    Err("the server broke off before the end: look which versions are there".into())
 }
 
 impl Export {
     /// The error is one line, and leaves no file.
     pub(crate) async fn run(self) -> Result<(), String> {
-        let Held { host, registry, caller, .. } = self.holder.open().await?;
-        let (repository, tag) = self.version;
-        let package = export(&registry, caller, origin(), &repository, &tag.into(), &host).await;
-        let package = package.map_err(|error| chain(&error))?;
-        let failed = |error: &dyn std::error::Error| format!("{}: {}", self.file.display(), chain(error));
+        let mut meter = Meter::new(!self.no_progress);
+        let shown = self.file.display().to_string();
+        let failed = |error: &dyn std::error::Error| format!("{shown}: {}", chain(error));
+        let (digest, length, mut body) = self.open().await?;
         let mut file = File::create_new(&self.file).map_err(|error| failed(&error))?;
-        let mut body = package.body;
+        let mut bytes = 0;
         let mut written = Ok(());
-        while let Some(chunk) = body.next().await {
-            written = match chunk {
-                Ok(chunk) => file.write_all(&chunk).map_err(|error| failed(&error)),
-                Err(error) => Err(failed(&error)),
-            };
+        while let Some(chunk) = body.chunk().await.transpose() {
+            written = chunk.and_then(|chunk| {
+                bytes += chunk.len() as u64;
+                file.write_all(&chunk).map_err(|error| failed(&error))
+            });
             if written.is_err() {
                 break;
             }
+            meter.at(&shown, bytes, length);
         }
         match written.and_then(|()| file.sync_all().map_err(|error| failed(&error))) {
-            Ok(()) => tell(&format!("{} is in {}", package.digest, self.file.display())),
+            Ok(()) => meter.tell(&format!("{digest} is in {shown}")),
             Err(error) => return Err(without(&self.file, error)),
         }
         Ok(())
+    }
+
+    /// What the version is, how long its archive is, and the archive.
+    async fn open(&self) -> Result<(String, Option<u64>, Streamed), String> {
+        let place = &self.manager.place;
+        if let Some(url) = &place.server {
+            let path = format!("{}/package", path(&self.version));
+            let body = Server::new(url)?.receive(&path).await?;
+            return Ok((body.digest(), body.length(), body));
+        }
+        let Held { host, registry, caller, .. } = Held::open(&self.manager).await?;
+        let (repository, tag) = self.version.clone();
+        let package = export(&registry, caller, origin(), &repository, &tag.into(), &host).await;
+        let package = package.map_err(|error| chain(&error))?;
+        Ok((package.digest.to_string(), package.body.length(), Streamed::Local(package.body)))
     }
 }
 

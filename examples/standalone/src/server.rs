@@ -1,16 +1,23 @@
 //! Accounts, users and keys of a server that runs, and what is in it, asked over its API.
 
+use std::fs::File;
+use std::io::Read as _;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use axum::body::Bytes;
 use chrono::Utc;
-use reqwest::header::{AUTHORIZATION, HOST, HeaderValue};
-use reqwest::{Client, Method, Response, Url, redirect};
+use http_body::{Frame, SizeHint};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use reqwest::{Body, Client, Method, RequestBuilder, Response, Url, redirect};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use swr_auth::{NewPassword, Secret, SignedRequest};
 use swr_core::control::credential::KeyId;
 use swr_core::control::identity::{AccountName, Role};
+use swr_core::stream::ByteStream;
 use swr_http::control::administration::{
     AccessKey, AccessKeyList, Account, AccountPage, NewAccessKey, TokenKey, TokenKeyList, User, UserPage,
 };
@@ -30,6 +37,7 @@ pub(crate) struct Server {
 
 const KEY: &str = "SWR_ACCESS_KEY_ID";
 const SECRET: &str = "SWR_SECRET_ACCESS_KEY";
+const X_SDK_CONTENT_SHA256: &str = "x-sdk-content-sha256";
 const X_SDK_DATE: &str = "x-sdk-date";
 
 impl Server {
@@ -223,34 +231,171 @@ impl Management for Server {
         body: Option<Value>,
     ) -> Result<Answer, String> {
         let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let request = self.signed(method, path, query, Some(body.as_bytes()))?.body(body);
+        self.answered(request.send().await.map_err(|error| self.failed(&error))?).await
+    }
+}
+
+impl Server {
+    /// A request that the access key signs; what streams past is left unsigned.
+    fn signed(
+        &self,
+        method: Method,
+        path: &str,
+        query: &str,
+        body: Option<&[u8]>,
+    ) -> Result<RequestBuilder, String> {
         let date = Utc::now().format("%Y%m%dT%H%M%SZ").to_string();
-        let signed = SignedRequest {
-            method: method.as_str(),
-            path,
-            query,
-            headers: &[("host", &self.host), (X_SDK_DATE, &date)],
-            body: Some(body.as_bytes()),
-        };
+        let mut headers = vec![("host", self.host.as_str()), (X_SDK_DATE, &date)];
+        headers.extend(body.is_none().then_some((X_SDK_CONTENT_SHA256, "UNSIGNED-PAYLOAD")));
+        let signed = SignedRequest { method: method.as_str(), path, query, headers: &headers, body };
         let authorization = signed.sign(&self.key, &self.secret).map_err(|error| error.to_string())?;
         let mut url = self.base.clone();
         url.set_path(path);
         url.set_query(Some(query).filter(|query| !query.is_empty()));
         let mut authorization = HeaderValue::try_from(authorization).map_err(|error| error.to_string())?;
         authorization.set_sensitive(true);
-        let request = self
-            .client
-            .request(method, url)
-            .header(HOST, &self.host)
-            .header(X_SDK_DATE, date)
-            .header(AUTHORIZATION, authorization)
-            .body(body);
-        let failed = |error: reqwest::Error| format!("--server: {}: {}", self.base, chain(&error));
-        let response = request.send().await.map_err(failed)?;
+        let request = self.client.request(method, url);
+        let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+        Ok(request.header(AUTHORIZATION, authorization))
+    }
+
+    /// Sends a file, and is told what becomes of it while it does.
+    pub(crate) async fn send(&self, path: &str, query: &str, file: File) -> Result<Streamed, String> {
+        let body = Body::wrap(FileBody::new(file).map_err(|error| error.to_string())?);
+        let request = self.signed(Method::POST, path, query, None)?.header(ACCEPT, "text/event-stream");
+        self.streamed(request.body(body)).await
+    }
+
+    /// What there is at a path, as it comes.
+    pub(crate) async fn receive(&self, path: &str) -> Result<Streamed, String> {
+        self.streamed(self.signed(Method::GET, path, "", Some(b""))?).await
+    }
+
+    async fn streamed(&self, request: RequestBuilder) -> Result<Streamed, String> {
+        let response = request.timeout(STREAM_WITHIN).send().await.map_err(|error| self.failed(&error))?;
+        if !response.status().is_success() {
+            self.answered(response).await?;
+            return Err(format!("--server: {} does not answer as a registry does", self.base));
+        }
+        Ok(Streamed::Remote { response, told: Vec::new(), base: self.base.to_string() })
+    }
+
+    async fn answered(&self, response: Response) -> Result<Answer, String> {
         let (status, headers) = (response.status(), response.headers().clone());
-        let answer = collected(response).await.map_err(failed)?;
+        let answer = collected(response).await.map_err(|error| self.failed(&error))?;
         let answer = answer.ok_or_else(|| format!("--server: {}: the answer is too long", self.base))?;
         management::answered(status, Answer { headers, body: answer }).unwrap_or_else(|| {
             Err(format!("--server: {} answers {status}, and not as a registry does", self.base))
         })
+    }
+
+    fn failed(&self, error: &reqwest::Error) -> String {
+        format!("--server: {}: {}", self.base, chain(error))
+    }
+}
+
+/// How long a package may take: as long as it moves, the server sees to it.
+const STREAM_WITHIN: Duration = Duration::from_secs(24 * 3600);
+
+/// What comes chunk by chunk, from a server or out of a data directory.
+pub(crate) enum Streamed {
+    Remote {
+        response: Response,
+        /// What has come of an event that is not whole.
+        told: Vec<u8>,
+        base: String,
+    },
+    Local(ByteStream),
+}
+
+impl Streamed {
+    /// The next chunk; `None` at the end.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, String> {
+        match self {
+            Self::Remote { response, base, .. } => {
+                response.chunk().await.map_err(|error| format!("--server: {base}: {}", chain(&error)))
+            }
+            Self::Local(body) => body.next().await.transpose().map_err(|error| chain(&error)),
+        }
+    }
+
+    /// The next server-sent event: its name and its data; `None` at the end.
+    pub(crate) async fn event(&mut self) -> Result<Option<(String, String)>, String> {
+        loop {
+            if let Self::Remote { told, base, .. } = self {
+                if let Some(end) = told.windows(2).position(|bytes| bytes == b"\n\n") {
+                    let event: Vec<u8> = told.drain(..end + 2).collect();
+                    let event = String::from_utf8_lossy(&event);
+                    let line = |name: &str| {
+                        let line = event.lines().find_map(|line| line.strip_prefix(name));
+                        line.unwrap_or_default().trim_start().to_owned()
+                    };
+                    return Ok(Some((line("event:"), line("data:"))));
+                }
+                if told.len() > ANSWER_BYTES_MAX {
+                    return Err(format!("--server: {base}: the answer is too long"));
+                }
+            }
+            let Some(chunk) = self.chunk().await? else { return Ok(None) };
+            if let Self::Remote { told, .. } = self {
+                told.extend_from_slice(&chunk);
+            }
+        }
+    }
+
+    /// The digest of the version in it, where a server says it.
+    pub(crate) fn digest(&self) -> String {
+        let Self::Remote { response, .. } = self else { return String::new() };
+        let digest = response.headers().get("docker-content-digest");
+        digest.and_then(|digest| digest.to_str().ok()).unwrap_or_default().to_owned()
+    }
+
+    /// How long it is, in bytes.
+    pub(crate) fn length(&self) -> Option<u64> {
+        match self {
+            Self::Remote { response, .. } => response.content_length(),
+            Self::Local(body) => body.length(),
+        }
+    }
+}
+
+/// A file on its way to a server.
+struct FileBody {
+    file: File,
+    left: Option<u64>,
+}
+
+impl FileBody {
+    fn new(file: File) -> std::io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(Self { left: metadata.is_file().then_some(metadata.len()), file })
+    }
+}
+
+impl http_body::Body for FileBody {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        const CHUNK: usize = 256 * 1024;
+        // A program that waits for nothing else may wait for its disk.
+        let mut chunk = vec![0; CHUNK];
+        Poll::Ready(match self.file.read(&mut chunk) {
+            Ok(0) => None,
+            Ok(read) => {
+                chunk.truncate(read);
+                self.left = self.left.map(|left| left.saturating_sub(read as u64));
+                Some(Ok(Frame::data(chunk.into())))
+            }
+            Err(error) => Some(Err(error)),
+        })
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.left.map_or_else(SizeHint::new, SizeHint::with_exact)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A number of bytes: a number, or a text such as `512KiB`, `10GiB` or `2GB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,9 +66,44 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&written(self.0, &SIZES[..4], "B"))
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let millis = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
+        serializer.serialize_str(&written(millis, &TIMES[1..], "ms"))
+    }
+}
+
+/// The number in the largest unit that it is a multiple of; of `least` where it is of none.
+fn written(number: u64, units: &[(&str, u64)], least: &str) -> String {
+    let unit = units.iter().rev().find(|(_, factor)| number > 0 && number.is_multiple_of(*factor));
+    match unit {
+        Some((name, factor)) => format!("{}{name}", number / factor),
+        None => format!("{number}{least}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_read_as_the_same() {
+        for bytes in [0, 1, 1023, 1024, 1 << 30, 10 << 30, (1 << 40) + 1, u64::MAX] {
+            assert_eq!(measure(&written(bytes, &SIZES[..4], "B"), &SIZES), Some(bytes));
+        }
+        for (millis, text) in
+            [(0, "0ms"), (250, "250ms"), (60_000, "1m"), (86_400_000, "1d"), (90_000_000, "25h")]
+        {
+            assert_eq!(written(millis, &TIMES[1..], "ms"), text);
+            assert_eq!(measure(text, &TIMES), Some(millis));
+        }
+    }
 
     #[test]
     fn sizes_and_times_are_read_as_written() {

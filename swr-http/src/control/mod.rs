@@ -17,7 +17,7 @@ mod logins;
 mod namespaces;
 mod openapi;
 #[cfg(feature = "packages")]
-mod packages;
+pub mod packages;
 pub mod paging;
 mod parameters;
 pub(crate) mod refusals;

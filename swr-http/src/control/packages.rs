@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::header::{ACCEPT, CONNECTION, CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Version, request};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
@@ -38,42 +38,47 @@ const FORM_BYTES: u64 = 1 << 20;
 const ROOM_AFTER: Duration = Duration::from_secs(10);
 
 /// What became of an upload.
-#[derive(Debug, Default, Serialize, ToSchema)]
-pub(super) struct PackageOutcome {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[expect(clippy::exhaustive_structs, reason = "clients put it together of what they are told")]
+pub struct PackageOutcome {
     /// Its files, in their order.
-    files: Vec<PackageFile>,
+    pub files: Vec<PackageFile>,
     /// Why the upload went no further than these.
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    pub error: Option<String>,
 }
 
 /// What became of a file of an upload.
-#[derive(Debug, Serialize, ToSchema)]
-struct PackageFile {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[expect(clippy::exhaustive_structs, reason = "clients put it together of what they are told")]
+pub struct PackageFile {
     /// What its sender calls it.
-    name: String,
+    pub name: String,
     /// Its images; none where it is no package.
-    images: Vec<PackageImage>,
+    pub images: Vec<PackageImage>,
     /// Why it is none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    pub error: Option<String>,
 }
 
 /// What became of an image of a package, under one of its names.
-#[derive(Debug, Serialize, ToSchema)]
-struct PackageImage {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[expect(clippy::exhaustive_structs, reason = "clients put it together of what they are told")]
+pub struct PackageImage {
     /// What the package calls it.
-    name: String,
+    pub name: String,
     /// The repository of the version that it is now.
     #[serde(skip_serializing_if = "Option::is_none")]
-    repository: Option<String>,
+    pub repository: Option<String>,
+    /// The tag of that version.
     #[serde(skip_serializing_if = "Option::is_none")]
-    tag: Option<String>,
+    pub tag: Option<String>,
+    /// What it points to.
     #[serde(skip_serializing_if = "Option::is_none")]
-    digest: Option<String>,
+    pub digest: Option<String>,
     /// Why it is none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    pub error: Option<String>,
 }
 
 impl From<&FileOutcome> for PackageFile {

@@ -213,10 +213,14 @@ impl House {
     ) -> Request<Full<Bytes>> {
         use swr_core::ports::Clock as _;
         let date = self.clock.now().format("%Y%m%dT%H%M%SZ").to_string();
-        let headers = [("content-type", "application/json"), ("host", HOST), ("x-sdk-date", date.as_str())];
         let (path, query) = address.split_once('?').unwrap_or((address, ""));
-        let request =
-            SignedRequest { method: method.as_str(), path, query, headers: &headers, body: Some(&body) };
+        let mut headers =
+            vec![("content-type", "application/json"), ("host", HOST), ("x-sdk-date", date.as_str())];
+        // What streams past is not signed.
+        let streams = path.ends_with("/packages");
+        headers.extend(streams.then_some(("x-sdk-content-sha256", "UNSIGNED-PAYLOAD")));
+        let signed = (!streams).then_some(&*body);
+        let request = SignedRequest { method: method.as_str(), path, query, headers: &headers, body: signed };
         let authorization = request.sign(&person.key, &person.secret).unwrap();
         let mut request = Request::builder().method(method).uri(address);
         for (name, value) in headers {

@@ -12,6 +12,7 @@ use crate::house::{
     Answer, CONFIG, HOST, House, IntoBody, NOW, Outcome, PROJECT, Person, REGION, attachment, digest, image,
     send,
 };
+use crate::package::package;
 
 const GROUP: &str = "/v2/manage/namespaces/group";
 const APP: &str = "/v2/manage/namespaces/group/repos/app";
@@ -539,6 +540,15 @@ async fn every_operation_is_answered_as_its_row_says() {
     let traces = format!("/v3/{project}/traces?trace_type=system&limit=1");
     let traces = table.ask("ListTraces", Method::GET, &traces, "").await.is(200).json();
     assert_eq!(traces["meta_data"]["count"], 1);
+
+    // Packages have a table of their own.
+    let archive = bytes::Bytes::from(package(&["app:v7"], "a layer"));
+    let packages = format!("{GROUP}/packages");
+    let taken = table.ask("UploadImagePackage", Method::POST, &packages, archive).await.is(200).json();
+    assert_eq!(taken["files"][0]["images"][0]["tag"], "v7");
+    let given = format!("{APP}/tags/v7/package");
+    let given = table.ask("DownloadImagePackage", Method::GET, &given, "").await.is(200);
+    assert_eq!(given.header("content-type"), "application/x-tar");
 
     // And away with it all.
     let not_empty = table.ask("DeleteNamespaces", Method::DELETE, GROUP, "").await.is(406);
