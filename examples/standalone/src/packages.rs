@@ -185,7 +185,7 @@ impl Held {
         &self,
         destination: &Destination,
         package: Package,
-        report: &mut (dyn FnMut(Progress<'_>) + Send),
+        report: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Vec<ImageOutcome>, ImportError> {
         let mut options = ImportOptions::new(self.config.data.clone());
         options.package_bytes_max = self.config.packages.size_max.0;
