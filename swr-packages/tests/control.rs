@@ -239,7 +239,7 @@ async fn a_layer_is_told_of_while_it_is_written() {
     let scene = Scene::new().await;
     let spool = tempfile::tempdir().unwrap();
     let layer = "x".repeat(3 << 20);
-    let package = Package::stream(docker(&images(&[&layer])).end().into());
+    let package = Package::stream(docker(&[SavedImage::new(&["app:v1"], &[&layer])]).end().into());
     let destination = Destination::new(team())
         .with_target(RepositoryName::parse("team/app").unwrap(), Tag::parse("v1").unwrap());
     let admitted = scene.desk(&spool, 1).admit(caller(&scene.ada), origin(), destination).await.unwrap();

@@ -171,8 +171,9 @@ async fn what_happens_is_told_as_events_which_end_with_the_outcome() {
     let answer = upload(&house, &house.ada, "", &[FORM, EVENTS], files).await.is(200);
     let told = events(&answer);
     let names: Vec<_> = told.iter().map(|(name, _)| name.as_str()).collect();
-    let expected =
-        ["file", "read", "writing", "blob", "writing", "blob", "image", "done", "file", "done", "end"];
+    let expected = [
+        "file", "read", "writing", "blob", "writing", "blob", "image", "done", "file", "read", "done", "end",
+    ];
     assert_eq!(names, expected);
     assert_eq!(told[0].1, json!({ "number": 0, "name": "a.tar" }));
     assert_eq!(told[1].1, json!({ "bytes": length, "of": null }));

@@ -89,6 +89,9 @@ impl Scene {
         let mut report = |progress: Progress| {
             let line = match progress {
                 Progress::Entry { name, size } => format!("entry {name} {size}"),
+                Progress::Writing { repository, digest, bytes, .. } => {
+                    format!("writing {repository} {digest} {bytes}")
+                }
                 Progress::Blob { repository, digest, written, .. } => {
                     format!("blob {repository} {digest} {written}")
                 }
