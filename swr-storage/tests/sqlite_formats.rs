@@ -25,6 +25,10 @@ const FORMAT_1: &str = include_str!("sqlite_formats/1.sql");
 /// What [`tell`] and [`people::tell`] left when the format was 2.
 const FORMAT_2: &str = include_str!("sqlite_formats/2.sql");
 
+/// What [`tell`], [`people::tell`] and [`running::tell`] left when the format was 3.
+#[cfg(feature = "control")]
+const FORMAT_3: &str = include_str!("sqlite_formats/3.sql");
+
 async fn open(path: &Path) -> SqliteStore {
     let mut options = SqliteOptions::default();
     options.wal_bytes = 0;
@@ -154,6 +158,10 @@ mod people {
         }
     }
 
+    pub(super) fn ada(north: &Account) -> User {
+        user(north, "ada", "a")
+    }
+
     fn user(account: &Account, name: &str, digit: &str) -> User {
         User {
             id: UserId::parse(&digit.repeat(32)).unwrap(),
@@ -167,7 +175,7 @@ mod people {
 
     pub(super) async fn tell(store: &SqliteStore) {
         let (north, south) = (account("north", "1"), account("south", "2"));
-        let (ada, eve) = (user(&north, "ada", "a"), user(&south, "eve", "e"));
+        let (ada, eve) = (ada(&north), user(&south, "eve", "e"));
         let commit = async |at, actor, changes| {
             let (origin, requires) = (Origin::default(), Vec::new());
             let commit = MetadataCommit { actor, origin, at: minute(at), requires, changes };
@@ -317,6 +325,101 @@ mod people {
             )
         };
         assert_eq!(seen(&migrated).await, seen(&present).await);
+        assert_eq!(migrated.check().await.unwrap(), Vec::<String>::new());
+    }
+}
+
+/// What format 3 knows beside that: what runs by itself, and what accounts use. It cannot change either.
+#[cfg(feature = "control")]
+mod running {
+    use swr_core::TriggerName;
+    use swr_core::caller::Task;
+    use swr_core::control::change::{MetadataChange, MetadataCommit};
+    use swr_core::control::identity::UserName;
+    use swr_core::control::rule::{AgingLimit, AgingRule, NewestCount};
+    use swr_core::control::session::{Session, SessionId, SessionProof};
+    use swr_core::control::sync::{SyncRule, SyncTarget};
+    use swr_core::control::trigger::{Trigger, TriggerCondition, TriggerRule, TriggerTarget};
+    use swr_core::ports::{MetadataStore, UsageKind};
+
+    use super::people::{account, ada};
+    use super::*;
+
+    pub(super) async fn tell(store: &SqliteStore) {
+        let (math_a, north) = (name("math/a"), account("north", "1"));
+        let changes = vec![
+            MetadataChange::PutRule {
+                repository: math_a.clone(),
+                rule: AgingRule::new(AgingLimit::Count(NewestCount::new(9).unwrap())),
+            },
+            MetadataChange::PutSync(SyncRule {
+                id: 0,
+                repository: math_a.clone(),
+                target: SyncTarget { region: "elsewhere".into(), organisation: "math".into() },
+                auto: true,
+                overwrite: false,
+                created: minute(50),
+                updated: minute(50),
+            }),
+            MetadataChange::CreateTrigger(Trigger {
+                repository: math_a.clone(),
+                name: TriggerName::parse("tell").unwrap(),
+                rule: TriggerRule { enabled: true, condition: TriggerCondition::All },
+                target: TriggerTarget::Webhook { url: "https://hooks.example".into(), secret: None },
+                creator: ada(&north).id,
+                creator_name: UserName::parse("ada").unwrap(),
+                created: minute(50),
+            }),
+        ];
+        let commit = MetadataCommit {
+            actor: Actor::Caretaker(Task::Administration),
+            origin: Origin::default(),
+            at: minute(50),
+            requires: Vec::new(),
+            changes,
+        };
+        store.commit_metadata(commit).await.unwrap();
+        store.note_stored(minute(50).date_naive()).await.unwrap();
+    }
+
+    /// Every answer about it.
+    async fn answers(store: &SqliteStore) -> Vec<String> {
+        let repository = name("math/a");
+        let day = minute(50).date_naive();
+        let usage = store.usage(&account("north", "1").id, UsageKind::Stored, day, day).await.unwrap();
+        vec![
+            format!("{:?}", store.rule(&repository).await.unwrap()),
+            format!("{:?}", store.syncs(&repository).await.unwrap()),
+            format!("{:?}", store.triggers(&repository).await.unwrap()),
+            format!("{usage:?}"),
+        ]
+    }
+
+    #[tokio::test]
+    async fn what_runs_in_format_3_runs_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let present = SqliteStore::in_memory().await.unwrap();
+        super::tell(&present).await;
+        super::people::tell(&present).await;
+        tell(&present).await;
+        let migrated = open_format(FORMAT_3, folder.path()).await;
+        assert_eq!(answers(&migrated).await, answers(&present).await);
+        assert_eq!(super::answers(&migrated).await, super::answers(&present).await);
+
+        // And so it goes on, with people on pages.
+        let session = Session {
+            id: SessionId([7; 32]),
+            user: ada(&account("north", "1")).id,
+            proof: SessionProof::Password("a mark".into()),
+            begun: minute(60),
+            used: minute(60),
+        };
+        for store in [&present, &migrated] {
+            assert!(store.begin_session(&session, NonZeroU32::MIN).await.unwrap());
+        }
+        let found = migrated.session(&session.id).await.unwrap();
+        assert_eq!(found, present.session(&session.id).await.unwrap());
+        assert_eq!(found.unwrap().session, session);
         assert_eq!(migrated.check().await.unwrap(), Vec::<String>::new());
     }
 }

@@ -22,6 +22,7 @@ mod people;
 mod repositories;
 pub mod repository;
 pub mod rule;
+pub mod session;
 pub mod share;
 mod shares;
 pub mod standing;

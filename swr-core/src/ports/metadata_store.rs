@@ -13,6 +13,7 @@ use crate::control::identity::{Account, AccountId, AccountName, User, UserId, Us
 use crate::control::organisation::{ListedOrganisation, Organisation};
 use crate::control::repository::{Category, RepositoryDetails, Version, Visibility};
 use crate::control::rule::{Cleared, RepositoryRule, RuleId};
+use crate::control::session::{Session, SessionHolder, SessionId};
 use crate::control::share::ListedShare;
 use crate::control::standing::Standing;
 use crate::control::sync::{SyncJob, SyncRule};
@@ -194,6 +195,32 @@ pub trait MetadataStore: ManifestStore {
 
     /// Removes temporary keys that expired before `before`, at most `limit`. Says how many. Leaves no traces.
     async fn trim_temporary_keys(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError>;
+
+    // Sessions.
+
+    /// Begins a session. Of the user's sessions those `most` stay that were used last, this one among them; of one
+    /// time the ids decide. Says whether the user is there, and has the access key that the session is begun with:
+    /// else nothing is kept. Removing the user, or the key, removes the session. No session leaves a trace, or moves
+    /// the count of rights.
+    async fn begin_session(&self, session: &Session, most: NonZeroU32) -> Result<bool, StoreError>;
+
+    /// The session, and who stands behind it. Whether it has lasted too long is for whoever asks to say.
+    async fn session(&self, id: &SessionId) -> Result<Option<SessionHolder>, StoreError>;
+
+    /// Notes that the session was used at `at`, or later where that was noted before. One that has ended stays so.
+    async fn use_session(&self, id: &SessionId, at: DateTime<Utc>) -> Result<(), StoreError>;
+
+    /// Ends the session. One that is not there has ended.
+    async fn end_session(&self, id: &SessionId) -> Result<(), StoreError>;
+
+    /// Removes sessions that were begun before `begun`, and those that were used last before `used`, at most `limit`
+    /// of each. Says how many.
+    async fn trim_sessions(
+        &self,
+        begun: DateTime<Utc>,
+        used: DateTime<Utc>,
+        limit: NonZeroU32,
+    ) -> Result<u64, StoreError>;
 
     // Synchronisation.
 

@@ -18,6 +18,7 @@ use swr_core::control::identity::{Account, AccountId, AccountName, User, UserId,
 use swr_core::control::organisation::{ListedOrganisation, Organisation, OrganisationId, organisation_of};
 use swr_core::control::repository::{Attributes, RepositoryDetails, Version, Visibility};
 use swr_core::control::rule::{Cleared, RepositoryRule, RuleId};
+use swr_core::control::session::{Session, SessionHolder, SessionId, SessionProof};
 use swr_core::control::share::{ListedShare, Share};
 use swr_core::control::standing::{OrganisationStanding, RepositoryStanding, Standing, UserStanding};
 use swr_core::control::sync::{SyncJob, SyncRule};
@@ -43,6 +44,7 @@ pub(super) struct Metadata {
     pub(super) access_keys: BTreeMap<KeyId, AccessKey>,
     pub(super) temporary_keys: BTreeMap<KeyId, TemporaryKey>,
     pub(super) token_keys: BTreeMap<KeyId, TokenKey>,
+    pub(super) sessions: BTreeMap<SessionId, Session>,
     pub(super) organisations: BTreeMap<OrganisationName, Organisation>,
     pub(super) last_organisation: i64,
     /// Grants on organisations; those on a repository are with it.
@@ -576,6 +578,63 @@ impl MetadataStore for MemoryManifests {
     async fn trim_temporary_keys(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
         let keys = &mut self.tables().metadata.temporary_keys;
         Ok(keys.extract_if(.., |_, key| key.expires < before).take(most(limit)).count() as u64)
+    }
+
+    async fn begin_session(&self, session: &Session, most: NonZeroU32) -> Result<bool, StoreError> {
+        let metadata = &mut self.tables().metadata;
+        let has_proof = match &session.proof {
+            SessionProof::Password(_) => metadata.users.contains_key(&session.user),
+            SessionProof::Key(key) => {
+                metadata.access_keys.get(key).is_some_and(|key| key.user == session.user)
+            }
+        };
+        if !has_proof {
+            return Ok(false);
+        }
+        let others = metadata.sessions.values().filter(|it| it.user == session.user && it.id != session.id);
+        let mut others: Vec<_> = others.map(|other| (other.used, other.id)).collect();
+        others.sort_unstable();
+        let too_many = others.len().saturating_sub(most.get() as usize - 1);
+        for (_, id) in &others[..too_many] {
+            metadata.sessions.remove(id);
+        }
+        metadata.sessions.insert(session.id, session.clone());
+        Ok(true)
+    }
+
+    async fn session(&self, id: &SessionId) -> Result<Option<SessionHolder>, StoreError> {
+        let metadata = &self.tables().metadata;
+        let holder = || {
+            let session = metadata.sessions.get(id)?.clone();
+            let user = metadata.users.get(&session.user)?.clone();
+            let account = metadata.accounts.get(&user.account)?.clone();
+            Some(SessionHolder { session, user, account })
+        };
+        Ok(holder())
+    }
+
+    async fn use_session(&self, id: &SessionId, at: DateTime<Utc>) -> Result<(), StoreError> {
+        if let Some(session) = self.tables().metadata.sessions.get_mut(id) {
+            session.used = session.used.max(at);
+        }
+        Ok(())
+    }
+
+    async fn end_session(&self, id: &SessionId) -> Result<(), StoreError> {
+        self.tables().metadata.sessions.remove(id);
+        Ok(())
+    }
+
+    async fn trim_sessions(
+        &self,
+        begun: DateTime<Utc>,
+        used: DateTime<Utc>,
+        limit: NonZeroU32,
+    ) -> Result<u64, StoreError> {
+        let sessions = &mut self.tables().metadata.sessions;
+        let old = sessions.extract_if(.., |_, session| session.begun < begun).take(most(limit)).count();
+        let idle = sessions.extract_if(.., |_, session| session.used < used).take(most(limit)).count();
+        Ok((old + idle) as u64)
     }
 
     async fn syncs(&self, repository: &RepositoryName) -> Result<Option<Vec<SyncRule>>, StoreError> {

@@ -9,6 +9,7 @@ use swr_core::control::grant::{Grant, GrantLevel, GrantScope};
 use swr_core::control::identity::{Account, AccountId, Role, User, UserId};
 use swr_core::control::organisation::{Organisation, OrganisationId};
 use swr_core::control::repository::{Attributes, Visibility};
+use swr_core::control::session::{Session, SessionProof};
 use swr_core::control::share::Share;
 use swr_core::control::sync::{SyncJob, SyncRule};
 use swr_core::control::trace::{Outcome, Traced};
@@ -287,6 +288,8 @@ impl Changing<'_> {
         let keys: Vec<_> = metadata.keys_of(user).map(|key| key.id.clone()).collect();
         let temporary = metadata.temporary_keys.values().filter(|key| key.user == *user);
         let temporary: Vec<_> = temporary.map(|key| key.id.clone()).collect();
+        let sessions = metadata.sessions.values().filter(|session| session.user == *user);
+        let sessions: Vec<_> = sessions.map(|session| session.id).collect();
         let granted: Vec<_> = metadata.grants.keys().filter(|(_, to)| to == user).cloned().collect();
         let repositories: Vec<_> = self.tables.repositories.keys().copied().collect();
         for key in keys {
@@ -294,6 +297,9 @@ impl Changing<'_> {
         }
         for key in temporary {
             self.put(|tables| Some(&mut tables.metadata.temporary_keys), key, None);
+        }
+        for id in sessions {
+            self.put(|tables| Some(&mut tables.metadata.sessions), id, None);
         }
         for key in granted {
             self.put(|tables| Some(&mut tables.metadata.grants), key, None);
@@ -325,8 +331,13 @@ impl Changing<'_> {
         let was_there = metadata.access_keys.contains_key(id);
         let issued = metadata.temporary_keys.values().filter(|key| key.issued_with.as_ref() == Some(id));
         let issued: Vec<_> = issued.map(|key| key.id.clone()).collect();
+        let with_it = |session: &&Session| matches!(&session.proof, SessionProof::Key(key) if key == id);
+        let sessions: Vec<_> = metadata.sessions.values().filter(with_it).map(|it| it.id).collect();
         for key in issued {
             self.put(|tables| Some(&mut tables.metadata.temporary_keys), key, None);
+        }
+        for id in sessions {
+            self.put(|tables| Some(&mut tables.metadata.sessions), id, None);
         }
         self.put(|tables| Some(&mut tables.metadata.access_keys), id.clone(), None);
         removal(was_there)

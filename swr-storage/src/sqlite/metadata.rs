@@ -12,6 +12,7 @@ use swr_core::control::identity::{Account, AccountId, AccountName, User, UserId,
 use swr_core::control::organisation::{ListedOrganisation, Organisation};
 use swr_core::control::repository::{RepositoryDetails, Version};
 use swr_core::control::rule::{Cleared, RepositoryRule, RuleId};
+use swr_core::control::session::{Session, SessionHolder, SessionId};
 use swr_core::control::share::ListedShare;
 use swr_core::control::standing::Standing;
 use swr_core::control::sync::{SyncJob, SyncRule};
@@ -26,7 +27,7 @@ use swr_core::{OrganisationName, RepositoryName, Tag};
 
 use super::{
     SqliteStore, deliveries, event_log, leases, metadata_commit, metadata_reads, repository_lists, rules,
-    syncs, traces, triggers, usage,
+    sessions, syncs, traces, triggers, usage,
 };
 
 #[async_trait]
@@ -266,6 +267,46 @@ impl MetadataStore for SqliteStore {
             })
             .await
             .map_err(|error| error.of("metadata.trim_temporary_keys"))
+    }
+
+    async fn begin_session(&self, session: &Session, most: NonZeroU32) -> Result<bool, StoreError> {
+        let session = session.clone();
+        self.writer
+            .write(move |writing| sessions::begin(writing, &session, most))
+            .await
+            .map_err(|error| error.of("metadata.begin_session"))
+    }
+
+    async fn session(&self, id: &SessionId) -> Result<Option<SessionHolder>, StoreError> {
+        self.readers.point("metadata.session", |connection| sessions::session(connection, id))
+    }
+
+    async fn use_session(&self, id: &SessionId, at: DateTime<Utc>) -> Result<(), StoreError> {
+        let id = *id;
+        self.writer
+            .write(move |writing| Ok(sessions::note_use(writing.connection, &id, at)?))
+            .await
+            .map_err(|error| error.of("metadata.use_session"))
+    }
+
+    async fn end_session(&self, id: &SessionId) -> Result<(), StoreError> {
+        let id = *id;
+        self.writer
+            .write(move |writing| Ok(sessions::end(writing.connection, &id)?))
+            .await
+            .map_err(|error| error.of("metadata.end_session"))
+    }
+
+    async fn trim_sessions(
+        &self,
+        begun: DateTime<Utc>,
+        used: DateTime<Utc>,
+        limit: NonZeroU32,
+    ) -> Result<u64, StoreError> {
+        self.writer
+            .write(move |writing| Ok(sessions::trim(writing.connection, begun, used, limit)?))
+            .await
+            .map_err(|error| error.of("metadata.trim_sessions"))
     }
 
     async fn syncs(&self, repository: &RepositoryName) -> Result<Option<Vec<SyncRule>>, StoreError> {

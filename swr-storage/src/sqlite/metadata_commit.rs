@@ -26,6 +26,7 @@ use super::manifest_commit::{Changing, Recorded, move_rights, rights};
 use super::manifest_reads::listed;
 use super::metadata_reads::repositories_in;
 use super::rules::{RULE_IS, RULE_OF};
+use super::sessions::{END_OF_KEY, END_OF_USER};
 use super::syncs::SYNC;
 use super::traces::{NewTrace, leave, owner};
 use super::triggers::{NAMED, TRIGGERS_OF};
@@ -372,6 +373,7 @@ impl Applying<'_> {
             C::PutAccessKey(key) => self.put_access_key(key),
             C::RemoveAccessKey(key) => {
                 self.run(REMOVE_ISSUED_WITH, params![Sql(key)])?;
+                self.run(END_OF_KEY, params![Sql(key)])?;
                 self.remove(REMOVE_ACCESS_KEY, params![Sql(key)])
             }
             C::PutTemporaryKey(key) => self.put_temporary_key(key),
@@ -473,6 +475,7 @@ impl Applying<'_> {
         let with_it = [
             REMOVE_ORGANISATION_GRANTS_OF,
             REMOVE_REPOSITORY_GRANTS_OF,
+            END_OF_USER,
             REMOVE_TEMPORARY_KEYS_OF,
             REMOVE_ACCESS_KEYS_OF,
         ];

@@ -81,7 +81,7 @@ const ACCOUNTS: &str = "
     SELECT id, name, project, agency, created FROM accounts WHERE name > ?1 ORDER BY name LIMIT ?2";
 
 /// The columns from `at` on.
-fn to_account(row: &Row<'_>, at: usize) -> rusqlite::Result<Account> {
+pub(super) fn to_account(row: &Row<'_>, at: usize) -> rusqlite::Result<Account> {
     let (Sql(id), Sql(name)) = (row.get(at)?, row.get(at + 1)?);
     let (Sql(project), Sql(created)) = (row.get(at + 2)?, row.get(at + 4)?);
     Ok(Account { id, name, project, agency: row.get(at + 3)?, created })
@@ -114,7 +114,7 @@ const USERS: &str = "
     WHERE account = ?1 AND name > ?2 ORDER BY name LIMIT ?3";
 
 /// The columns from `at` on.
-fn to_user(row: &Row<'_>, at: usize) -> rusqlite::Result<User> {
+pub(super) fn to_user(row: &Row<'_>, at: usize) -> rusqlite::Result<User> {
     let (Sql(id), Sql(account), Sql(name)) = (row.get(at)?, row.get(at + 1)?, row.get(at + 2)?);
     let (Sql(role), Sql(created)) = (row.get(at + 3)?, row.get(at + 5)?);
     let password = row.get::<_, Option<_>>(at + 4)?.map(|Sql(hash)| hash);

@@ -25,6 +25,8 @@ mod reserve;
 #[cfg(feature = "control")]
 mod rules;
 #[cfg(feature = "control")]
+mod sessions;
+#[cfg(feature = "control")]
 mod syncs;
 #[cfg(feature = "control")]
 mod traces;
@@ -189,8 +191,12 @@ const OPEN: &str = "sqlite.open";
 const APPLICATION_ID: i32 = 0x5357_5231;
 
 /// From one format to the next. A step that was published does not change.
-const FORMAT_STEPS: &[&str] =
-    &[include_str!("schema.sql"), include_str!("metadata.sql"), include_str!("running.sql")];
+const FORMAT_STEPS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("metadata.sql"),
+    include_str!("running.sql"),
+    include_str!("sessions.sql"),
+];
 
 /// At most as many frames lie in the WAL before they are moved into the database: half of what it has room for.
 const WAL_FRAMES: i64 = 1000;
@@ -704,6 +710,7 @@ mod tests {
                 repository_lists::STATEMENTS,
                 deliveries::STATEMENTS,
                 rules::STATEMENTS,
+                sessions::STATEMENTS,
                 syncs::STATEMENTS,
                 traces::STATEMENTS,
                 triggers::STATEMENTS,

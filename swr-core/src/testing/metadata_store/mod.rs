@@ -45,6 +45,7 @@ mod races;
 mod repositories;
 mod requirements;
 mod rules;
+mod sessions;
 mod shares;
 mod standing;
 mod syncs;
@@ -63,6 +64,7 @@ pub use races::*;
 pub use repositories::*;
 pub use requirements::*;
 pub use rules::*;
+pub use sessions::*;
 pub use shares::*;
 pub use standing::*;
 pub use syncs::*;
@@ -100,6 +102,13 @@ macro_rules! metadata_store_clauses {
                 removing_an_access_key_takes_the_temporary_keys_issued_with_it
                 expired_temporary_keys_are_trimmed
                 token_keys_come_oldest_first
+                // Sessions.
+                a_session_leads_to_its_holder
+                a_session_needs_what_it_is_begun_with
+                a_session_ends_when_it_is_ended_and_with_what_it_was_begun_with
+                sessions_of_a_user_are_so_many_at_most
+                sessions_that_are_old_or_idle_are_trimmed
+                a_session_leaves_no_trace
                 // Organisations.
                 an_organisation_says_who_made_it_and_when
                 a_name_belongs_to_one_organisation
