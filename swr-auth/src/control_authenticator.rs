@@ -116,6 +116,18 @@ impl ControlAuthenticator {
         }
     }
 
+    /// Whose access key this is, if this is its secret.
+    pub async fn access_key(&self, key: &KeyId, secret: &Secret) -> Result<Signer, AuthenticationError> {
+        let (holder, right) = self.with_secret(self.holder(key).await?)?;
+        let is_right = *secret == right;
+        match holder {
+            Some(KeyHolder { key: HeldKey::Access(key), user, account }) if is_right => {
+                Ok(Signer { user, account, key: Some(key.id) })
+            }
+            _ => Err(AuthenticationError::Refused),
+        }
+    }
+
     /// The hash of a password, made on a thread that may wait, a few at a time.
     pub async fn hash(&self, password: &NewPassword) -> Result<PasswordHash, AuthenticationError> {
         let password = password.clone();

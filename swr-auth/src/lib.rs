@@ -32,6 +32,8 @@ pub mod new_password;
 #[cfg(feature = "control")]
 mod random;
 #[cfg(feature = "control")]
+pub mod session_desk;
+#[cfg(feature = "control")]
 pub mod signature;
 #[cfg(feature = "control")]
 mod signer;
@@ -66,6 +68,8 @@ pub use new_password::NewPassword;
 pub use presented::Presented;
 pub use scope::Scope;
 pub use secret::Secret;
+#[cfg(feature = "control")]
+pub use session_desk::{SessionDesk, SessionLimits};
 #[cfg(feature = "control")]
 pub use signature::SignedRequest;
 #[cfg(feature = "control")]
