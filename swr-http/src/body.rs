@@ -41,7 +41,7 @@ pub struct Patience {
 type Frames = UnsyncBoxBody<Bytes, BoxError>;
 
 /// The body of a request before anybody has begun to read it.
-pub(crate) struct RequestBody {
+pub struct RequestBody {
     frames: Option<Frames>,
     declared: Option<u64>,
     patience: Option<Patience>,
@@ -49,12 +49,9 @@ pub(crate) struct RequestBody {
 }
 
 impl RequestBody {
-    pub(crate) fn new<B>(
-        body: B,
-        headers: &HeaderMap,
-        patience: Option<Patience>,
-        progress: Arc<Progress>,
-    ) -> Self
+    /// The body of a request with these headers. A sender that is slower than `patience` breaks off
+    /// ([`BodyError::Stalled`]); `progress` is told how far it was read.
+    pub fn new<B>(body: B, headers: &HeaderMap, patience: Option<Patience>, progress: Arc<Progress>) -> Self
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
@@ -65,7 +62,7 @@ impl RequestBody {
     }
 
     /// Its length, where that is known before.
-    pub(crate) fn declared(&self) -> Option<u64> {
+    pub fn declared(&self) -> Option<u64> {
         self.declared
     }
 
@@ -77,7 +74,7 @@ impl RequestBody {
 
     /// The body as the engine takes it: one that ends before its declared length, or goes on after it, ends in
     /// an error.
-    pub(crate) fn into_stream(self) -> ByteStream {
+    pub fn into_stream(self) -> ByteStream {
         let length = self.declared;
         self.into_stream_of(length)
     }
@@ -95,6 +92,12 @@ impl RequestBody {
     }
 }
 
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestBody").field("declared", &self.declared).finish_non_exhaustive()
+    }
+}
+
 impl Drop for RequestBody {
     fn drop(&mut self) {
         self.progress.leave(self.frames.take());
@@ -104,7 +107,7 @@ impl Drop for RequestBody {
 /// How far the body of a request has been read, and who is waited for. Shared with whoever must not wait for a
 /// store for ever, and with whoever answers before all of it was read.
 #[derive(Default)]
-pub(crate) struct Progress {
+pub struct Progress {
     bytes: AtomicU64,
     for_client: AtomicBool,
     left: Mutex<Option<Frames>>,
@@ -112,12 +115,12 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// The bytes that were read.
-    pub(crate) fn bytes(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
     /// Whether more of the body was asked for, and the client has not sent it.
-    pub(crate) fn waits_for_client(&self) -> bool {
+    pub fn waits_for_client(&self) -> bool {
         self.for_client.load(Ordering::Relaxed)
     }
 
@@ -172,6 +175,12 @@ async fn discard(mut frames: Frames) -> bool {
 
 const DISCARD_BYTES_MAX: u64 = 256 << 10;
 const DISCARD_WITHIN: Duration = Duration::from_secs(1);
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Progress").field("bytes", &self.bytes()).finish_non_exhaustive()
+    }
+}
 
 struct Incoming {
     /// `None` once it has ended, or the client has failed to send it.
@@ -373,7 +382,7 @@ impl ResponseBody {
     }
 
     /// How many bytes are yet to come, where that is known.
-    pub(crate) fn length(&self) -> Option<u64> {
+    pub fn length(&self) -> Option<u64> {
         (!self.is_open).then_some(self.left)
     }
 
@@ -423,6 +432,13 @@ impl ResponseBody {
                 return Poll::Ready(Some(Ok(chunk)));
             }
         }
+    }
+}
+
+impl From<Bytes> for ResponseBody {
+    /// These bytes.
+    fn from(bytes: Bytes) -> Self {
+        Self::empty().bytes(bytes)
     }
 }
 

@@ -318,7 +318,9 @@ fn log(failure: &Failure, status: StatusCode) {
 }
 
 /// An error and all that caused it, in one line.
-pub(crate) struct Chain<'a>(pub(crate) &'a (dyn std::error::Error + 'static));
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "whoever prints an error wraps it")]
+pub struct Chain<'a>(pub &'a (dyn std::error::Error + 'static));
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

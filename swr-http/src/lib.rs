@@ -13,6 +13,7 @@ pub mod condition;
 pub mod content_range;
 #[cfg(feature = "control")]
 pub mod control;
+pub mod door;
 pub mod endpoint;
 mod error_response;
 mod exchange;

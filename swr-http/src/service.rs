@@ -151,13 +151,13 @@ impl MountPoint {
     }
 
     /// What of a path is the protocol's; `None` when it is none of it.
-    pub(crate) fn below<'a>(&self, path: &'a str) -> Option<&'a str> {
+    pub fn below<'a>(&self, path: &'a str) -> Option<&'a str> {
         path.strip_prefix(&*self.inside).filter(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// Where clients find the protocol.
     #[cfg_attr(not(feature = "axum"), expect(unused_variables, reason = "only axum says what it cut off"))]
-    pub(crate) fn outside_of(&self, head: &request::Parts) -> Box<str> {
+    pub fn outside_of(&self, head: &request::Parts) -> Box<str> {
         #[cfg(feature = "axum")]
         if let Some(axum::extract::OriginalUri(original)) = head.extensions.get()
             && let Some(cut_off) = original.path().strip_suffix(head.uri.path())

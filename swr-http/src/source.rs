@@ -23,7 +23,7 @@ pub struct RequestId(pub Box<str>);
 
 /// Where a request comes from, for `path` as its client sees it. What it says of that itself, in `X-Forwarded-For`,
 /// is believed as far as proxies that the host trusts have said it; the host alone says by which [`Channel`] it came.
-pub(crate) fn origin(head: &request::Parts, path: &str, trusted: &[Network]) -> Origin {
+pub fn origin(head: &request::Parts, path: &str, trusted: &[Network]) -> Origin {
     let peer = head.extensions.get::<PeerAddress>().map(|peer| peer.0.ip().to_canonical());
     let path = path.split_at(path.floor_char_boundary(CALLED_BYTES_MAX)).0;
     Origin {

@@ -1,5 +1,6 @@
 //! What every door does around its own answer: observe the request, and leave its connection in order.
 
+use std::fmt;
 use std::sync::Arc;
 
 use http::header::CONNECTION;
@@ -10,14 +11,16 @@ use crate::body::{Patience, Progress, ResponseBody, is_read};
 use crate::observe::{Observation, RequestObserver};
 
 /// A request from its head to the end of the answer.
-pub(crate) struct Visit {
+pub struct Visit {
     progress: Arc<Progress>,
     patience: Option<Patience>,
     observation: Option<Observation>,
 }
 
 impl Visit {
-    pub(crate) fn begin(
+    /// It begins: the body tells `progress` how far it was read, and `observer` what becomes of the request. What is
+    /// left of a body is waited for within bounds where there is any `patience`.
+    pub fn begin(
         head: &request::Parts,
         progress: Arc<Progress>,
         patience: Option<Patience>,
@@ -29,14 +32,14 @@ impl Visit {
     }
 
     /// It asks for this kind of thing.
-    pub(crate) fn asks(&mut self, kind: &'static str) {
+    pub fn asks(&mut self, kind: &'static str) {
         if let Some(observation) = &mut self.observation {
             observation.asks(kind);
         }
     }
 
     /// It has been answered, as far as the head goes.
-    pub(crate) async fn answered(
+    pub async fn answered(
         self,
         head: &request::Parts,
         mut response: Response<ResponseBody>,
@@ -52,5 +55,11 @@ impl Visit {
             }
             None => response,
         }
+    }
+}
+
+impl fmt::Debug for Visit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Visit").field("progress", &self.progress).finish_non_exhaustive()
     }
 }

@@ -241,6 +241,12 @@ pub(super) fn status(failure: &ManagementFailure, kind: Option<Kind>) -> StatusC
     verdict(failure, kind).0
 }
 
+/// The status that this door answers a failure with, of no operation in particular: for doors beside it, so that the
+/// trail tells one story.
+pub fn status_of(error: &ControlError) -> StatusCode {
+    of_control(error, None).0
+}
+
 /// The status, and the number after it in the code.
 fn verdict(failure: &ManagementFailure, kind: Option<Kind>) -> (StatusCode, u16) {
     use StatusCode as S;

@@ -34,7 +34,9 @@ pub(crate) mod triggers;
 
 pub use account::REPORT_DAYS_MAX;
 pub use endpoint::ManagementEndpoint;
+pub use error::status_of;
 pub use refusals::Refusals;
 #[cfg(feature = "axum")]
 pub use router::router;
 pub use service::{ManagementOptions, ManagementService};
+pub use traces::trace_document;

@@ -72,6 +72,24 @@ impl Refusals {
         self.0.queue.lost.load(Ordering::Relaxed)
     }
 
+    /// An operation of a caller that another door has refused with this outcome. One of a stranger leaves no trace.
+    pub fn add(&self, caller: &Caller, origin: &Origin, traced: Traced, outcome: Outcome) {
+        if let Some(attempt) = self.attempt(caller, origin, traced) {
+            attempt.ended(outcome);
+        }
+    }
+
+    /// What the trace of a refused operation is about: the resource of this name, in that organisation; `request` is
+    /// what was asked for, as JSON without secrets, or empty.
+    pub fn about(
+        operation: Operation,
+        resource: String,
+        organisation: Option<OrganisationName>,
+        request: &str,
+    ) -> Traced {
+        refused(operation, resource, organisation, request)
+    }
+
     /// What a caller attempts, for the case that it is refused; `None` where no user does.
     pub(crate) fn attempt(&self, caller: &Caller, origin: &Origin, traced: Traced) -> Option<Attempt> {
         let Caller::User(identity) = caller else { return None };
@@ -91,7 +109,10 @@ pub(crate) struct Attempt {
 impl Attempt {
     /// It was answered with this status, for this reason.
     pub(crate) fn refused(self, status: StatusCode, reason: &impl fmt::Display) {
-        let outcome = Outcome { code: status.as_u16(), reason: reason.to_string().into() };
+        self.ended(Outcome { code: status.as_u16(), reason: reason.to_string().into() });
+    }
+
+    fn ended(self, outcome: Outcome) {
         let Self { refusals, traced, user, origin } = self;
         let at = refusals.0.plane.now();
         refusals.0.queue.add(TracedOperation { traced, outcome, user, origin, at });

@@ -122,6 +122,12 @@ fn query(exchange: &Exchange<'_>, filter: &TraceFilter, limit: NonZeroU32) -> Tr
     }
 }
 
+/// A trace as the protocol tells it, for whoever shows it elsewhere.
+pub fn trace_document(recorded: &Recorded) -> serde_json::Value {
+    // Plain values serialise.
+    serde_json::to_value(Trace::new(recorded)).unwrap_or_default()
+}
+
 impl Trace {
     fn new(recorded: &Recorded) -> Self {
         let Recorded { traced, outcome, origin, .. } = recorded;
