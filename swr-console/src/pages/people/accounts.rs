@@ -1,0 +1,86 @@
+//! The accounts of the deployment, for operators.
+
+use std::num::NonZeroU32;
+
+use maud::{Markup, html};
+use swr_core::control::NewAccount;
+use swr_core::control::identity::AccountName;
+use swr_core::control::trace::Operation;
+use swr_core::ports::Page as Part;
+
+use crate::exchange::{Answer, Attempt, Exchange, Page, Problem};
+use crate::form::Form;
+use crate::layout::Section;
+use crate::pieces::{Field, dialog, filter, heading, more, time, token};
+
+/// How many accounts a page has.
+const PAGE: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
+
+pub(crate) async fn show(exchange: &Exchange<'_>) -> Answer {
+    page(exchange, &Form::default(), None).await
+}
+
+pub(crate) async fn change(exchange: &Exchange<'_>, form: Form) -> Answer {
+    let created = match AccountName::parse(form.text("name")) {
+        Ok(name) => {
+            let what = Attempt::new(Operation::CreateAccount, &name);
+            exchange.attempt(what, exchange.access().create_account(NewAccount { name })).await
+        }
+        Err(_) => Err(Problem::Field(exchange.texts().people.name_bad.to_owned())),
+    };
+    match created {
+        Ok(account) => Ok(exchange.see(&format!("/users/{}", account.name), "account")),
+        Err(problem) => page(exchange, &form, Some(&problem)).await,
+    }
+}
+
+async fn page(exchange: &Exchange<'_>, form: &Form, problem: Option<&Problem>) -> Answer {
+    let (all, texts) = (exchange.texts(), &exchange.texts().people);
+    let after = AccountName::parse(exchange.frame.query.text("after")).ok();
+    let mut accounts = exchange.access().accounts(&Part { after, limit: PAGE.saturating_add(1) }).await?;
+    let is_cut = accounts.len() > PAGE.get() as usize;
+    accounts.truncate(PAGE.get() as usize);
+    let last = accounts.last().filter(|_| is_cut);
+    let next = last.map(|last| exchange.frame.here_with("after", Some(last.name.as_str())));
+    let body = html! {
+        (heading(texts.accounts, Some(texts.accounts_lead), create_form(exchange, form)))
+        div.tools { (filter(all, "accounts")) }
+        div.table role="region" aria-label=(texts.accounts) tabindex="0" {
+            table #accounts {
+                thead { tr {
+                    th scope="col" { (all.layout.name) }
+                    th scope="col" { (texts.account_id) }
+                    th scope="col" { (texts.project_id) }
+                    th scope="col" { (all.layout.created) }
+                } }
+                tbody {
+                    @for account in &accounts {
+                        tr {
+                            th scope="row" {
+                                a href=(exchange.link(&format!("/users/{}", account.name))) { (account.name) }
+                            }
+                            td { code { (account.id) } }
+                            td { code { (account.project) } }
+                            td { (time(account.created, exchange.parts.options.utc_offset)) }
+                        }
+                    }
+                }
+            }
+        }
+        (more(all, next))
+    };
+    Ok(Page::new(Section::Accounts, texts.accounts, body).problem(problem, all).into())
+}
+
+fn create_form(exchange: &Exchange<'_>, form: &Form) -> Markup {
+    let (all, texts) = (exchange.texts(), &exchange.texts().people);
+    let name = Field { id: "name", name: "name", label: all.layout.name, hint: Some(texts.name_hint) };
+    let body = html! {
+        form method="post" action=(exchange.link("/accounts")) {
+            (token(exchange))
+            (name.line("text", form.text("name"), "off", true, AccountName::MAX_BYTES))
+            button.primary type="submit" { (texts.create_account) }
+        }
+    };
+    dialog(all, "create-account", html! { (texts.create_account) }, "primary", texts.create_account, body)
+}

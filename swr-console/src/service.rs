@@ -1,0 +1,415 @@
+//! The console as a service: who is there, which page, the answer.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::TimeDelta;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
+    RETRY_AFTER, SET_COOKIE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, request};
+use http_body::Body;
+use maud::Markup;
+use swr_auth::session_desk::{NewSession, ResumedSession};
+use swr_auth::{ControlAuthenticator, DeskSettings, KeyDesk, Secret, SessionDesk};
+use swr_core::caller::Channel;
+use swr_core::control::{ControlError, ControlPlane};
+use swr_core::stream::BodyError;
+use swr_http::control::Refusals;
+use swr_http::door::{Chain, Progress, RequestBody, Visit, origin};
+use swr_http::{MountPoint, MountPointError, Network, Patience, RequestId, RequestObserver, ResponseBody};
+use tower_service::Service;
+use tracing::{Instrument as _, debug_span, error, field};
+
+use crate::cookies::{self, cookie};
+use crate::exchange::{Exchange, FORM_TOKEN_FIELD, FORM_TOKEN_HEADER, Frame, Page, Problem, Reply, Sent};
+use crate::form::Form;
+use crate::language::{self, Language};
+use crate::pages::{self, sign_in};
+use crate::texts::{self, Texts};
+use crate::{assets, layout, same_origin};
+
+/// The console as a `tower` service. Cheap to clone; all clones are the same service.
+///
+/// It takes any request body of `Bytes`, never fails, and spawns nothing. Sessions that have ended by themselves are
+/// removed by [`SessionDesk::trim`], in a loop of the host. It asks for a tokio runtime with time where
+/// [`ConsoleOptions`] sets a time, which it does unless told otherwise, and for the passwords that it checks.
+#[derive(Clone, Debug)]
+pub struct ConsoleService(Arc<Parts>);
+
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) plane: ControlPlane,
+    pub(crate) authenticator: Arc<ControlAuthenticator>,
+    pub(crate) desk: Arc<KeyDesk>,
+    sessions: Arc<SessionDesk>,
+    pub(crate) refusals: Refusals,
+    pub(crate) options: ConsoleOptions,
+}
+
+/// What a host may want otherwise.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a host writes it with `..ConsoleOptions::new(…)`")]
+pub struct ConsoleOptions {
+    /// What the deployment says of itself: where images are pushed to and pulled from, and its region project.
+    pub settings: DeskSettings,
+    /// Where in the host's paths the console is. `/console`.
+    pub mount: MountPoint,
+    /// Whether clients reach it by HTTPS, so that what they sign in with never goes another way. Yes.
+    pub secure: bool,
+    /// How far the deployment's clocks are ahead of UTC. Not at all.
+    pub utc_offset: TimeDelta,
+    /// The proxies that are believed when they say for whom they ask. None.
+    pub trusted_proxies: Vec<Network>,
+    /// How slow the sender of a body may be. 1 KiB within 30 seconds.
+    pub patience: Option<Patience>,
+    /// How long a page may take. 30 seconds.
+    pub answer_within: Option<Duration>,
+    /// Who is told of requests. Nobody.
+    pub observer: Option<Arc<dyn RequestObserver>>,
+}
+
+impl ConsoleOptions {
+    /// The usual, of a deployment of these settings.
+    pub fn new(settings: DeskSettings) -> Result<Self, MountPointError> {
+        Ok(Self {
+            settings,
+            mount: MountPoint::new("/console", "")?,
+            secure: true,
+            utc_offset: TimeDelta::zero(),
+            trusted_proxies: Vec::new(),
+            patience: Some(Patience { within: Duration::from_secs(30), bytes_min: 1024 }),
+            answer_within: Some(Duration::from_secs(30)),
+            observer: None,
+        })
+    }
+}
+
+impl ConsoleService {
+    /// The console over `plane`, for those whom `sessions` knows. `authenticator` hashes the passwords that are set,
+    /// `desk` makes keys and logins, and what is refused waits in `refusals`, which are the management protocol's.
+    pub fn new(
+        plane: ControlPlane,
+        authenticator: Arc<ControlAuthenticator>,
+        desk: Arc<KeyDesk>,
+        sessions: Arc<SessionDesk>,
+        refusals: Refusals,
+        options: ConsoleOptions,
+    ) -> Self {
+        Self(Arc::new(Parts { plane, authenticator, desk, sessions, refusals, options }))
+    }
+
+    /// Where in the host's paths the console is.
+    pub fn mount_point(&self) -> &MountPoint {
+        &self.0.options.mount
+    }
+}
+
+impl<B> Service<Request<B>> for ConsoleService
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<ResponseBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let parts = Arc::clone(&self.0);
+        let (head, body) = request.into_parts();
+        let progress = Arc::new(Progress::default());
+        let body = RequestBody::new(body, &head.headers, parts.options.patience, Arc::clone(&progress));
+        let span = debug_span!("console", method = %head.method, status = field::Empty);
+        Box::pin(async move { Ok(parts.answer(head, body, progress).await) }.instrument(span))
+    }
+}
+
+/// What nobody may put on a page from elsewhere, and nobody may put a page into.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+                      connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+impl Parts {
+    async fn answer(
+        &self,
+        mut head: request::Parts,
+        body: RequestBody,
+        progress: Arc<Progress>,
+    ) -> Response<ResponseBody> {
+        let Self { options, .. } = self;
+        let mut visit = Visit::begin(&head, progress, options.patience, options.observer.as_ref());
+        if head.extensions.get::<RequestId>().is_none() {
+            let id = uuid::Uuid::new_v4().simple().to_string();
+            head.extensions.insert(RequestId(id.into()));
+        }
+        head.extensions.insert(Channel::Console);
+        let mut response = self.serve(&head, body, &mut visit).await;
+        let length = response.body().length();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+        headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        headers.insert(CONTENT_LENGTH, length.into());
+        visit.answered(&head, response).await
+    }
+
+    async fn serve(
+        &self,
+        head: &request::Parts,
+        body: RequestBody,
+        visit: &mut Visit,
+    ) -> Response<ResponseBody> {
+        let base = self.options.mount.outside_of(head);
+        let path = self.options.mount.below(head.uri.path());
+        let is_read = matches!(head.method, Method::GET | Method::HEAD);
+        if let (true, Some(name)) = (is_read, path.and_then(|path| path.strip_prefix("/assets/"))) {
+            visit.asks("console_asset");
+            if let Some(response) = assets::answer(name, &head.headers) {
+                return response;
+            }
+        }
+        visit.asks("console");
+        let query = Form::parse(head.uri.query().unwrap_or_default().as_bytes());
+        let chosen = Language::chosen(&query);
+        let texts = texts::of(chosen.unwrap_or_else(|| Language::preferred(&head.headers)));
+        let query = query.with(language::PARAMETER, None);
+        let frame = Frame { base: &base, path: path.unwrap_or_default(), query: &query, texts };
+        let page = match path {
+            Some(_) => self.page(head, body, frame),
+            None => return whole(alone(&frame_of(&base, &query, texts), &Problem::NoSuchPage)),
+        };
+        let mut response = match self.options.answer_within {
+            Some(within) => match tokio::time::timeout(within, page).await {
+                Ok(response) => response,
+                Err(_) => whole(alone(&frame_of(&base, &query, texts), &Problem::TooSlow)),
+            },
+            None => page.await,
+        };
+        if let Some(chosen) = chosen {
+            let kept = cookies::set(language::COOKIE, chosen.as_str(), Some(YEAR), self.options.secure);
+            response.headers_mut().append(SET_COOKIE, kept);
+        }
+        response
+    }
+
+    /// The page for whoever is there.
+    async fn page(
+        &self,
+        head: &request::Parts,
+        body: RequestBody,
+        frame: Frame<'_>,
+    ) -> Response<ResponseBody> {
+        let segments: Vec<&str> = frame.path.split('/').filter(|segment| !segment.is_empty()).collect();
+        let is_change = head.method == Method::POST;
+        if !is_change && !matches!(head.method, Method::GET | Method::HEAD) {
+            return whole(alone(&frame, &Problem::Method));
+        }
+        if is_change && !same_origin::is_ours(head, self.options.settings.host()) {
+            return whole(alone(&frame, &Problem::Forged));
+        }
+        let token = cookie(&head.headers, self.cookie_name()).map(Secret::from);
+        let session = match &token {
+            Some(token) => match self.sessions.resume(token).await {
+                Ok(session) => session,
+                Err(error) => return whole(alone(&frame, &error.into())),
+            },
+            None => None,
+        };
+        let Some(session) = session else {
+            return match (segments.as_slice(), is_change) {
+                (["sign-in"], true) => self.sign_in(&frame, body).await,
+                (["sign-in"], false) => whole(sign_in::page(&frame, &Form::default(), None)),
+                _ => redirect(&sign_in::address(&frame, is_change)),
+            };
+        };
+        if segments == ["sign-in"] {
+            return redirect(&frame.link("/"));
+        }
+        let path = format!("{}{}", frame.base, frame.path);
+        let origin = origin(head, &path, &self.options.trusted_proxies);
+        let ResumedSession { signer, form_token } = &session;
+        let exchange = Exchange { parts: self, frame, signer, form_token, origin: &origin };
+        let answer = match is_change {
+            true => match sent(head, body, form_token).await {
+                Ok(_) if segments == ["sign-out"] => {
+                    return self.sign_out(&exchange.frame, token.as_ref()).await;
+                }
+                Ok(sent) => pages::change(&exchange, &segments, sent).await,
+                Err(problem) => Err(problem),
+            },
+            false => pages::show(&exchange, &segments).await,
+        };
+        match answer {
+            Ok(Reply::Page(page)) => {
+                let status = page.status;
+                html(status, layout::page(&exchange, page))
+            }
+            Ok(Reply::Redirect(to)) => redirect(&to),
+            Ok(Reply::Fragment(markup)) => html(StatusCode::OK, markup),
+            // It ended meanwhile.
+            Err(Problem::Control(ControlError::Unauthorized)) => {
+                redirect(&sign_in::address(&exchange.frame, is_change))
+            }
+            Err(problem) => {
+                tell(&problem);
+                let page = of_problem(exchange.texts(), &problem);
+                with_problem(html(problem.status(), layout::page(&exchange, page)), &problem)
+            }
+        }
+    }
+
+    async fn sign_in(&self, frame: &Frame<'_>, body: RequestBody) -> Response<ResponseBody> {
+        let form = match collected(body).await {
+            Ok(body) => Form::parse(&body),
+            Err(problem) => return whole(sign_in::page(frame, &Form::default(), Some(&problem))),
+        };
+        match sign_in::begin(&self.sessions, frame, &form).await {
+            Ok(NewSession { token, .. }) => {
+                let mut response = redirect(&sign_in::after(frame, &form));
+                let value = cookies::set(self.cookie_name(), token.expose(), None, self.options.secure);
+                response.headers_mut().append(SET_COOKIE, value);
+                response
+            }
+            Err(problem) => whole(sign_in::page(frame, &form, Some(&problem))),
+        }
+    }
+
+    async fn sign_out(&self, frame: &Frame<'_>, token: Option<&Secret>) -> Response<ResponseBody> {
+        if let Some(token) = token
+            && let Err(error) = self.sessions.end(token).await
+        {
+            return whole(alone(frame, &error.into()));
+        }
+        let mut response = redirect(&frame.link("/sign-in?done=signed-out"));
+        let gone = cookies::set(self.cookie_name(), "", Some(TimeDelta::zero()), self.options.secure);
+        response.headers_mut().append(SET_COOKIE, gone);
+        // What the browser has kept of the pages goes with it.
+        const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+        response.headers_mut().insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cache\""));
+        response
+    }
+
+    /// A browser takes the first name from nobody but this very host, by HTTPS.
+    fn cookie_name(&self) -> &'static str {
+        if self.options.secure { "__Host-swr-session" } else { "swr-session" }
+    }
+}
+
+const YEAR: TimeDelta = TimeDelta::days(365);
+
+fn frame_of<'a>(base: &'a str, query: &'a Form, texts: &'static Texts) -> Frame<'a> {
+    Frame { base, path: "/", query, texts }
+}
+
+/// What was sent, if it was by a page of this session.
+async fn sent(head: &request::Parts, body: RequestBody, token: &Secret) -> Result<Sent, Problem> {
+    let is_form = head.headers.get(CONTENT_TYPE).is_some_and(|media_type| {
+        media_type.as_bytes().to_ascii_lowercase().starts_with(b"application/x-www-form-urlencoded")
+    });
+    let shown = |text: &str| Secret::from(text) == *token;
+    if is_form {
+        let form = Form::parse(&collected(body).await?);
+        return match form.get(FORM_TOKEN_FIELD).is_some_and(shown) {
+            true => Ok(Sent::Form(form)),
+            false => Err(Problem::Forged),
+        };
+    }
+    let header = head.headers.get(FORM_TOKEN_HEADER).and_then(|token| token.to_str().ok());
+    match header.is_some_and(shown) {
+        true => Ok(Sent::Stream(body)),
+        false => Err(Problem::Forged),
+    }
+}
+
+async fn collected(body: RequestBody) -> Result<Bytes, Problem> {
+    body.into_stream().collect(Form::BYTES_MAX).await.map_err(|error| match error {
+        BodyError::TooLong { .. } => Problem::TooLong,
+        _ => Problem::Interrupted,
+    })
+}
+
+/// A page that says what went wrong, for whoever is signed in.
+fn of_problem(texts: &Texts, problem: &Problem) -> Page {
+    let title = texts.errors.title(problem.status());
+    Page {
+        status: problem.status(),
+        section: None,
+        title: title.to_owned(),
+        notice: None,
+        body: layout::problem(texts, problem),
+    }
+}
+
+/// The same for whoever is not.
+fn alone(frame: &Frame<'_>, problem: &Problem) -> (StatusCode, Markup, HeaderMap) {
+    tell(problem);
+    let texts = frame.texts;
+    let title = texts.errors.title(problem.status());
+    let markup = layout::bare(frame, title, None, layout::problem(texts, problem));
+    let mut headers = HeaderMap::new();
+    add(&mut headers, problem);
+    (problem.status(), markup, headers)
+}
+
+fn whole((status, markup, headers): (StatusCode, Markup, HeaderMap)) -> Response<ResponseBody> {
+    let mut response = html(status, markup);
+    response.headers_mut().extend(headers);
+    response
+}
+
+fn with_problem(mut response: Response<ResponseBody>, problem: &Problem) -> Response<ResponseBody> {
+    add(response.headers_mut(), problem);
+    response
+}
+
+fn add(headers: &mut HeaderMap, problem: &Problem) {
+    match problem {
+        Problem::Method => {
+            headers.insert(ALLOW, HeaderValue::from_static("GET, POST"));
+        }
+        Problem::Busy => {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        _ => {}
+    }
+}
+
+/// The operator learns of what is the registry's own fault.
+fn tell(problem: &Problem) {
+    if let Problem::Control(fault) = problem
+        && problem.status().is_server_error()
+    {
+        error!(error = %Chain(fault), "a page failed");
+    }
+}
+
+fn html(status: StatusCode, markup: Markup) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::from(Bytes::from(markup.into_string())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    response
+}
+
+fn redirect(to: &str) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::from(Bytes::new()));
+    match HeaderValue::try_from(to) {
+        Ok(to) => {
+            *response.status_mut() = StatusCode::SEE_OTHER;
+            response.headers_mut().insert(LOCATION, to);
+        }
+        // No address of the console has what a header cannot have.
+        Err(_) => *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR,
+    }
+    response
+}

@@ -1,0 +1,229 @@
+//! A deployment in memory behind the console: two accounts, a few users, and a browser for each.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use swr_auth::{
+    ControlAuthenticator, DeskSettings, GrantAuthorizer, KeyDesk, NewPassword, Secret, SessionDesk,
+    SessionLimits, Vault,
+};
+use swr_console::{ConsoleOptions, ConsoleService};
+use swr_core::caller::Origin;
+use swr_core::control::identity::{Account, AccountName, Role, User, UserName};
+use swr_core::control::{ControlAccess, ControlPlane, NewAccount, NewUser};
+use swr_core::registry::Registry;
+use swr_core::testing::ManualClock;
+use swr_http::ResponseBody;
+use swr_http::control::Refusals;
+use swr_storage::{MemoryBlobs, MemoryManifests};
+use tower_service::Service;
+
+pub(crate) const PASSWORD: &str = "open sesame";
+pub(crate) const HOST: &str = "registry.example";
+
+pub(crate) struct House {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) plane: ControlPlane,
+    pub(crate) desk: Arc<KeyDesk>,
+    pub(crate) refusals: Refusals,
+    pub(crate) sessions: Arc<SessionDesk>,
+    console: ConsoleService,
+    /// An administrator of `acme`.
+    pub(crate) ada: Person,
+    /// A member of `acme`.
+    pub(crate) bob: Person,
+    /// An administrator of `globex`.
+    pub(crate) eve: Person,
+    /// An operator, of the account `base`.
+    pub(crate) olga: Person,
+}
+
+pub(crate) struct Person {
+    pub(crate) user: User,
+    pub(crate) account: Account,
+}
+
+/// A response, to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl House {
+    pub(crate) async fn new() -> Self {
+        Self::with(|options| options).await
+    }
+
+    pub(crate) async fn with(change: impl Fn(ConsoleOptions) -> ConsoleOptions) -> Self {
+        let clock = Arc::new(ManualClock::default());
+        let store = Arc::new(MemoryManifests::new());
+        let authorizer = Arc::new(GrantAuthorizer::new(store.clone(), clock.clone()));
+        let registry = Registry::builder(Arc::new(MemoryBlobs::new()), store.clone(), authorizer.clone())
+            .clock(clock.clone())
+            .build();
+        let plane =
+            ControlPlane::with(registry, store.clone(), authorizer, clock.clone(), Default::default());
+        let settings = DeskSettings::new("cn-test1", HOST, "https://registry.example/token").unwrap();
+        let vault = Arc::new(Vault::generate().0);
+        let users = ControlAuthenticator::new(store.clone(), vault.clone(), settings.clone(), clock.clone());
+        let users = Arc::new(users);
+        let desk = Arc::new(KeyDesk::new(vault, settings.clone(), clock.clone()));
+        let sessions = SessionDesk::new(store, users.clone(), clock.clone(), SessionLimits::default());
+        let sessions = Arc::new(sessions);
+        let refusals = Refusals::new(plane.clone());
+        let options = change(ConsoleOptions::new(settings).unwrap());
+        let console = ConsoleService::new(
+            plane.clone(),
+            users,
+            desk.clone(),
+            sessions.clone(),
+            refusals.clone(),
+            options,
+        );
+        let acme = account(&plane, "acme").await;
+        let globex = account(&plane, "globex").await;
+        let base = account(&plane, "base").await;
+        Self {
+            ada: person(&plane, &acme, "ada", Role::Administrator).await,
+            bob: person(&plane, &acme, "bob", Role::Member).await,
+            eve: person(&plane, &globex, "eve", Role::Administrator).await,
+            olga: person(&plane, &base, "olga", Role::Operator).await,
+            clock,
+            plane,
+            desk,
+            refusals,
+            sessions,
+            console,
+        }
+    }
+
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
+        let response: Response<ResponseBody> = self.console.clone().call(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        Answer { status: head.status, headers: head.headers, text }
+    }
+
+    /// The control plane as this person may use it by other ways.
+    pub(crate) fn access(&self, person: &Person) -> ControlAccess<'_> {
+        let caller = swr_core::caller::Caller::User(swr_core::caller::Identity::new(person.user.id.as_str()));
+        self.plane.access(caller, Origin::default())
+    }
+
+    /// Somebody's browser, in which nobody has signed in.
+    pub(crate) fn browser(&self) -> Browser<'_> {
+        Browser { house: self, cookies: Mutex::default(), languages: "en" }
+    }
+
+    /// A browser in which this person has signed in with a password.
+    pub(crate) async fn signed_in(&self, person: &Person) -> Browser<'_> {
+        let browser = self.browser();
+        let form = format!(
+            "with=password&account={}&user={}&password=open+sesame",
+            person.account.name, person.user.name
+        );
+        browser.post("/console/sign-in", &form).await.goes_to("/console/");
+        browser
+    }
+}
+
+/// What keeps cookies, and says where its requests come from.
+pub(crate) struct Browser<'h> {
+    house: &'h House,
+    pub(crate) cookies: Mutex<Vec<(String, String)>>,
+    pub(crate) languages: &'static str,
+}
+
+impl Browser<'_> {
+    pub(crate) async fn get(&self, address: &str) -> Answer {
+        self.send(Request::get(address), "").await
+    }
+
+    /// A form that somebody fills in by hand.
+    pub(crate) async fn post(&self, address: &str, form: &str) -> Answer {
+        let request = Request::post(address)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header("sec-fetch-site", "same-origin");
+        self.send(request, form).await
+    }
+
+    /// A form of the page at `page`, with its token.
+    pub(crate) async fn submit(&self, page: &str, address: &str, form: &str) -> Answer {
+        let page = self.get(page).await;
+        let token = page.form_token().expect("the page should have a form");
+        self.post(address, &format!("form_token={token}&{form}")).await
+    }
+
+    pub(crate) async fn send(&self, mut request: http::request::Builder, body: &str) -> Answer {
+        let cookies = self.cookies.lock().unwrap().clone();
+        let line: Vec<String> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        if !line.is_empty() {
+            request = request.header(COOKIE, line.join("; "));
+        }
+        request = request.header("accept-language", self.languages).header("host", HOST);
+        let answer = self.house.send(request.body(Full::new(Bytes::from(body.to_owned()))).unwrap()).await;
+        for line in answer.headers.get_all(SET_COOKIE) {
+            let pair = line.to_str().unwrap().split(';').next().unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            let mut cookies = self.cookies.lock().unwrap();
+            cookies.retain(|(kept, _)| kept != name);
+            if !value.is_empty() {
+                cookies.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        answer
+    }
+}
+
+impl Answer {
+    #[track_caller]
+    pub(crate) fn is(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.text);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn goes_to(&self, address: &str) {
+        let location = self.headers.get("location").map(|location| location.to_str().unwrap());
+        assert_eq!((self.status.as_u16(), location), (303, Some(address)), "{}", self.text);
+    }
+
+    #[track_caller]
+    pub(crate) fn says(self, text: &str) -> Self {
+        assert!(self.text.contains(text), "{text:?} is not in\n{}", self.text);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn lacks(self, text: &str) -> Self {
+        assert!(!self.text.contains(text), "{text:?} is in\n{}", self.text);
+        self
+    }
+
+    pub(crate) fn form_token(&self) -> Option<&str> {
+        let (_, rest) = self.text.split_once("name=\"form_token\" value=\"")?;
+        rest.split('"').next()
+    }
+}
+
+async fn account(plane: &ControlPlane, name: &str) -> Account {
+    let name = AccountName::parse(name).unwrap();
+    plane.administration(Origin::default()).create_account(NewAccount { name }).await.unwrap()
+}
+
+async fn person(plane: &ControlPlane, account: &Account, name: &str, role: Role) -> Person {
+    let password = NewPassword::new(Secret::new(PASSWORD)).unwrap().hash().unwrap();
+    let name = UserName::parse(name).unwrap();
+    let new = NewUser { account: account.id.clone(), name, role, password: Some(password) };
+    let user = plane.administration(Origin::default()).create_user(new).await.unwrap();
+    Person { user, account: account.clone() }
+}
+
+pub(crate) fn method(name: &str) -> Method {
+    name.parse().unwrap()
+}

@@ -1,0 +1,177 @@
+//! Signing in and out, and what ends a session.
+
+use chrono::TimeDelta;
+use http::Request;
+use swr_core::caller::Origin;
+
+use super::house::{Browser, House, PASSWORD};
+
+fn cookie(browser: &Browser<'_>) -> Option<String> {
+    let cookies = browser.cookies.lock().unwrap();
+    cookies.iter().find(|(name, _)| name == "__Host-swr-session").map(|(_, value)| value.clone())
+}
+
+async fn is_in(browser: &Browser<'_>) -> bool {
+    browser.get("/console").await.status == 200
+}
+
+#[tokio::test]
+async fn somebody_signs_in_with_a_password_and_out_again() {
+    let house = House::new().await;
+    let browser = house.browser();
+    browser.get("/console").await.goes_to("/console/sign-in");
+    browser.get("/console/sign-in").await.is(200).says("Sign in");
+    let browser = house.signed_in(&house.ada).await;
+    let page = browser.get("/console").await.is(200).says("acme").says("ada");
+    browser.get("/console/sign-in").await.goes_to("/console/");
+    let (token, session) = (page.form_token().unwrap().to_owned(), cookie(&browser).unwrap());
+    assert_ne!(token, session);
+    browser
+        .post("/console/sign-out", &format!("form_token={token}"))
+        .await
+        .goes_to("/console/sign-in?done=signed-out");
+    assert_eq!(cookie(&browser), None);
+    browser.get("/console/sign-in?done=signed-out").await.is(200).says("You have signed out");
+    // Whoever has kept it has nothing.
+    browser.cookies.lock().unwrap().push(("__Host-swr-session".to_owned(), session));
+    assert!(!is_in(&browser).await);
+}
+
+#[tokio::test]
+async fn somebody_signs_in_with_an_access_key_until_it_is_deleted() {
+    let house = House::new().await;
+    let access = house.access(&house.bob);
+    let made = house.desk.access_key(&access, &house.bob.user.id, "").await.unwrap();
+    let browser = house.browser();
+    let form = |secret: &str| format!("with=key&key={}&secret={secret}", made.key.id);
+    browser.post("/console/sign-in", &form("wrong")).await.is(401).lacks("wrong\"");
+    browser.post("/console/sign-in", &form(made.secret.expose())).await.goes_to("/console/");
+    browser.get("/console").await.is(200).says("bob");
+    access.remove_access_key(&house.bob.user.id, &made.key.id).await.unwrap();
+    assert!(!is_in(&browser).await);
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_refused_in_one_way_and_begins_nothing() {
+    let house = House::new().await;
+    let browser = house.browser();
+    let mut seen = Vec::new();
+    for form in [
+        "with=password&account=acme&user=ada&password=wrong",
+        "with=password&account=acme&user=nobody&password=open+sesame",
+        "with=password&account=nowhere&user=ada&password=open+sesame",
+        "with=password&account=globex&user=ada&password=open+sesame",
+        "with=password&account=acme&user=%3Cb%3E&password=open+sesame",
+        "with=key&key=AK&secret=SK",
+        "with=key&key=%22%3E&secret=SK",
+        "",
+    ] {
+        let answer = browser.post("/console/sign-in", form).await.is(401);
+        let (_, alert) = answer.text.split_once("role=\"alert\">").unwrap();
+        seen.push(alert.split('<').next().unwrap().to_owned());
+        assert!(!answer.headers.contains_key("set-cookie"), "{form}");
+    }
+    seen.dedup();
+    assert_eq!(seen, ["That did not match. Check what you entered and try again."]);
+}
+
+#[tokio::test]
+async fn a_session_ends_with_the_password_and_with_the_user() {
+    let house = House::new().await;
+    let (one, other) = (house.signed_in(&house.bob).await, house.signed_in(&house.ada).await);
+    assert!(is_in(&one).await && is_in(&other).await);
+    let administration = house.plane.administration(Origin::default());
+    let hash = swr_auth::NewPassword::new(PASSWORD.into()).unwrap().hash().unwrap();
+    administration.set_password(&house.bob.user.id, Some(hash)).await.unwrap();
+    assert!(!is_in(&one).await);
+    administration.remove_user(&house.ada.user.id).await.unwrap();
+    assert!(!is_in(&other).await);
+}
+
+#[tokio::test]
+async fn a_session_ends_when_it_is_idle_and_when_it_is_old() {
+    let house = House::new().await;
+    let idle = house.signed_in(&house.bob).await;
+    house.clock.advance(TimeDelta::minutes(59));
+    assert!(is_in(&idle).await);
+    house.clock.advance(TimeDelta::minutes(60));
+    assert!(!is_in(&idle).await);
+
+    let busy = house.signed_in(&house.bob).await;
+    for _ in 0..23 {
+        house.clock.advance(TimeDelta::minutes(30));
+        assert!(is_in(&busy).await);
+    }
+    house.clock.advance(TimeDelta::minutes(30));
+    assert!(!is_in(&busy).await);
+    // What is left of them goes.
+    house.signed_in(&house.ada).await;
+    house.clock.advance(TimeDelta::hours(13));
+    assert_eq!(house.sessions.trim(std::num::NonZeroU32::new(9).unwrap()).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn one_goes_on_where_one_wanted_to_go_and_never_elsewhere() {
+    let house = House::new().await;
+    let browser = house.browser();
+    browser
+        .get("/console/organisations?name=a%26b")
+        .await
+        .goes_to("/console/sign-in?next=%2Forganisations%3Fname%3Da%2526b");
+    for (next, goes_on) in [
+        ("%2Forganisations%3Fname%3Da", "/console/organisations?name=a"),
+        ("%2F%2Fevil.example", "/console/"),
+        ("https%3A%2F%2Fevil.example", "/console/"),
+        ("%2F%5Cevil.example", "/console/"),
+        ("%2Fa%0D%0Ax%3A1", "/console/"),
+        ("", "/console/"),
+    ] {
+        let form = format!("account=acme&user=ada&password=open+sesame&next={next}");
+        house.browser().post("/console/sign-in", &form).await.goes_to(goes_on);
+    }
+}
+
+#[tokio::test]
+async fn the_cookie_is_the_browsers_alone() {
+    let house = House::new().await;
+    let answer = house.browser().post("/console/sign-in", "account=acme&user=ada&password=open+sesame").await;
+    let line = answer.headers["set-cookie"].to_str().unwrap();
+    let (pair, rest) = line.split_once(';').unwrap();
+    assert!(
+        pair.starts_with("__Host-swr-session=") && pair.len() == "__Host-swr-session=".len() + 64,
+        "{pair}"
+    );
+    assert_eq!(rest, " Path=/; HttpOnly; SameSite=Lax; Secure");
+
+    let plain = House::with(|options| swr_console::ConsoleOptions { secure: false, ..options }).await;
+    let answer = plain.browser().post("/console/sign-in", "account=acme&user=ada&password=open+sesame").await;
+    let line = answer.headers["set-cookie"].to_str().unwrap();
+    assert!(line.starts_with("swr-session=") && line.ends_with("; Path=/; HttpOnly; SameSite=Lax"), "{line}");
+}
+
+#[tokio::test]
+async fn what_another_site_sends_changes_nothing() {
+    let house = House::new().await;
+    let browser = house.signed_in(&house.ada).await;
+    let page = browser.get("/console").await;
+    let token = page.form_token().unwrap();
+    let other = house.signed_in(&house.bob).await;
+    let others = other.get("/console").await.form_token().unwrap().to_owned();
+    let form = "application/x-www-form-urlencoded";
+    for (site, media_type, body) in [
+        ("cross-site", form, format!("form_token={token}")),
+        ("same-site", form, format!("form_token={token}")),
+        ("same-origin", form, String::new()),
+        ("same-origin", form, "form_token=".to_owned()),
+        ("same-origin", form, format!("form_token={others}")),
+        ("same-origin", "text/plain", format!("form_token={token}")),
+    ] {
+        let request = Request::post("/console/sign-out")
+            .header("sec-fetch-site", site)
+            .header("content-type", media_type);
+        browser.send(request, &body).await.is(403);
+        assert!(is_in(&browser).await, "{site} {media_type} {body}");
+    }
+    let request = Request::post("/console/sign-in").header("origin", "https://evil.example");
+    house.browser().send(request, "account=acme&user=ada&password=open+sesame").await.is(403);
+}
