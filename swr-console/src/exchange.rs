@@ -89,17 +89,22 @@ impl<'a> Exchange<'a> {
     }
 
     /// Does what changes something. When it is refused the trail says so, as it does for the protocol.
-    pub(crate) async fn attempt<T>(
+    pub(crate) async fn attempt<T, E: Into<Problem>>(
         &self,
         what: Attempt,
-        operation: impl Future<Output = Result<T, ControlError>>,
+        operation: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Problem> {
         let Attempt { operation: named, resource, organisation } = what;
         operation.await.map_err(|error| {
-            let outcome = Outcome { code: status_of(&error).as_u16(), reason: error.to_string().into() };
+            let problem = error.into();
+            let reason = match &problem {
+                Problem::Control(error) => error.to_string(),
+                problem => self.texts().errors.explain(problem),
+            };
+            let outcome = Outcome { code: problem.status().as_u16(), reason: reason.into() };
             let traced = Refusals::about(named, resource, organisation, "");
             self.parts.refusals.add(&self.signer.caller(), self.origin, traced, outcome);
-            error.into()
+            problem
         })
     }
 }

@@ -46,7 +46,7 @@ pub(crate) fn trail(texts: &Texts, steps: &[(&str, Option<String>)]) -> Markup {
 pub(crate) fn copy(texts: &Texts, id: &str, text: &str) -> Markup {
     html! {
         div.copy {
-            pre { code #(id) tabindex="0" { (text) } }
+            pre { code #(id) { (text) } }
             button.plain.enhanced type="button" data-copy=(id) hidden { (texts.layout.copy) }
         }
     }

@@ -8,6 +8,10 @@ use swr_auth::key_desk::NewAccessKey;
 use swr_auth::{
     ControlAuthenticator, DeskSettings, GrantAuthorizer, KeyDesk, NewPassword, Strangers, TokenDesk, Vault,
 };
+#[cfg(feature = "console")]
+use swr_auth::{SessionDesk, SessionLimits};
+#[cfg(feature = "console")]
+use swr_console::{ConsoleOptions, ConsoleService};
 use swr_core::caller::{Channel, Origin};
 use swr_core::control::identity::{Account, AccountName, Role, User, UserName};
 use swr_core::control::{ControlAccess, ControlError, ControlLimits, ControlPlane, Courier};
@@ -163,7 +167,7 @@ impl Accounts {
         config: &Config,
         registry: &Registry,
         options: impl FnOnce(ManagementOptions) -> ManagementOptions,
-    ) -> (Control, ControlPlane) {
+    ) -> Result<(Control, ControlPlane), String> {
         let plane = self.plane(config, registry);
         let mut options = options(ManagementOptions::new(self.settings.clone()));
         options.packages = Some(packages(config, &plane));
@@ -173,6 +177,15 @@ impl Accounts {
             observer: options.observer.clone(),
             ..TokenOptions::new(self.settings.clone())
         };
+        #[cfg(feature = "console")]
+        let console = ConsoleOptions {
+            secure: config.public_url().starts_with("https://"),
+            trusted_proxies: options.trusted_proxies.clone(),
+            patience: options.patience,
+            answer_within: options.answer_within,
+            observer: options.observer.clone(),
+            ..ConsoleOptions::new(self.settings.clone()).map_err(|error| format!("console: {error}"))?
+        };
         let authorizer: Arc<dyn Authorizer> = Arc::clone(&self.authorizer) as _;
         let token_desk = TokenDesk::new(Arc::clone(&self.authenticator), authorizer);
         let management = ManagementService::new(
@@ -181,7 +194,33 @@ impl Accounts {
             Arc::new(self.desk()),
             options,
         );
-        (Control { management, tokens: TokenService::new(Arc::new(token_desk), tokens) }, plane)
+        #[cfg(feature = "console")]
+        let (sessions, console) = {
+            let sessions = Arc::new(SessionDesk::new(
+                Arc::clone(&self.metadata),
+                Arc::clone(&self.authenticator),
+                clock(),
+                SessionLimits::default(),
+            ));
+            let console = ConsoleService::new(
+                plane.clone(),
+                Arc::clone(&self.authenticator),
+                Arc::new(self.desk()),
+                Arc::clone(&sessions),
+                management.refusals().clone(),
+                console,
+            );
+            (sessions, console)
+        };
+        let control = Control {
+            management,
+            tokens: TokenService::new(Arc::new(token_desk), tokens),
+            #[cfg(feature = "console")]
+            sessions,
+            #[cfg(feature = "console")]
+            console,
+        };
+        Ok((control, plane))
     }
 }
 

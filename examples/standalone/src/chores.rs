@@ -2,10 +2,14 @@
 //! these are its loops.
 
 use std::future::Future;
+#[cfg(feature = "console")]
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+#[cfg(feature = "console")]
+use swr_auth::SessionDesk;
 use swr_core::caller::Task;
 use swr_core::control::{ControlPlane, TraceRelay};
 use swr_core::ports::{StoreError, StoreErrorKind};
@@ -122,6 +126,27 @@ pub(crate) fn look_after(
         async move {
             plane.note_usage().await?;
             while plane.trim_usage(REPORT_DAYS_MAX).await? > 0 {}
+            Ok(())
+        }
+    }));
+}
+
+/// Starts the loop that removes what is left of sessions that have ended by themselves.
+#[cfg(feature = "console")]
+pub(crate) fn end_sessions(
+    chores: &mut JoinSet<()>,
+    sessions: &Arc<SessionDesk>,
+    metrics: &Arc<Metrics>,
+    config: &Config,
+    stop: &watch::Receiver<bool>,
+) {
+    const BATCH: NonZeroU32 = NonZeroU32::MIN.saturating_add(255);
+    let chore = Chore::new("session_trim", config.collection.interval.0, metrics, stop);
+    let sessions = Arc::clone(sessions);
+    chores.spawn(chore.repeat(move || {
+        let sessions = Arc::clone(&sessions);
+        async move {
+            while sessions.trim(BATCH).await? > 0 {}
             Ok(())
         }
     }));

@@ -103,6 +103,7 @@ impl Serve {
                 ..usual
             })
         });
+        let control = control.transpose()?;
         let courier = match (&assembled.accounts, &control) {
             (Some(accounts), Some((_, plane))) => Some(accounts.courier(&config, plane)?),
             _ => None,
@@ -154,6 +155,8 @@ impl Serve {
         let mut chores = chores::start(&assembled.registry, &metrics, &config, &stop);
         if let Some((control, plane)) = &control {
             chores::look_after(&mut chores, control.refusals(), plane, &metrics, &config, &stop);
+            #[cfg(feature = "console")]
+            chores::end_sessions(&mut chores, &control.sessions, &metrics, &config, &stop);
             if let Some(file) = &config.audit.file {
                 let relay = TraceRelay::new(plane.clone(), Arc::new(AuditFile::new(file.clone())));
                 chores::tell_the_trail(&mut chores, relay, &metrics, &stop);

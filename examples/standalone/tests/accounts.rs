@@ -280,8 +280,59 @@ fn an_open_registry_asks_nobody_and_makes_no_accounts() {
     assert!(program.said.starts_with("data in "), "{}", program.said);
     assert_eq!(status(&program.ask("POST", "/v2/team/app/blobs/uploads/", &[], "")), "202");
     assert_eq!(status(&program.ask("GET", "/admin/v1/accounts", &[], "")), "404");
+    assert_eq!(status(&program.ask("GET", "/console", &[("Accept", "text/html")], "")), "404");
     program.end();
     assert!(!data.path().join("master.key").exists());
+}
+
+/// The value of a header of an answer.
+#[cfg(feature = "console")]
+fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
+    let lines = answer.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_once(": "));
+    lines.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+#[cfg(feature = "console")]
+#[test]
+fn a_person_signs_in_on_pages_and_stays_so_over_a_restart() {
+    let data = tempfile::tempdir().unwrap();
+    let who: Value = serde_json::from_slice(&init(data.path()).stdout).unwrap();
+    let program = Program::start(data.path());
+    let html = ("Accept", "text/html,*/*;q=0.8");
+    let browsed = program.ask("GET", "/", &[html], "");
+    assert_eq!((status(&browsed), header(&browsed, "location")), ("303", Some("/console")), "{browsed}");
+    // Who asks for no page is answered by the registry.
+    assert_eq!(status(&program.ask("GET", "/", &[], "")), "404");
+    let page = program.ask("GET", "/console", &[html], "");
+    assert_eq!((status(&page), header(&page, "location")), ("303", Some("/console/sign-in")), "{page}");
+    assert_eq!(status(&program.ask("GET", "/console/sign-in", &[html], "")), "200");
+    assert_eq!(status(&program.ask("GET", "/consoles", &[html], "")), "404");
+
+    let form = ("Content-Type", "application/x-www-form-urlencoded");
+    let wrong = program.ask("POST", "/console/sign-in", &[form], "account=acme&user=admin&password=wrong");
+    assert_eq!(status(&wrong), "401", "{wrong}");
+    let body = format!("account=acme&user=admin&password={}", who["password"].as_str().unwrap());
+    let signed_in = program.ask("POST", "/console/sign-in", &[form], &body);
+    assert_eq!(status(&signed_in), "303", "{signed_in}");
+    let cookie = header(&signed_in, "set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    assert!(cookie.starts_with("swr-session="), "{cookie}");
+    let kept = std::fs::read(data.path().join("registry.db-wal")).unwrap();
+    let token = cookie.split_once('=').unwrap().1.as_bytes();
+    assert!(!kept.windows(token.len()).any(|bytes| bytes == token), "the database gives the session away");
+    program.end();
+
+    let program = Program::start(data.path());
+    let page = program.ask("GET", "/console/organisations", &[("Cookie", &cookie)], "");
+    assert_eq!(status(&page), "200", "{page}");
+    let (_, rest) = page.split_once("name=\"form_token\" value=\"").unwrap();
+    let token = rest.split('"').next().unwrap();
+    let headers = [("Cookie", cookie.as_str()), form];
+    let created =
+        program.ask("POST", "/console/organisations", &headers, &format!("form_token={token}&name=team"));
+    assert_eq!(header(&created, "location"), Some("/console/organisations/team?done=created"), "{created}");
+    let shown = program.ask_signed("GET", "/v2/manage/namespaces/team", "", &who);
+    assert_eq!(status(&shown), "200", "{shown}");
+    program.end();
 }
 
 #[test]

@@ -6,5 +6,6 @@ mod logins;
 mod management;
 mod rights;
 mod scene;
+mod sessions;
 mod telling;
 mod tokens;

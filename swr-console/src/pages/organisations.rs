@@ -61,15 +61,17 @@ fn address(name: &OrganisationName) -> String {
 // The list.
 
 async fn create(exchange: &Exchange<'_>, form: &Form) -> Answer {
-    let text = form.text("name");
-    let created = match OrganisationName::parse(text) {
-        Ok(name) => {
-            let what = Attempt::new(Operation::CreateUserNamespace, &name).within(&name);
-            exchange.attempt(what, exchange.access().create_organisation(&name)).await.map(|()| name)
-        }
-        Err(error) => Err(ControlError::from(error).into()),
-    };
-    match created {
+    let name = OrganisationName::parse(form.text("name"));
+    let mut what = Attempt::new(Operation::CreateUserNamespace, "");
+    if let Ok(name) = &name {
+        what = Attempt::new(Operation::CreateUserNamespace, name).within(name);
+    }
+    let created = exchange.attempt(what, async {
+        let name = name.map_err(ControlError::from)?;
+        exchange.access().create_organisation(&name).await?;
+        Ok::<_, ControlError>(name)
+    });
+    match created.await {
         Ok(name) => Ok(exchange.see(&address(&name), "created")),
         Err(problem) => list(exchange, form, Some(&problem)).await,
     }
@@ -178,11 +180,13 @@ async fn grant(
     name: &OrganisationName,
     form: &Form,
 ) -> Result<&'static str, Problem> {
-    let user = user(exchange, form.text("user")).await?;
-    let level = level(form)?;
     let what = Attempt::new(Operation::CreateUserNamespaceAuth, name).within(name);
     let (access, scope) = (exchange.access(), GrantScope::Organisation(name.clone()));
-    exchange.attempt(what, access.grant(&scope, &[(user, level)])).await.map(|()| "granted")
+    let granted = exchange.attempt(what, async {
+        let user = user(exchange, form.text("user")).await?;
+        Ok::<_, Problem>(access.grant(&scope, &[(user, level(form)?)]).await?)
+    });
+    granted.await.map(|()| "granted")
 }
 
 async fn change_grant(
@@ -241,7 +245,13 @@ async fn one(exchange: &Exchange<'_>, name: &OrganisationName, problem: Option<&
     let access = exchange.access();
     let (organisation, level) = access.organisation(name).await?;
     let (repositories, next) = repositories(exchange, &access, &organisation).await?;
-    let granted = access.grants(&GrantScope::Organisation(name.clone())).await?;
+    let mut granted = access.grants(&GrantScope::Organisation(name.clone())).await?;
+    let after = exchange.frame.query.text("after");
+    granted.retain(|granted| granted.user_name.as_str() > after);
+    let is_cut = granted.len() > PAGE;
+    granted.truncate(PAGE);
+    let last = granted.last().filter(|_| is_cut);
+    let more_users = last.map(|last| exchange.frame.here_with("after", Some(last.user_name.as_str())));
     let manages = level == GrantLevel::Manage;
     let removal = Removal {
         id: "delete-organisation",
@@ -275,6 +285,7 @@ async fn one(exchange: &Exchange<'_>, name: &OrganisationName, problem: Option<&
             }
             @if granted.is_empty() { (empty(texts.no_grants)) } @else {
                 (grant_table(exchange, name, &granted, manages))
+                (more(all, more_users))
             }
         }
     };

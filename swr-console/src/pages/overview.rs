@@ -98,6 +98,7 @@ fn client_upload(exchange: &Exchange<'_>) -> Markup {
     let address = format!("{host}/{{{organisation}}}/{{{image}}}:{{{tag}}}");
     let body = html! {
         p { (texts.client_login) }
+        (copy(all, "client-login", &long_term(exchange.parts.options.settings.project(), host)))
         p { (texts.client_tag) }
         (copy(all, "client-tag", &format!("docker tag {{{image}}}:{{{tag}}} {address}")))
         p { (texts.client_push) }

@@ -1,6 +1,6 @@
 //! A deployment in memory behind the console: two accounts, a few users, and a browser for each.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
@@ -12,7 +12,7 @@ use swr_auth::{
 };
 use swr_console::{ConsoleOptions, ConsoleService};
 use swr_core::caller::Origin;
-use swr_core::control::identity::{Account, AccountName, Role, User, UserName};
+use swr_core::control::identity::{Account, AccountName, PasswordHash, Role, User, UserName};
 use swr_core::control::{ControlAccess, ControlPlane, NewAccount, NewUser};
 use swr_core::registry::Registry;
 use swr_core::testing::ManualClock;
@@ -217,7 +217,10 @@ async fn account(plane: &ControlPlane, name: &str) -> Account {
 }
 
 async fn person(plane: &ControlPlane, account: &Account, name: &str, role: Role) -> Person {
-    let password = NewPassword::new(Secret::new(PASSWORD)).unwrap().hash().unwrap();
+    // It takes its time.
+    static HASH: OnceLock<PasswordHash> = OnceLock::new();
+    let hash = || NewPassword::new(Secret::new(PASSWORD)).unwrap().hash().unwrap();
+    let password = HASH.get_or_init(hash).clone();
     let name = UserName::parse(name).unwrap();
     let new = NewUser { account: account.id.clone(), name, role, password: Some(password) };
     let user = plane.administration(Origin::default()).create_user(new).await.unwrap();

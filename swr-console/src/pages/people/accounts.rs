@@ -21,14 +21,13 @@ pub(crate) async fn show(exchange: &Exchange<'_>) -> Answer {
 }
 
 pub(crate) async fn change(exchange: &Exchange<'_>, form: Form) -> Answer {
-    let created = match AccountName::parse(form.text("name")) {
-        Ok(name) => {
-            let what = Attempt::new(Operation::CreateAccount, &name);
-            exchange.attempt(what, exchange.access().create_account(NewAccount { name })).await
-        }
-        Err(_) => Err(Problem::Field(exchange.texts().people.name_bad.to_owned())),
-    };
-    match created {
+    let name = AccountName::parse(form.text("name"));
+    let what = Attempt::new(Operation::CreateAccount, name.as_ref().map_or("", AccountName::as_str));
+    let created = exchange.attempt(what, async {
+        let name = name.map_err(|_| Problem::Field(exchange.texts().people.name_bad.to_owned()))?;
+        Ok::<_, Problem>(exchange.access().create_account(NewAccount { name }).await?)
+    });
+    match created.await {
         Ok(account) => Ok(exchange.see(&format!("/users/{}", account.name), "account")),
         Err(problem) => page(exchange, &form, Some(&problem)).await,
     }

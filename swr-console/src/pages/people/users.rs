@@ -66,6 +66,11 @@ async fn of_row(exchange: &Exchange<'_>, account: &Account, form: &Form) -> Resu
     Ok(exchange.access().user_named(&account.id, &name).await?)
 }
 
+/// The name in a form, where it is one: for the trail.
+fn shown(form: &Form) -> &str {
+    Some(form.text("user")).filter(|name| UserName::parse(name).is_ok()).unwrap_or_default()
+}
+
 fn wanted_role(form: &Form) -> Result<Role, Problem> {
     // None of the console's own forms has another.
     Role::parse(form.text("role")).ok_or(Problem::Interrupted)
@@ -80,47 +85,55 @@ async fn password(exchange: &Exchange<'_>, form: &Form) -> Result<Option<Passwor
 }
 
 async fn create(exchange: &Exchange<'_>, account: &Account, form: &Form) -> Result<(), Problem> {
-    let bad = |_| Problem::Field(exchange.texts().people.name_bad.to_owned());
-    let name = UserName::parse(form.text("name")).map_err(bad)?;
-    let role = wanted_role(form)?;
-    let access = exchange.access();
-    let what = Attempt::new(Operation::CreateUser, &name);
-    exchange
-        .attempt(what, async {
-            // Whoever may not is told so before a password is hashed, and so is who wants a name that is taken.
-            match access.user_named(&account.id, &name).await {
-                Ok(_) => Err(ControlError::UserTaken(name.clone())),
-                Err(ControlError::UserUnknown(_)) => Ok(()),
-                Err(error) => Err(error),
-            }
-        })
-        .await?;
-    let password = password(exchange, form).await?;
-    let new = NewUser { account: account.id.clone(), name: name.clone(), role, password };
-    exchange.attempt(Attempt::new(Operation::CreateUser, &name), access.create_user(new)).await.map(drop)
+    let name = UserName::parse(form.text("name"));
+    let what = Attempt::new(Operation::CreateUser, name.as_ref().map_or("", UserName::as_str));
+    let created = exchange.attempt(what, async {
+        let name = name.map_err(|_| Problem::Field(exchange.texts().people.name_bad.to_owned()))?;
+        let role = wanted_role(form)?;
+        let access = exchange.access();
+        // Whoever may not is told so before a password is hashed, and so is who wants a name that is taken.
+        match access.user_named(&account.id, &name).await {
+            Ok(_) => return Err(ControlError::UserTaken(name).into()),
+            Err(ControlError::UserUnknown(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let password = password(exchange, form).await?;
+        let new = NewUser { account: account.id.clone(), name, role, password };
+        Ok::<_, Problem>(access.create_user(new).await?)
+    });
+    created.await.map(drop)
 }
 
 async fn set_role(exchange: &Exchange<'_>, account: &Account, form: &Form) -> Result<(), Problem> {
-    let role = wanted_role(form)?;
-    let user = of_row(exchange, account, form).await?;
-    let what = Attempt::new(Operation::UpdateUser, &user.name);
-    exchange.attempt(what, exchange.access().set_role(&user.id, role)).await
+    let what = Attempt::new(Operation::UpdateUser, shown(form));
+    let set = exchange.attempt(what, async {
+        let role = wanted_role(form)?;
+        let user = of_row(exchange, account, form).await?;
+        Ok::<_, Problem>(exchange.access().set_role(&user.id, role).await?)
+    });
+    set.await
 }
 
 async fn set_password(exchange: &Exchange<'_>, account: &Account, form: &Form) -> Result<(), Problem> {
-    let user = of_row(exchange, account, form).await?;
-    let password = password(exchange, form).await?;
-    let what = Attempt::new(Operation::UpdateUser, &user.name);
-    exchange.attempt(what, exchange.access().set_password(&user.id, password)).await
+    let what = Attempt::new(Operation::UpdateUser, shown(form));
+    let set = exchange.attempt(what, async {
+        let user = of_row(exchange, account, form).await?;
+        let password = password(exchange, form).await?;
+        Ok::<_, Problem>(exchange.access().set_password(&user.id, password).await?)
+    });
+    set.await
 }
 
 async fn remove(exchange: &Exchange<'_>, account: &Account, form: &Form) -> Result<(), Problem> {
     if form.text("word") != WORD {
         return Err(Problem::Word);
     }
-    let user = of_row(exchange, account, form).await?;
-    let what = Attempt::new(Operation::DeleteUser, &user.name);
-    exchange.attempt(what, exchange.access().remove_user(&user.id)).await
+    let what = Attempt::new(Operation::DeleteUser, shown(form));
+    let removed = exchange.attempt(what, async {
+        let user = of_row(exchange, account, form).await?;
+        Ok::<_, Problem>(exchange.access().remove_user(&user.id).await?)
+    });
+    removed.await
 }
 
 async fn page(exchange: &Exchange<'_>, account: &Account, form: &Form, problem: Option<&Problem>) -> Answer {
