@@ -40,6 +40,15 @@
     say(document.body.dataset.matches.replace("{}", shown));
   });
 
+  // data-open: a form that was refused stands in a dialog, which is opened again and says why.
+  for (const form of document.querySelectorAll("form[data-open]")) {
+    const dialog = form.closest("[popover]");
+    const notice = document.querySelector(".notice.bad");
+    if (!dialog?.showPopover) continue;
+    if (notice) form.before(notice);
+    dialog.showPopover();
+  }
+
   // data-word="WORD": a form that can be sent once the word was typed.
   for (const form of document.querySelectorAll("form[data-word]")) {
     const word = form.elements.namedItem("word");

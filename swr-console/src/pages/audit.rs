@@ -55,7 +55,7 @@ async fn list(exchange: &Exchange<'_>) -> Answer {
         (filters(exchange, asked, &known))
         @if traces.is_empty() { (empty(texts.none)) } @else {
             div.table role="region" aria-label=(texts.title) tabindex="0" {
-                table {
+                table.compact {
                     thead { tr {
                         th scope="col" { (texts.trace_name) }
                         th scope="col" { (texts.resource_type) }
@@ -171,27 +171,31 @@ fn row(exchange: &Exchange<'_>, trace: &Trace) -> Markup {
     html! {
         tr {
             th scope="row" {
-                details.unfolds {
-                    summary { (traced.operation.trace_name()) }
-                    dl.facts {
-                        dt { (texts.trace_id) } dd { code { (trace.id.as_str()) } }
-                        dt { (texts.source) } dd { (channel(exchange.texts(), trace.origin.channel)) }
-                        dt { (texts.source_ip) } dd { (source_ip) }
-                        dt { (texts.code) } dd { (trace.outcome.code) }
-                        @if !trace.outcome.reason.is_empty() {
-                            dt { (texts.message) } dd { (trace.outcome.reason) }
-                        }
-                    }
-                    p { a href=(exchange.link(&format!("/audit/{}", trace.id.as_str()))) { (texts.whole) } }
-                }
+                // What unfolds is the row after this one, which has room for it.
+                details.unfolds { summary { (traced.operation.trace_name()) } }
             }
             td { (traced.operation.resource_type()) }
             td { "SWR" }
-            td { code { (traced.resource_id) } }
+            td { code.short title=(traced.resource_id) { (traced.resource_id) } }
             td.wide { (traced.resource_name) }
             td { (rating(exchange.texts(), trace.outcome.rating())) }
             td { @if let Some((_, name)) = &trace.user { (name) } @else { (texts.by_system) } }
             td { (time(trace.at, exchange.parts.options.utc_offset)) }
+        }
+        tr.unfolded {
+            td colspan="8" {
+                dl.facts {
+                    dt { (texts.trace_id) } dd { code { (trace.id.as_str()) } }
+                    dt { (texts.resource_id) } dd { code { (traced.resource_id) } }
+                    dt { (texts.source) } dd { (channel(exchange.texts(), trace.origin.channel)) }
+                    dt { (texts.source_ip) } dd { (source_ip) }
+                    dt { (texts.code) } dd { (trace.outcome.code) }
+                    @if !trace.outcome.reason.is_empty() {
+                        dt { (texts.message) } dd { (trace.outcome.reason) }
+                    }
+                }
+                p { a href=(exchange.link(&format!("/audit/{}", trace.id.as_str()))) { (texts.whole) } }
+            }
         }
     }
 }

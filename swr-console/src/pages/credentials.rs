@@ -93,7 +93,7 @@ async fn page(exchange: &Exchange<'_>, made: Option<&NewAccessKey>, problem: Opt
             h2 #who { (texts.who) }
             dl.facts { @for (name, value) in facts { dt { (name) } dd { (value) } } }
         }
-        section aria-labelledby="keys-title" {
+        section {
             div.tools {
                 div { h2 #keys-title { (texts.keys) } p.hint { ((texts.keys_hint)(limit)) } }
                 (create_form(exchange))

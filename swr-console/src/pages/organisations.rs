@@ -141,7 +141,7 @@ fn create_form(exchange: &Exchange<'_>, form: &Form, used: u64, limit: u32) -> M
     let name = Field { id: "name", name: "name", label: all.layout.name, hint: Some(texts.name_hint) };
     let body = html! {
         p.quiet { ((texts.quota)(used, limit)) }
-        form method="post" action=(exchange.link("/organisations")) {
+        form method="post" action=(exchange.link("/organisations")) data-open[form.get("name").is_some()] {
             (token(exchange))
             (name.line("text", form.text("name"), "off", true, 64))
             button.primary type="submit" { (texts.create) }
@@ -268,7 +268,7 @@ async fn one(exchange: &Exchange<'_>, name: &OrganisationName, problem: Option<&
     let body = html! {
         (trail(all, &[(texts.title, Some(exchange.link("/organisations"))), (name.as_str(), None)]))
         (heading(name.as_str(), None, actions))
-        section aria-labelledby="repositories-title" {
+        section {
             div.tools {
                 h2 #repositories-title { (texts.repositories) }
                 @if !repositories.is_empty() { (filter(all, "repositories")) }
@@ -278,7 +278,7 @@ async fn one(exchange: &Exchange<'_>, name: &OrganisationName, problem: Option<&
                 (more(all, next))
             }
         }
-        section aria-labelledby="users-title" {
+        section {
             div.tools {
                 div { h2 #users-title { (texts.users) } p.hint { (texts.grants_hint) " " (texts.read_hint) } }
                 @if manages { (grant_form(exchange, name, &offered)) }

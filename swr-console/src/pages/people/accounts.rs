@@ -75,7 +75,7 @@ fn create_form(exchange: &Exchange<'_>, form: &Form) -> Markup {
     let (all, texts) = (exchange.texts(), &exchange.texts().people);
     let name = Field { id: "name", name: "name", label: all.layout.name, hint: Some(texts.name_hint) };
     let body = html! {
-        form method="post" action=(exchange.link("/accounts")) {
+        form method="post" action=(exchange.link("/accounts")) data-open[form.get("name").is_some()] {
             (token(exchange))
             (name.line("text", form.text("name"), "off", true, AccountName::MAX_BYTES))
             button.primary type="submit" { (texts.create_account) }

@@ -251,7 +251,7 @@ fn create_form(exchange: &Exchange<'_>, account: &Account, form: &Form) -> Marku
     let (all, texts) = (exchange.texts(), &exchange.texts().people);
     let field = |id, label, hint| Field { id, name: id, label, hint };
     let body = html! {
-        form method="post" action=(exchange.link(&address(account))) {
+        form method="post" action=(exchange.link(&address(account))) data-open[form.get("name").is_some()] {
             (token(exchange))
             (field("name", all.layout.name, Some(texts.name_hint))
                 .line("text", form.text("name"), "off", true, UserName::MAX_BYTES))
