@@ -160,7 +160,9 @@ impl Parts {
         headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-        headers.insert(CONTENT_LENGTH, length.into());
+        if let Some(length) = length {
+            headers.insert(CONTENT_LENGTH, length.into());
+        }
         visit.answered(&head, response).await
     }
 

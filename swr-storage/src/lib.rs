@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(all(feature = "filesystem", feature = "sqlite", unix))]
+pub mod backup;
 #[cfg(feature = "bucket")]
 pub mod bucket;
 #[cfg(any(feature = "bucket", feature = "filesystem"))]
@@ -8,6 +10,8 @@ mod claims;
 pub mod filesystem;
 pub mod memory;
 mod page_weight;
+#[cfg(any(feature = "filesystem", feature = "sqlite"))]
+mod planted;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod upload_sessions;

@@ -1,20 +1,38 @@
-//! How much a page of referrers weighs.
+//! How much a page weighs.
 
 use swr_core::descriptor::Descriptor;
 
 /// About what a page of referrers may weigh, in bytes.
-const PAGE_BYTES_MAX: usize = 2 << 20;
+const REFERRERS_BYTES_MAX: usize = 2 << 20;
+
+/// About what a page of manifests may weigh, in bytes.
+const MANIFESTS_BYTES_MAX: usize = 8 << 20;
 
 /// The weight of a page so far.
-#[derive(Debug, Default)]
-pub(crate) struct PageWeight(usize);
+#[derive(Debug)]
+pub(crate) struct PageWeight {
+    bytes: usize,
+    bytes_max: usize,
+}
 
 impl PageWeight {
+    pub(crate) fn of_referrers() -> Self {
+        Self { bytes: 0, bytes_max: REFERRERS_BYTES_MAX }
+    }
+
+    pub(crate) fn of_manifests() -> Self {
+        Self { bytes: 0, bytes_max: MANIFESTS_BYTES_MAX }
+    }
+
     /// Whether the page has room for one more. The first is taken whatever it weighs.
     pub(crate) fn takes(&mut self, descriptor: &Descriptor) -> bool {
-        let weight = weight(descriptor);
-        let fits = self.0 == 0 || self.0 + weight <= PAGE_BYTES_MAX;
-        self.0 += weight;
+        self.takes_bytes(weight(descriptor))
+    }
+
+    /// As [`Self::takes`], of something that weighs so much.
+    pub(crate) fn takes_bytes(&mut self, bytes: usize) -> bool {
+        let fits = self.bytes == 0 || self.bytes + bytes <= self.bytes_max;
+        self.bytes += bytes;
         fits
     }
 }

@@ -21,7 +21,7 @@ use swr_core::caller::Caller;
 use swr_core::commit::{BlobLocation, StoredBlob};
 use swr_core::digest::{Algorithm, Digest};
 use swr_core::ports::{
-    AbandonError, AppendError, BlobStat, BlobStore as _, FinishError, StoreErrorKind, UploadStore as _,
+    AbandonError, AppendError, BlobStore as _, FinishError, ListedBlob, StoreErrorKind, UploadStore as _,
 };
 use swr_core::stream::ByteStream;
 use swr_core::testing::minute;
@@ -175,7 +175,7 @@ async fn read(store: &BucketBlobs, stored: &StoredBlob) -> Bytes {
 }
 
 async fn listed(store: &BucketBlobs) -> BTreeMap<BlobLocation, u64> {
-    let all: Vec<BlobStat> = store.list().try_collect().await.unwrap();
+    let all: Vec<ListedBlob> = store.list().try_collect().await.unwrap();
     let count = all.len();
     let listed: BTreeMap<_, _> = all.into_iter().map(|stat| (stat.location, stat.size)).collect();
     assert_eq!(listed.len(), count, "something is listed twice");

@@ -21,12 +21,16 @@ use tracing::{debug, error, warn};
 
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::scrub;
 
 /// How often counted pulls are written: what a crash may lose.
 const PULLS_EVERY: Duration = Duration::from_secs(10);
 
 /// How long events are kept that every consumer has passed.
 const EVENTS_KEPT: TimeDelta = TimeDelta::days(7);
+
+/// How often it is looked whether a scrub is due.
+const SCRUB_LOOKS_EVERY: Duration = Duration::from_secs(60);
 
 /// Starts the loops; they end when `stop` turns true, each after the step it is in.
 pub(crate) fn start(
@@ -45,6 +49,17 @@ pub(crate) fn start(
     let chore = Chore::new("upload_sweep", interval, metrics, stop);
     let (swept, counted) = (registry.clone(), Arc::clone(metrics));
     chores.spawn(chore.repeat(move || sweep(swept.clone(), Arc::clone(&counted))));
+
+    if config.scrub.enabled {
+        let (every, rate) = (config.scrub.interval.0, config.scrub.rate.0);
+        let chore = Chore::new("scrub", every.min(SCRUB_LOOKS_EVERY), metrics, stop);
+        let (registry, metrics, stop) = (registry.clone(), Arc::clone(metrics), stop.clone());
+        let passes = Arc::new(scrub::Passes::of(config));
+        chores.spawn(chore.repeat(move || {
+            let (registry, passes) = (registry.clone(), Arc::clone(&passes));
+            scrub::pass(registry, passes, Arc::clone(&metrics), (every, rate), stop.clone())
+        }));
+    }
 
     let chore = Chore::new("event_trim", interval, metrics, stop);
     let trimmed = registry.clone();

@@ -40,6 +40,7 @@ pub(crate) struct Config {
     pub(crate) uploads: Uploads,
     pub(crate) packages: Packages,
     pub(crate) collection: Collection,
+    pub(crate) scrub: Scrub,
     pub(crate) aging: Aging,
     pub(crate) triggers: Triggers,
     /// Who is told of everything that happens, by a name of the operator's.
@@ -68,6 +69,7 @@ impl Default for Config {
             uploads: Uploads::default(),
             packages: Packages::default(),
             collection: Collection::default(),
+            scrub: Scrub::default(),
             aging: Aging::default(),
             triggers: Triggers::default(),
             notifications: BTreeMap::new(),
@@ -383,6 +385,27 @@ impl Default for Collection {
             untagged_keep: UntaggedKeep::For(Span(std::time::Duration::from_secs(7 * 86_400))),
             link_hold: Span(std::time::Duration::from_secs(86_400)),
             unsafe_short_hold: false,
+        }
+    }
+}
+
+/// Everything that is kept is read again, and what is broken is set aside.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Scrub {
+    pub(crate) enabled: bool,
+    /// How often a pass over everything begins.
+    pub(crate) interval: Span,
+    /// How many bytes are read in a second.
+    pub(crate) rate: Bytes,
+}
+
+impl Default for Scrub {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            interval: Span(std::time::Duration::from_secs(7 * 86_400)),
+            rate: Bytes(16 << 20),
         }
     }
 }
@@ -752,6 +775,8 @@ impl Config {
         }
         for (key, zero) in [
             ("collection.interval", self.collection.interval.0.is_zero()),
+            ("scrub.interval", self.scrub.interval.0.is_zero()),
+            ("scrub.rate", self.scrub.rate.0 == 0),
             ("aging.interval", self.aging.interval.0.is_zero()),
             ("uploads.idle", self.uploads.idle.0.is_zero()),
             ("http.connections_max", self.http.connections_max == 0),

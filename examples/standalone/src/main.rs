@@ -6,6 +6,7 @@ mod admin;
 mod administration;
 mod aging;
 mod audit;
+mod backup;
 mod check_config;
 mod chores;
 mod collect;
@@ -29,6 +30,7 @@ mod output;
 mod packages;
 mod recover_administrator;
 mod repository;
+mod scrub;
 mod serve;
 mod server;
 mod share;
@@ -77,6 +79,9 @@ enum Task {
     Export(packages::Export),
     Collect(collect::Collect),
     Config(check_config::ConfigCommand),
+    Scrub(scrub::Scrub),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     MasterKey(master_key::MasterKey),
     RecoverAdministrator(recover_administrator::RecoverAdministrator),
     /// Prints what makes a shell complete commands: `source <(swr completions bash)`
@@ -113,6 +118,9 @@ fn main() -> ExitCode {
             Task::Export(command) => command.run().await,
             Task::Collect(command) => command.run().await,
             Task::Config(command) => command.run(),
+            Task::Scrub(command) => command.run().await,
+            Task::Backup(command) => command.run().await,
+            Task::Restore(command) => command.run().await,
             Task::MasterKey(command) => command.run().await,
             Task::RecoverAdministrator(command) => command.run().await,
             Task::Completions { shell } => complete(shell),

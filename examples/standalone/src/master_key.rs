@@ -106,7 +106,8 @@ async fn reseal(directory: &DataDirectory) -> Result<u64, String> {
 
 const KEY: &str = "accounts.master_key_file";
 
-fn file(config: &Config) -> PathBuf {
+/// Where the key is.
+pub(crate) fn file(config: &Config) -> PathBuf {
     config.accounts.master_key_file.clone().unwrap_or_else(|| config.data.join("master.key"))
 }
 

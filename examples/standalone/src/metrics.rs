@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use swr_core::ports::Backlog;
+use swr_core::registry::Scrubbed;
 use swr_http::{RequestObserver, RequestReport};
 use swr_storage::sqlite::SqliteGauges;
 
@@ -33,6 +34,7 @@ pub(crate) struct Metrics {
     writes_waiting: Gauge,
     sqlite_full: Gauge,
     collected: Family<Collected, Counter>,
+    scrubbed: Family<Collected, Counter>,
     chore_failures: Family<Chore, Counter>,
 }
 
@@ -87,6 +89,7 @@ impl Metrics {
             writes_waiting: Gauge::default(),
             sqlite_full: Gauge::default(),
             collected: Family::default(),
+            scrubbed: Family::default(),
             chore_failures: Family::default(),
             registry: Registry::default(),
         };
@@ -102,6 +105,7 @@ impl Metrics {
         http.register("in_flight_requests", "Requests being answered", metrics.in_flight.clone());
         registry.register("garbage_locations", "Content that waits to be deleted", metrics.garbage.clone());
         registry.register("collected", "What collection removed", metrics.collected.clone());
+        registry.register("scrubbed", "What was read again, and found", metrics.scrubbed.clone());
         registry.register(
             "events_newest",
             "Place of the newest event in the log",
@@ -162,6 +166,18 @@ impl Metrics {
 
     pub(crate) fn collected(&self, kind: &'static str, count: u64) {
         self.collected.get_or_create(&Collected { kind }).inc_by(count);
+    }
+
+    pub(crate) fn scrubbed(&self, step: &Scrubbed) {
+        let add = |kind, count| {
+            self.scrubbed.get_or_create(&Collected { kind }).inc_by(count);
+        };
+        add("blob", step.blobs);
+        add("byte", step.bytes);
+        add("manifest", step.manifests);
+        for finding in &step.findings {
+            add(finding.kind(), 1);
+        }
     }
 
     pub(crate) fn chore_failed(&self, chore: &'static str) {

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,12 +124,21 @@ pub(crate) fn has_database(config: &Config) -> bool {
     database(config).exists()
 }
 
-fn database(config: &Config) -> PathBuf {
+pub(crate) fn database(config: &Config) -> PathBuf {
     config.data.join("registry.db")
 }
 
-fn make_folder(config: &Config) -> Result<(), String> {
-    fs::create_dir_all(&config.data)
+/// The folder of the bytes, where they are in files.
+pub(crate) fn bytes(config: &Config) -> PathBuf {
+    config.data.join("blobs")
+}
+
+/// Makes the data directory, which is for nobody else.
+pub(crate) fn make_folder(config: &Config) -> Result<(), String> {
+    let mut made = fs::DirBuilder::new();
+    made.recursive(true)
+        .mode(0o700)
+        .create(&config.data)
         .map_err(|error| format!("data: {} cannot be made: {error}", config.data.display()))
 }
 
@@ -139,8 +149,7 @@ pub(crate) fn without_bytes(metadata: Arc<dyn MetadataStore>, authorizer: Arc<dy
 
 fn files(config: &Config) -> Result<FilesystemBlobs, String> {
     make_folder(config)?;
-    let path = config.data.join("blobs");
-    let opened = FilesystemBlobs::options().low_water_bytes(config.storage.reserve.0).open(path);
+    let opened = FilesystemBlobs::options().low_water_bytes(config.storage.reserve.0).open(bytes(config));
     opened.map_err(|error| in_one_line("storage.bytes", &error))
 }
 

@@ -4,9 +4,11 @@ use std::fmt::Debug;
 use std::ops::Range;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use futures_util::stream::BoxStream;
 
 use crate::commit::BlobLocation;
+use crate::digest::Digest;
 use crate::ports::StoreError;
 use crate::stream::ByteStream;
 
@@ -25,7 +27,7 @@ pub trait BlobStore: Debug + Send + Sync + 'static {
     async fn delete(&self, at: &BlobLocation) -> Result<(), StoreError>;
 
     /// Everything this store keeps, in no order. For scrubbing; no request and no collection walks it.
-    fn list(&self) -> BoxStream<'_, Result<BlobStat, StoreError>>;
+    fn list(&self) -> BoxStream<'_, Result<ListedBlob, StoreError>>;
 
     /// A short-lived address that a client may read from directly, where the store can make one.
     async fn direct_url(&self, _at: &BlobLocation) -> Result<Option<String>, StoreError> {
@@ -47,4 +49,27 @@ pub struct BlobStat {
     pub location: BlobLocation,
     /// Its length in bytes.
     pub size: u64,
+}
+
+/// Content as a list has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "backends build it")]
+pub struct ListedBlob {
+    /// Where it is.
+    pub location: BlobLocation,
+    /// Its length in bytes.
+    pub size: u64,
+    /// What it was brought as, where the store knows that without reading it. Content of which it does not is never
+    /// taken for a stray.
+    pub brought: Option<Brought>,
+}
+
+/// What content was brought as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "backends build it")]
+pub struct Brought {
+    /// The digest that its upload was finished with.
+    pub digest: Digest,
+    /// When the last of its bytes came, or later.
+    pub at: DateTime<Utc>,
 }

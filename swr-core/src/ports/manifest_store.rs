@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::num::NonZeroU32;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use swr_policy::{RepositoryName, Tag};
 
@@ -177,6 +178,26 @@ pub trait ManifestStore: Debug + Send + Sync + 'static {
     /// no commit can name them any more. Says how many.
     async fn trim_spent(&self, spent_before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError>;
 
+    // Looking after what there is.
+
+    /// Where the content of every digest is, quarantined or not, linked or not, in the order of the digests.
+    async fn records(&self, page: &Page<Digest>) -> Result<Vec<BlobRecord>, StoreError>;
+
+    /// What is known of content of `digest` at `location`.
+    async fn content_state(
+        &self,
+        digest: &Digest,
+        location: &BlobLocation,
+    ) -> Result<ContentState, StoreError>;
+
+    /// The manifests of all repositories that have a name, with their bytes, in the order of the repositories' ids
+    /// and the manifests' digests. Bounded in entries by the page, and to about 8 MiB: a page may hold fewer than
+    /// asked for, never none while there are more.
+    async fn kept_manifests(
+        &self,
+        page: &Page<(RepositoryId, Digest)>,
+    ) -> Result<Vec<KeptManifest>, StoreError>;
+
     /// The content of `digest` at `location` is not what it should be: unknown to readers until a push brings
     /// it again. Nothing happens when the record is elsewhere by now.
     async fn quarantine(&self, digest: &Digest, location: &BlobLocation) -> Result<(), StoreError>;
@@ -269,6 +290,44 @@ pub struct LinkedBlob {
     pub stored: StoredBlob,
     /// When the link was made or renewed last.
     pub renewed: DateTime<Utc>,
+}
+
+/// Where the content of a digest is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "backends build it")]
+pub struct BlobRecord {
+    /// What it is, how large, and where.
+    pub stored: StoredBlob,
+    /// Whether it was found not to be what it should be.
+    pub quarantined: bool,
+}
+
+/// What is known of content at a location.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "backends answer it")]
+pub enum ContentState {
+    /// The record of its digest is at it.
+    Recorded,
+    /// It is garbage that is to be deleted.
+    Listed,
+    /// It was garbage, and has been deleted.
+    Spent,
+    /// Nothing: it belongs to an upload, or to nobody.
+    Unknown,
+}
+
+/// A manifest as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "backends build it")]
+pub struct KeptManifest {
+    /// Whose it is.
+    pub repository: RepositoryId,
+    /// What that is called now.
+    pub name: RepositoryName,
+    /// What the bytes should hash to.
+    pub digest: Digest,
+    /// Its bytes.
+    pub bytes: Bytes,
 }
 
 /// What counts as unused for long enough.

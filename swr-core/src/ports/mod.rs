@@ -23,13 +23,14 @@ pub mod trigger_action;
 pub mod upload_store;
 
 pub use authorizer::{Action, Ask, Authorizer, Candidates, Refusal, Verdict};
-pub use blob_store::{BlobStat, BlobStore};
+pub use blob_store::{BlobStat, BlobStore, Brought, ListedBlob};
 pub use clock::{Clock, SystemClock};
 #[cfg(feature = "control")]
 pub use control_authorizer::{ControlAsk, ControlAuthorizer};
 pub use event_sink::{DeliveryError, EventSink};
 pub use manifest_store::{
-    Backlog, Fence, Lease, LinkedBlob, ManifestStore, Page, PullCount, Released, TagRecord, Unused, WithBytes,
+    Backlog, BlobRecord, ContentState, Fence, KeptManifest, Lease, LinkedBlob, ManifestStore, Page,
+    PullCount, Released, TagRecord, Unused, WithBytes,
 };
 #[cfg(feature = "control")]
 pub use metadata_store::{

@@ -197,7 +197,7 @@ impl Caretaker<'_> {
         Ok(())
     }
 
-    fn ago(&self, time: TimeDelta) -> Option<DateTime<Utc>> {
+    pub(super) fn ago(&self, time: TimeDelta) -> Option<DateTime<Utc>> {
         self.parts.now().checked_sub_signed(time)
     }
 }

@@ -10,6 +10,7 @@ mod pull_counter;
 mod push_manifest;
 mod relay;
 mod removal;
+mod scrub;
 mod tagging;
 mod uploads;
 
@@ -39,6 +40,7 @@ pub use mount::Mounted;
 pub use pull::{Content, PulledBlob};
 pub use push_manifest::{ManifestPush, Precondition, PushedManifest};
 pub use relay::{Carried, Left, Relay};
+pub use scrub::{Damage, Finding, Pace, ScrubCursor, Scrubbed, Unpaced};
 
 use pull_counter::PullCounter;
 

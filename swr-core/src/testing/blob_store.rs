@@ -30,6 +30,7 @@ macro_rules! blob_store_clauses {
                 a_reader_that_has_begun_is_not_disturbed
                 many_can_read_at_once
                 everything_is_listed_once
+                what_is_listed_is_what_it_was_brought_as
                 what_is_not_finished_is_not_listed
             ],
             [
@@ -176,6 +177,22 @@ pub async fn everything_is_listed_once(store: &impl Bytestore) {
         let StoredBlob { location, size, .. } = bring(store, &content(length)).await;
         expected.insert(location, size);
         assert_eq!(listed(store).await, expected);
+    }
+}
+
+/// As far as the store knows that without reading it; and it is no older than it is.
+pub async fn what_is_listed_is_what_it_was_brought_as(store: &impl Bytestore) {
+    let mut digests = BTreeMap::new();
+    for length in [0, 1, 1000] {
+        let StoredBlob { location, digest, .. } = bring(store, &content(length)).await;
+        digests.insert(location, digest);
+    }
+    let all: Vec<_> = store.list().try_collect().await.unwrap();
+    for listed in all {
+        if let Some(brought) = listed.brought {
+            assert_eq!(digests.get(&listed.location), Some(&brought.digest));
+            assert!(brought.at >= minute(0), "{}", brought.at);
+        }
     }
 }
 

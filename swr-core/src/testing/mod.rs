@@ -35,6 +35,7 @@ pub mod metadata_store;
 mod recording_sink;
 pub mod registry_model;
 pub mod sample_images;
+pub mod stepping;
 pub mod upload_store;
 
 pub use manual_clock::ManualClock;
@@ -139,6 +140,7 @@ mod tests {
             include_str!("manifest_store/log.rs"),
             include_str!("manifest_store/races.rs"),
             include_str!("manifest_store/requirements.rs"),
+            include_str!("manifest_store/scrubbing.rs"),
         ];
         assert_all_stamped(&manifests, include_str!("manifest_store/mod.rs"));
         let metadata = [

@@ -12,9 +12,9 @@ use swr_core::ports::{Authorizer, BlobStore, Lease, ManifestStore, UploadStore, 
 use swr_core::registry::{Limits, Precondition};
 use swr_core::testing::minute;
 use swr_core::testing::sample_images::{SampleBlob, SampleManifest};
+use swr_core::testing::stepping::Plan;
 
 use crate::scene::{Scene, chunked, repository, tag, tagged, user};
-use crate::stepping::Plan;
 
 async fn collect(scene: &Scene) -> swr_core::registry::Collected {
     scene.pass(TimeDelta::seconds(1));

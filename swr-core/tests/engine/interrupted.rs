@@ -12,10 +12,10 @@ use swr_core::ports::{ManifestStore, WithBytes};
 use swr_core::reference::Reference;
 use swr_core::registry::{ManifestPush, Precondition};
 use swr_core::testing::sample_images::{SampleBlob, SampleManifest};
+use swr_core::testing::stepping::{Plan, dropped_after};
 use swr_core::upload::UploadId;
 
 use crate::scene::{Scene, by_digest, page, repository, tag};
-use crate::stepping::{Plan, dropped_after};
 
 type Operation = for<'a> fn(&'a Stage) -> Pin<Box<dyn Future<Output = Result<(), Error>> + 'a>>;
 

@@ -15,5 +15,5 @@ mod referrers;
 mod relaying;
 mod removing;
 mod scene;
-mod stepping;
+mod scrubbing;
 mod uploading;

@@ -9,12 +9,12 @@ use swr_core::reference::Reference;
 use swr_core::registry::Precondition;
 use swr_core::stream::ByteStream;
 use swr_core::testing::sample_images::{SampleBlob, SampleManifest};
+use swr_core::testing::stepping::Plan;
 use swr_core::upload::UploadId;
 use swr_core::{Access, Error, RepositoryName};
 use swr_policy::SwrNaming;
 
 use crate::scene::{Scene, page, repository, tag, tagged, user};
-use crate::stepping::Plan;
 
 /// What every operation of a caller on a repository answers, by its name: pulls first, then pushes, then
 /// deletions.

@@ -7,10 +7,10 @@ use swr_core::ports::{BlobStore, ManifestStore};
 use swr_core::reference::Reference;
 use swr_core::registry::{Content, Limits};
 use swr_core::testing::sample_images::{SampleBlob, SampleManifest};
+use swr_core::testing::stepping::Plan;
 use swr_core::{ByteRange, Error};
 
 use crate::scene::{Scene, page, repository, tag};
-use crate::stepping::Plan;
 
 #[tokio::test]
 async fn a_blob_is_read_where_its_repository_holds_it_and_nowhere_else() {

@@ -10,11 +10,11 @@ use swr_core::digest::Algorithm;
 use swr_core::event::Event;
 use swr_core::registry::{Content, Limits, ManifestPush, Mounted, Precondition};
 use swr_core::testing::sample_images::{SampleBlob, SampleManifest};
+use swr_core::testing::stepping::{Plan, interleaved};
 use swr_core::{Access, Error};
 
 use crate::pushing::OnlyEdgeMoves;
 use crate::scene::{Scene, by_digest, chunked, repository, tag, tagged};
-use crate::stepping::{Plan, interleaved};
 
 /// How many orders each race is run in.
 const ORDERS: u64 = 300;

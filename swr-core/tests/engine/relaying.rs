@@ -9,11 +9,11 @@ use swr_core::event::{EventSeq, RecordedEvent};
 use swr_core::ports::{Clock, DeliveryError, EventSink, Lease, ManifestStore, StoreErrorKind};
 use swr_core::registry::{Left, Relay};
 use swr_core::testing::sample_images::{SampleBlob, SampleManifest};
+use swr_core::testing::stepping::{Plan, Stepping};
 use swr_core::testing::{ManualClock, RecordingSink};
 use swr_storage::memory::MemoryManifests;
 
 use crate::scene::Scene;
-use crate::stepping::{Plan, Stepping};
 
 fn relay(scene: &Scene, sink: &Arc<RecordingSink>) -> Relay {
     Relay::new(scene.registry.clone(), Arc::clone(sink) as _)

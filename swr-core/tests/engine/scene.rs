@@ -20,10 +20,9 @@ use swr_core::registry::{Caretaker, ManifestPush, Precondition, PushedManifest, 
 use swr_core::stream::{BodyError, ByteStream};
 use swr_core::testing::ManualClock;
 use swr_core::testing::sample_images::{SampleBlob, SampleManifest};
+use swr_core::testing::stepping::{Stepping, Steps};
 use swr_core::{Access, Error, Registry, RepositoryName, Tag};
 use swr_storage::memory::{MemoryBlobs, MemoryManifests};
-
-use crate::stepping::{Stepping, Steps};
 
 pub(crate) struct Scene {
     pub(crate) blobs: Arc<Stepping<MemoryBlobs>>,

@@ -7,11 +7,11 @@ use swr_core::digest::Algorithm;
 use swr_core::registry::Limits;
 use swr_core::stream::ByteStream;
 use swr_core::testing::sample_images::SampleBlob;
+use swr_core::testing::stepping::Plan;
 use swr_core::{Error, Registry};
 use swr_storage::memory::MemoryBlobs;
 
 use crate::scene::{Scene, broken, chunked, repository};
-use crate::stepping::Plan;
 
 fn limited(blob_bytes_max: u64) -> Scene {
     Scene::with(|builder| builder.limits(Limits { blob_bytes_max, ..Limits::default() }))

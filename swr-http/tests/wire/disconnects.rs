@@ -15,11 +15,11 @@ use swr_auth::{AnonymousOnly, AnyoneMay};
 use swr_core::Registry;
 use swr_core::digest::Algorithm;
 use swr_core::media_type::MediaType;
+use swr_core::testing::stepping::{Plan, Stepping, Steps, dropped_after};
 use swr_http::ServiceOptions;
 use swr_storage::{MemoryBlobs, MemoryManifests};
 
 use crate::door::{CONFIG, Door, LAYER, Manifest, image, referrer};
-use crate::stepping::{Plan, Stepping, Steps, dropped_after};
 
 /// A body in pieces, with a pause before each.
 struct Pieces {

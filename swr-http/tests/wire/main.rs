@@ -9,8 +9,5 @@ mod door;
 mod endpoints;
 mod paging;
 mod registry_model;
-#[path = "../../../swr-core/tests/engine/stepping.rs"]
-#[expect(dead_code, reason = "the engine's tests use all of it")]
-mod stepping;
 mod streaming;
 mod telling;

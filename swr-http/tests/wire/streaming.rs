@@ -24,7 +24,8 @@ use swr_core::commit::{BlobLocation, StoredBlob};
 use swr_core::digest::{Algorithm, Digest};
 use swr_core::media_type::MediaType;
 use swr_core::ports::{
-    AbandonError, AppendError, BlobStat, BlobStore, FinishError, StoreError, StoreErrorKind, UploadStore,
+    AbandonError, AppendError, BlobStat, BlobStore, FinishError, ListedBlob, StoreError, StoreErrorKind,
+    UploadStore,
 };
 use swr_core::stream::{BodyError, ByteStream};
 use swr_core::upload::{Upload, UploadId};
@@ -167,7 +168,7 @@ impl BlobStore for Whimsical {
         self.store.delete(at).await
     }
 
-    fn list(&self) -> BoxStream<'_, Result<BlobStat, StoreError>> {
+    fn list(&self) -> BoxStream<'_, Result<ListedBlob, StoreError>> {
         self.store.list()
     }
 }

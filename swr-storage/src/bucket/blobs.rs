@@ -11,7 +11,7 @@ use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use object_store::signer::Method;
 use object_store::{GetOptions, GetRange};
 use swr_core::commit::BlobLocation;
-use swr_core::ports::{BlobStat, BlobStore, StoreError, StoreErrorKind};
+use swr_core::ports::{BlobStat, BlobStore, ListedBlob, StoreError, StoreErrorKind};
 use swr_core::stream::{BodyError, ByteStream};
 use swr_core::upload::UploadId;
 
@@ -64,8 +64,8 @@ impl BlobStore for BucketBlobs {
     }
 
     /// Everything that this store keeps. What is in the bucket and was never counted by an upload, or whose
-    /// upload nobody knows any more, is listed as well, each object by itself.
-    fn list(&self) -> BoxStream<'_, Result<BlobStat, StoreError>> {
+    /// upload nobody knows any more, is listed as well, each object by itself. A key does not tell a digest.
+    fn list(&self) -> BoxStream<'_, Result<ListedBlob, StoreError>> {
         let bucket = &self.bucket;
         stream::iter(keys::prefixes())
             .map(move |prefix| async move { bucket.list(LIST, &prefix).await })
@@ -85,11 +85,9 @@ impl BlobStore for BucketBlobs {
             .map_ok(move |id| async move { bucket.kept_of(&id).await })
             .try_buffered(AT_ONCE)
             .map_ok(|places| {
-                stream::iter(
-                    places
-                        .into_iter()
-                        .map(|place| Ok(BlobStat { location: place.location(), size: place.length() })),
-                )
+                stream::iter(places.into_iter().map(|place| {
+                    Ok(ListedBlob { location: place.location(), size: place.length(), brought: None })
+                }))
             })
             .try_flatten()
             .boxed()

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use rustix::fs::OFlags;
 use rustix::io::{pread, retry_on_intr};
 use swr_core::commit::BlobLocation;
 use swr_core::digest::Algorithm;
-use swr_core::ports::{BlobStat, BlobStore, StoreError, StoreErrorKind};
+use swr_core::ports::{BlobStat, BlobStore, Brought, ListedBlob, StoreError, StoreErrorKind};
 use swr_core::stream::{BodyError, ByteStream};
 
 use super::layout::{self, Place};
@@ -56,7 +57,7 @@ impl BlobStore for FilesystemBlobs {
         .await
     }
 
-    fn list(&self) -> BoxStream<'_, Result<BlobStat, StoreError>> {
+    fn list(&self) -> BoxStream<'_, Result<ListedBlob, StoreError>> {
         const OPERATION: &str = "blobs.list";
         let folders = Algorithm::ALL
             .into_iter()
@@ -75,8 +76,12 @@ impl BlobStore for FilesystemBlobs {
                             foreign(name);
                             return Ok(None);
                         };
-                        let size = root.size_at(&place).map_err(|error| fault(OPERATION, error))?;
-                        Ok(size.map(|size| BlobStat { location: place.location(), size }))
+                        let found = root.status_at(&place).map_err(|error| fault(OPERATION, error))?;
+                        Ok(found.map(|(size, at)| ListedBlob {
+                            location: place.location(),
+                            size,
+                            brought: Some(Brought { digest: place.digest(), at }),
+                        }))
                     },
                 )
             })
@@ -95,11 +100,17 @@ fn place(operation: &'static str, at: &BlobLocation) -> Result<Place, StoreError
 impl Root {
     /// How many bytes there are at `place`.
     pub(super) fn size_at(&self, place: &Place) -> io::Result<Option<u64>> {
+        Ok(self.status_at(place)?.map(|(size, _)| size))
+    }
+
+    /// How many bytes there are at `place`, and when the last of them was written.
+    fn status_at(&self, place: &Place) -> io::Result<Option<(u64, DateTime<Utc>)>> {
         let Some(folder) = self.folders.folder_of(place)? else { return Ok(None) };
-        match layout::status(&folder, &place.name())? {
-            None => Ok(None),
-            Some(status) => layout::file_length(&status).map(Some).ok_or_else(not_a_file),
-        }
+        let Some(status) = layout::status(&folder, &place.name())? else { return Ok(None) };
+        let size = layout::file_length(&status).ok_or_else(not_a_file)?;
+        // A time that cannot be is no reason to take it for old.
+        let written = DateTime::from_timestamp(status.st_mtime, 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        Ok(Some((size, written)))
     }
 
     fn open_at(&self, place: &Place) -> io::Result<Option<(Arc<File>, u64)>> {

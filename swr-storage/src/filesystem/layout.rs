@@ -19,6 +19,9 @@ pub(super) const NEW_FORMAT: &str = "format.new";
 /// Held locked by the process that has the store open.
 pub(super) const LOCK: &str = "lock";
 
+/// The folder of finished bytes.
+pub(super) const BLOBS: &str = "blobs";
+
 /// What comes behind an upload's id in the name of its session file.
 const SESSION: &str = ".session";
 
@@ -40,7 +43,7 @@ impl Folders {
     /// Opens the folders below `root`; makes those that are missing, durably.
     pub(super) fn open(root: File) -> io::Result<Self> {
         let (uploads, made_uploads) = make_folder(&root, "uploads")?;
-        let (blobs, made_blobs) = make_folder(&root, "blobs")?;
+        let (blobs, made_blobs) = make_folder(&root, BLOBS)?;
         let (sha256, made_sha256) = make_folder(&blobs, Algorithm::Sha256.as_str())?;
         let (sha512, made_sha512) = make_folder(&blobs, Algorithm::Sha512.as_str())?;
         if made_sha256 | made_sha512 {
@@ -127,6 +130,11 @@ impl Place {
         let (hash, upload) = name.split_once('.')?;
         let digest = Digest::parse(&format!("{algorithm}:{hash}")).ok()?;
         Some(Self { digest, upload: UploadId::parse(upload).ok()? })
+    }
+
+    /// What ought to be there.
+    pub(super) fn digest(&self) -> Digest {
+        self.digest
     }
 
     /// The place as it is kept in the facts.

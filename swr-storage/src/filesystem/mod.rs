@@ -66,6 +66,19 @@ use crate::claims::Claims;
 /// The format that this version reads and writes.
 const FORMAT_VERSION: u32 = 1;
 
+/// The folder of finished bytes: locations are paths below it.
+#[cfg(all(feature = "sqlite", unix))]
+pub(crate) const BLOBS: &str = layout::BLOBS;
+
+/// Whether this store may have given the location to content of the digest: it leads nowhere else.
+#[cfg(all(feature = "sqlite", unix))]
+pub(crate) fn is_location_of(
+    digest: &swr_core::digest::Digest,
+    location: &swr_core::commit::BlobLocation,
+) -> bool {
+    layout::Place::parse(location).is_some_and(|place| place.digest() == *digest)
+}
+
 /// How many threads write at once, so that a slow disk does not take all that a runtime has.
 const WRITERS: usize = 32;
 

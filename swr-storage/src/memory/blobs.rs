@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 
 use swr_core::commit::BlobLocation;
-use swr_core::ports::{BlobStat, BlobStore, StoreError, StoreErrorKind};
+use swr_core::ports::{BlobStat, BlobStore, Brought, ListedBlob, StoreError, StoreErrorKind};
 use swr_core::stream::ByteStream;
 use swr_core::upload::UploadId;
 
@@ -30,10 +30,16 @@ pub struct MemoryBlobs {
 /// All that is kept.
 #[derive(Default)]
 pub(super) struct Kept {
-    pub(super) finished: BTreeMap<BlobLocation, Bytes>,
+    pub(super) finished: BTreeMap<BlobLocation, Finished>,
     pub(super) sessions: HashMap<UploadId, Session>,
     /// What all of it takes, unfinished uploads included.
     pub(super) bytes: u64,
+}
+
+/// Finished bytes.
+pub(super) struct Finished {
+    pub(super) bytes: Bytes,
+    pub(super) brought: Brought,
 }
 
 impl MemoryBlobs {
@@ -79,12 +85,13 @@ impl Default for MemoryBlobs {
 #[async_trait]
 impl BlobStore for MemoryBlobs {
     async fn stat(&self, at: &BlobLocation) -> Result<Option<BlobStat>, StoreError> {
-        let size = self.kept().finished.get(at).map(|content| content.len() as u64);
+        let size = self.kept().finished.get(at).map(|content| content.bytes.len() as u64);
         Ok(size.map(|size| BlobStat { location: at.clone(), size }))
     }
 
     async fn read(&self, at: &BlobLocation, range: Range<u64>) -> Result<Option<ByteStream>, StoreError> {
-        let Some(content) = self.kept().finished.get(at).cloned() else { return Ok(None) };
+        let content = self.kept().finished.get(at).map(|content| content.bytes.clone());
+        let Some(content) = content else { return Ok(None) };
         match (usize::try_from(range.start), usize::try_from(range.end)) {
             (Ok(start), Ok(end)) if start <= end && end <= content.len() => {
                 Ok(Some(content.slice(start..end).into()))
@@ -98,18 +105,22 @@ impl BlobStore for MemoryBlobs {
     async fn delete(&self, at: &BlobLocation) -> Result<(), StoreError> {
         let mut kept = self.kept();
         if let Some(content) = kept.finished.remove(at) {
-            kept.bytes -= content.len() as u64;
+            kept.bytes -= content.bytes.len() as u64;
         }
         Ok(())
     }
 
-    fn list(&self) -> BoxStream<'_, Result<BlobStat, StoreError>> {
+    fn list(&self) -> BoxStream<'_, Result<ListedBlob, StoreError>> {
         let all: Vec<_> = self
             .kept()
             .finished
             .iter()
             .map(|(location, content)| {
-                Ok(BlobStat { location: location.clone(), size: content.len() as u64 })
+                Ok(ListedBlob {
+                    location: location.clone(),
+                    size: content.bytes.len() as u64,
+                    brought: Some(content.brought),
+                })
             })
             .collect();
         stream::iter(all).boxed()

@@ -16,8 +16,8 @@ use swr_core::event::{EventSeq, RecordedEvent};
 use swr_core::manifest::{ManifestRecord, StoredManifest};
 use swr_core::media_type::MediaType;
 use swr_core::ports::{
-    Backlog, Fence, Lease, LinkedBlob, ManifestStore, Page, PullCount, Released, StoreError, TagRecord,
-    Unused, WithBytes,
+    Backlog, BlobRecord, ContentState, Fence, KeptManifest, Lease, LinkedBlob, ManifestStore, Page,
+    PullCount, Released, StoreError, TagRecord, Unused, WithBytes,
 };
 use swr_core::reference::Reference;
 use swr_core::{RepositoryName, Tag};
@@ -337,7 +337,7 @@ impl ManifestStore for MemoryManifests {
     ) -> Result<Vec<Descriptor>, StoreError> {
         let tables = self.tables();
         let Some(repository) = tables.named(repository) else { return Ok(Vec::new()) };
-        let mut weight = PageWeight::default();
+        let mut weight = PageWeight::of_referrers();
         Ok(repository
             .referrers
             .range((Bound::Excluded((*subject, page.after)), Bound::Unbounded))
@@ -456,6 +456,57 @@ impl ManifestStore for MemoryManifests {
         let is_past =
             |discarded: &Discarded| matches!(discarded, Discarded::Spent(spent) if *spent < spent_before);
         Ok(discarded.extract_if(.., |_, state| is_past(state)).take(most(limit)).count() as u64)
+    }
+
+    async fn records(&self, page: &Page<Digest>) -> Result<Vec<BlobRecord>, StoreError> {
+        let tables = self.tables();
+        let records = tables.records.range::<Digest, _>(start(page)).take(most(page.limit));
+        Ok(records
+            .map(|(digest, record)| BlobRecord {
+                stored: StoredBlob { digest: *digest, size: record.size, location: record.location.clone() },
+                quarantined: record.quarantined,
+            })
+            .collect())
+    }
+
+    async fn content_state(
+        &self,
+        digest: &Digest,
+        location: &BlobLocation,
+    ) -> Result<ContentState, StoreError> {
+        let tables = self.tables();
+        if tables.records.get(digest).is_some_and(|record| record.location == *location) {
+            return Ok(ContentState::Recorded);
+        }
+        Ok(match tables.discarded.get(location) {
+            None => ContentState::Unknown,
+            Some(Discarded::Listed(_)) => ContentState::Listed,
+            Some(Discarded::Spent(_)) => ContentState::Spent,
+        })
+    }
+
+    async fn kept_manifests(
+        &self,
+        page: &Page<(RepositoryId, Digest)>,
+    ) -> Result<Vec<KeptManifest>, StoreError> {
+        let tables = self.tables();
+        let mut weight = PageWeight::of_manifests();
+        let from = page.after.map_or(Bound::Unbounded, |(repository, _)| Bound::Included(repository));
+        Ok(tables
+            .repositories
+            .range((from, Bound::Unbounded))
+            .filter(|(id, repository)| tables.names.get(&repository.name) == Some(*id))
+            .flat_map(|(id, repository)| repository.manifests.iter().map(move |kept| (*id, repository, kept)))
+            .filter(|(id, _, (digest, _))| page.after.is_none_or(|after| (*id, **digest) > after))
+            .map(|(id, repository, (digest, manifest))| KeptManifest {
+                repository: id,
+                name: repository.name.clone(),
+                digest: *digest,
+                bytes: manifest.record.bytes.clone(),
+            })
+            .take_while(|kept| weight.takes_bytes(kept.bytes.len()))
+            .take(most(page.limit))
+            .collect())
     }
 
     async fn quarantine(&self, digest: &Digest, location: &BlobLocation) -> Result<(), StoreError> {

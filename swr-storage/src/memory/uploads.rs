@@ -9,11 +9,14 @@ use futures_util::stream::{self, BoxStream};
 
 use swr_core::commit::{BlobLocation, StoredBlob};
 use swr_core::digest::{Digest, Hasher};
-use swr_core::ports::{AbandonError, AppendError, FinishError, StoreError, StoreErrorKind, UploadStore};
+use swr_core::ports::{
+    AbandonError, AppendError, Brought, FinishError, StoreError, StoreErrorKind, UploadStore,
+};
 use swr_core::stream::ByteStream;
 use swr_core::upload::{Upload, UploadId};
 
 use super::MemoryBlobs;
+use super::blobs::Finished;
 
 /// An upload, and how far it has come.
 pub(super) struct Session {
@@ -72,7 +75,9 @@ impl Taken<'_> {
         match kept.sessions.get_mut(self.id) {
             Some(session) => {
                 session.stage = Stage::Finished(stored.clone());
-                kept.finished.insert(stored.location.clone(), bytes.into());
+                let brought = Brought { digest: stored.digest, at: session.active };
+                let finished = Finished { bytes: bytes.into(), brought };
+                kept.finished.insert(stored.location.clone(), finished);
             }
             // Forgotten meanwhile.
             None => kept.bytes -= bytes.len() as u64,

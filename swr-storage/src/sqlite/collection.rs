@@ -3,18 +3,20 @@
 
 use std::num::NonZeroU32;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use swr_core::RepositoryName;
 use swr_core::caller::{Actor, Channel, Origin, Task};
 use swr_core::commit::{BlobLocation, Change, RepositoryId, StoredBlob};
 use swr_core::digest::Digest;
-use swr_core::ports::{Page, Released, Unused};
+use swr_core::ports::{BlobRecord, ContentState, KeptManifest, Page, Released, Unused};
 
 use super::columns::Sql;
 use super::connections::{WriteError, Writing};
 use super::manifest_commit::{Changing, RECORD_IS_UNLINKED, Recorded, UNLINK, remove_manifest_rows};
+use crate::page_weight::PageWeight;
 
 // The longest unused go first, and are told in the order of their names.
 
@@ -229,6 +231,83 @@ pub(super) fn trim_spent(
     Ok(trimmed as u64)
 }
 
+const RECORDS: &str = "
+    SELECT digest, size, location, quarantined FROM blobs WHERE digest > ?1 ORDER BY digest LIMIT ?2";
+
+pub(super) fn records(connection: &Connection, page: &Page<Digest>) -> rusqlite::Result<Vec<BlobRecord>> {
+    let mut records = connection.prepare_cached(RECORDS)?;
+    match &page.after {
+        Some(after) => records.raw_bind_parameter(1, Sql(after))?,
+        // Every digest comes after the empty blob.
+        None => records.raw_bind_parameter(1, &[][..])?,
+    }
+    records.raw_bind_parameter(2, page.limit.get())?;
+    let mut rows = records.raw_query();
+    let mut listed = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (Sql(digest), Sql(size), Sql(location)) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        listed.push(BlobRecord { stored: StoredBlob { digest, size, location }, quarantined: row.get(3)? });
+    }
+    Ok(listed)
+}
+
+const SPENT: &str = "SELECT spent_at IS NOT NULL FROM garbage WHERE location = ?1";
+
+pub(super) fn content_state(
+    connection: &Connection,
+    digest: &Digest,
+    location: &BlobLocation,
+) -> rusqlite::Result<ContentState> {
+    if connection.prepare_cached(RECORD_AT)?.exists(params![Sql(digest), Sql(location)])? {
+        return Ok(ContentState::Recorded);
+    }
+    let spent = connection.prepare_cached(SPENT)?.query_row([Sql(location)], |row| row.get(0)).optional()?;
+    Ok(match spent {
+        None => ContentState::Unknown,
+        Some(false) => ContentState::Listed,
+        Some(true) => ContentState::Spent,
+    })
+}
+
+const KEPT_MANIFESTS: &str = "
+    SELECT manifests.repository, repositories.name, manifests.digest, manifest_contents.bytes
+    FROM manifests
+    CROSS JOIN repositories ON repositories.id = manifests.repository
+    CROSS JOIN manifest_contents ON manifest_contents.manifest = manifests.id
+    WHERE (manifests.repository, manifests.digest) > (?1, ?2) AND repositories.name IS NOT NULL
+    ORDER BY manifests.repository, manifests.digest LIMIT ?3";
+
+pub(super) fn kept_manifests(
+    connection: &Connection,
+    page: &Page<(RepositoryId, Digest)>,
+) -> rusqlite::Result<Vec<KeptManifest>> {
+    let mut manifests = connection.prepare_cached(KEPT_MANIFESTS)?;
+    match &page.after {
+        Some((repository, digest)) => {
+            manifests.raw_bind_parameter(1, Sql(*repository))?;
+            manifests.raw_bind_parameter(2, Sql(digest))?;
+        }
+        None => {
+            manifests.raw_bind_parameter(1, i64::MIN)?;
+            manifests.raw_bind_parameter(2, &[][..])?;
+        }
+    }
+    manifests.raw_bind_parameter(3, page.limit.get())?;
+    let mut rows = manifests.raw_query();
+    let mut weight = PageWeight::of_manifests();
+    let mut kept = Vec::new();
+    while let Some(row) = rows.next()? {
+        let bytes = row.get_ref(3)?.as_blob()?;
+        if !weight.takes_bytes(bytes.len()) {
+            break;
+        }
+        let bytes = Bytes::copy_from_slice(bytes);
+        let (Sql(repository), Sql(name), Sql(digest)) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        kept.push(KeptManifest { repository, name, digest, bytes });
+    }
+    Ok(kept)
+}
+
 const QUARANTINE: &str = "UPDATE blobs SET quarantined = 1 WHERE digest = ?1 AND location = ?2";
 
 pub(super) fn quarantine(
@@ -254,6 +333,9 @@ pub(super) const STATEMENTS: &[&str] = &[
     GARBAGE,
     FORGET,
     TRIM_SPENT,
+    RECORDS,
+    SPENT,
+    KEPT_MANIFESTS,
     QUARANTINE,
 ];
 

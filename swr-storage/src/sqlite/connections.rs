@@ -20,6 +20,7 @@ use swr_core::digest::Digest;
 use swr_core::ports::{StoreError, StoreErrorKind};
 
 use super::reserve::Reserve;
+use crate::planted::is_planted;
 
 /// A connection that is used by one thread at a time. Never held across an await.
 pub(super) type Shared = Arc<Mutex<Connection>>;
@@ -508,6 +509,10 @@ impl Scribe {
                     self.taken();
                     jobs.push(next);
                 }
+            }
+            if is_planted("early answers") {
+                jobs.drain(..).for_each(|job| job.answer(Ok(())));
+                thread::sleep(BATCH_TIME_MAX);
             }
             execute(connection, "COMMIT")?;
             Ok(kept)

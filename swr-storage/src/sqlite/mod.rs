@@ -24,6 +24,8 @@ mod repository_lists;
 mod reserve;
 #[cfg(feature = "control")]
 mod rules;
+#[cfg(all(feature = "filesystem", unix))]
+mod snapshot;
 #[cfg(feature = "control")]
 mod sessions;
 #[cfg(feature = "control")]
@@ -58,14 +60,18 @@ use swr_core::event::{EventSeq, RecordedEvent};
 use swr_core::manifest::StoredManifest;
 use swr_core::media_type::MediaType;
 use swr_core::ports::{
-    Backlog, Fence, Lease, LinkedBlob, ManifestStore, Page, PullCount, Released, StoreError, StoreErrorKind,
-    TagRecord, Unused, WithBytes,
+    Backlog, BlobRecord, ContentState, Fence, KeptManifest, Lease, LinkedBlob, ManifestStore, Page,
+    PullCount, Released, StoreError, StoreErrorKind, TagRecord, Unused, WithBytes,
 };
 use swr_core::reference::Reference;
 use swr_core::{RepositoryName, Tag};
 
 use connections::{Pool, Readers, Shared, Wal, Writer, failure, on_a_thread};
 use reserve::{Reserve, fill, hold};
+
+use crate::planted::is_planted;
+#[cfg(all(feature = "filesystem", unix))]
+pub(crate) use snapshot::Snapshot;
 
 /// A [`ManifestStore`] in an SQLite database.
 ///
@@ -174,15 +180,15 @@ impl SqliteStore {
 
     /// Reads the whole database and says what is wrong with it: nothing, if it is sound. Takes its time.
     pub async fn check(&self) -> Result<Vec<String>, StoreError> {
-        self.readers
-            .scan("sqlite.check", |connection| {
-                let mut findings = connection.prepare("PRAGMA integrity_check")?;
-                let findings: Vec<String> =
-                    findings.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-                Ok(findings.into_iter().filter(|finding| finding != "ok").collect())
-            })
-            .await
+        self.readers.scan("sqlite.check", findings).await
     }
+}
+
+/// What is wrong with a database.
+fn findings(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut findings = connection.prepare("PRAGMA integrity_check")?;
+    let findings: Vec<String> = findings.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(findings.into_iter().filter(|finding| finding != "ok").collect())
 }
 
 const OPEN: &str = "sqlite.open";
@@ -341,6 +347,9 @@ fn write_ahead(connection: &Connection) -> Result<(), StoreError> {
     let level: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0)).map_err(failed)?;
     if level != 2 {
         return Err(refused(format!("the database flushes at level {level}, not FULL")));
+    }
+    if is_planted("unsynced commits") {
+        connection.pragma_update(None, "synchronous", "off").map_err(failed)?;
     }
     Ok(())
 }
@@ -574,6 +583,34 @@ impl ManifestStore for SqliteStore {
             .write(move |writing| Ok(collection::trim_spent(writing.connection, spent_before, limit)?))
             .await
             .map_err(|error| error.of("manifests.trim_spent"))
+    }
+
+    async fn records(&self, page: &Page<Digest>) -> Result<Vec<BlobRecord>, StoreError> {
+        let page = page.clone();
+        self.readers.scan("manifests.records", move |connection| collection::records(connection, &page)).await
+    }
+
+    async fn content_state(
+        &self,
+        digest: &Digest,
+        location: &BlobLocation,
+    ) -> Result<ContentState, StoreError> {
+        let (digest, location) = (*digest, location.clone());
+        self.readers
+            .scan("manifests.content_state", move |connection| {
+                collection::content_state(connection, &digest, &location)
+            })
+            .await
+    }
+
+    async fn kept_manifests(
+        &self,
+        page: &Page<(RepositoryId, Digest)>,
+    ) -> Result<Vec<KeptManifest>, StoreError> {
+        let page = page.clone();
+        self.readers
+            .scan("manifests.kept_manifests", move |connection| collection::kept_manifests(connection, &page))
+            .await
     }
 
     async fn quarantine(&self, digest: &Digest, location: &BlobLocation) -> Result<(), StoreError> {

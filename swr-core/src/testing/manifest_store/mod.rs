@@ -24,6 +24,7 @@ mod lists;
 mod log;
 mod races;
 mod requirements;
+mod scrubbing;
 
 pub use changes::*;
 pub use collection::*;
@@ -34,6 +35,7 @@ pub use lists::*;
 pub use log::*;
 pub use races::*;
 pub use requirements::*;
+pub use scrubbing::*;
 
 #[doc(hidden)]
 #[macro_export]
@@ -148,6 +150,11 @@ macro_rules! manifest_store_clauses {
                 forgetting_what_is_not_listed_changes_nothing
                 forgetting_needs_the_lease
                 spent_locations_are_trimmed_by_age
+                // Looking after what there is.
+                records_come_page_by_page_in_order
+                a_location_is_recorded_listed_spent_or_unknown
+                kept_manifests_come_page_by_page_in_order
+                a_page_of_kept_manifests_is_bounded_in_bytes
                 // The log.
                 events_come_in_order_after_a_place
                 a_consumer_starts_at_the_start_and_never_goes_back

@@ -1,4 +1,7 @@
-//! Stores that stop, or fail, at whichever call they are told.
+//! Stores that stop, or fail, at whichever call they are told: before the call is made, or after.
+//!
+//! Whoever wraps a store so, and drops or fails an operation at each of its steps in turn, sees what a client that goes
+//! away, a crash, or a fault whose outcome nobody knows leaves behind.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -9,30 +12,30 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use crate::commit::{BlobLocation, Commit, CommitError, Receipt, RepositoryId, StoredBlob};
+use crate::descriptor::Descriptor;
+use crate::digest::Digest;
+use crate::event::{EventSeq, RecordedEvent};
+use crate::manifest::StoredManifest;
+use crate::media_type::MediaType;
+use crate::ports::{
+    AbandonError, AppendError, Backlog, BlobRecord, BlobStat, BlobStore, ContentState, Fence, FinishError,
+    KeptManifest, Lease, LinkedBlob, ListedBlob, ManifestStore, Page, PullCount, Released, StoreError,
+    StoreErrorKind, TagRecord, Unused, UploadStore, WithBytes,
+};
+use crate::reference::Reference;
+use crate::stream::ByteStream;
+use crate::upload::{Upload, UploadId};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
-use swr_core::RepositoryName;
-use swr_core::Tag;
-use swr_core::commit::{BlobLocation, Commit, CommitError, Receipt, RepositoryId, StoredBlob};
-use swr_core::descriptor::Descriptor;
-use swr_core::digest::Digest;
-use swr_core::event::{EventSeq, RecordedEvent};
-use swr_core::manifest::StoredManifest;
-use swr_core::media_type::MediaType;
-use swr_core::ports::{
-    AbandonError, AppendError, Backlog, BlobStat, BlobStore, Fence, FinishError, Lease, LinkedBlob,
-    ManifestStore, Page, PullCount, Released, StoreError, StoreErrorKind, TagRecord, Unused, UploadStore,
-    WithBytes,
-};
-use swr_core::reference::Reference;
-use swr_core::stream::ByteStream;
-use swr_core::upload::{Upload, UploadId};
+use swr_policy::{RepositoryName, Tag};
 
 /// What happens at a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Plan {
+#[expect(clippy::exhaustive_enums, reason = "a test says which")]
+pub enum Plan {
     /// The call is made.
     #[default]
     Plain,
@@ -54,7 +57,7 @@ pub(crate) enum Plan {
 
 /// Counts the calls to all stores of a scene, and interferes with them by a plan.
 #[derive(Debug, Default)]
-pub(crate) struct Steps(Mutex<State>);
+pub struct Steps(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -65,22 +68,23 @@ struct State {
 
 impl Steps {
     /// What happens from now on, counted from here.
-    pub(crate) fn plan(&self, plan: Plan) {
+    pub fn plan(&self, plan: Plan) {
         let mut state = self.0.lock().unwrap();
         (state.plan, state.calls) = (plan, 0);
     }
 
     /// How long blobs wait for their readers.
-    pub(crate) fn hold_readers(&self, reader_hold: Duration) {
+    pub fn hold_readers(&self, reader_hold: Duration) {
         self.0.lock().unwrap().reader_hold = reader_hold;
     }
 
     /// How many calls were made since the plan.
-    pub(crate) fn calls(&self) -> u32 {
+    pub fn calls(&self) -> u32 {
         self.0.lock().unwrap().calls
     }
 
-    pub(crate) async fn step<T, E: From<StoreError>>(
+    /// Makes a call of this name, as the plan says: for whatever else a test wants to fail.
+    pub async fn step<T, E: From<StoreError>>(
         &self,
         name: &'static str,
         call: impl Future<Output = Result<T, E>>,
@@ -111,7 +115,7 @@ impl Steps {
 }
 
 /// Gives way once.
-pub(crate) async fn pause() {
+pub async fn pause() {
     let mut paused = false;
     std::future::poll_fn(|context| {
         if std::mem::replace(&mut paused, true) {
@@ -124,7 +128,7 @@ pub(crate) async fn pause() {
 }
 
 /// Polls the future `polls` times at most and then drops it; its answer, if it came to one.
-pub(crate) fn dropped_after<T>(polls: u32, future: impl Future<Output = T>) -> Option<T> {
+pub fn dropped_after<T>(polls: u32, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
     for _ in 0..polls {
@@ -136,7 +140,7 @@ pub(crate) fn dropped_after<T>(polls: u32, future: impl Future<Output = T>) -> O
 }
 
 /// Polls the futures in an order that the seed gives, until all are done.
-pub(crate) fn interleaved<'a>(seed: u64, futures: Vec<Pin<Box<dyn Future<Output = ()> + 'a>>>) {
+pub fn interleaved<'a>(seed: u64, futures: Vec<Pin<Box<dyn Future<Output = ()> + 'a>>>) {
     let mut futures: Vec<_> = futures.into_iter().map(FutureExt::fuse).collect();
     let mut context = Context::from_waker(Waker::noop());
     // Numbers of a linear congruential generator: any order will do, the same for the same seed.
@@ -153,18 +157,19 @@ pub(crate) fn interleaved<'a>(seed: u64, futures: Vec<Pin<Box<dyn Future<Output 
 
 /// A store whose calls are counted and interfered with.
 #[derive(Debug)]
-pub(crate) struct Stepping<S> {
+pub struct Stepping<S> {
     store: S,
     steps: Arc<Steps>,
 }
 
 impl<S> Stepping<S> {
-    pub(crate) fn new(store: S, steps: &Arc<Steps>) -> Self {
+    /// The store, as the steps say.
+    pub fn new(store: S, steps: &Arc<Steps>) -> Self {
         Self { store, steps: Arc::clone(steps) }
     }
 
     /// The store itself, with which nobody interferes.
-    pub(crate) fn inner(&self) -> &S {
+    pub fn inner(&self) -> &S {
         &self.store
     }
 }
@@ -193,7 +198,7 @@ impl<S: BlobStore> BlobStore for Stepping<S> {
         step!(self.delete(at))
     }
 
-    fn list(&self) -> BoxStream<'_, Result<BlobStat, StoreError>> {
+    fn list(&self) -> BoxStream<'_, Result<ListedBlob, StoreError>> {
         self.store.list()
     }
 
@@ -395,6 +400,25 @@ impl<S: ManifestStore> ManifestStore for Stepping<S> {
 
     async fn trim_spent(&self, spent_before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
         step!(self.trim_spent(spent_before, limit))
+    }
+
+    async fn records(&self, page: &Page<Digest>) -> Result<Vec<BlobRecord>, StoreError> {
+        step!(self.records(page))
+    }
+
+    async fn content_state(
+        &self,
+        digest: &Digest,
+        location: &BlobLocation,
+    ) -> Result<ContentState, StoreError> {
+        step!(self.content_state(digest, location))
+    }
+
+    async fn kept_manifests(
+        &self,
+        page: &Page<(RepositoryId, Digest)>,
+    ) -> Result<Vec<KeptManifest>, StoreError> {
+        step!(self.kept_manifests(page))
     }
 
     async fn quarantine(&self, digest: &Digest, location: &BlobLocation) -> Result<(), StoreError> {

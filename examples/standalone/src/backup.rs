@@ -1,0 +1,176 @@
+//! `swr backup` and `swr restore`: a registry that runs, or rests, into a folder and back.
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+use swr_storage::backup::{self, BackupError, Copied, Place};
+
+use crate::config::{BytesStore, Config, FactsStore};
+use crate::data_directory::Here;
+use crate::master_key;
+use crate::output::{self, Format, Shown};
+use crate::stores::{self, chain};
+
+/// Copies a data directory into a folder, also while a server runs on it. Repeated into the same folder it copies what
+/// is new. The master key is not copied unless it is asked for: keep it elsewhere.
+///
+/// The exit status is 1 where something was broken already; the rest is copied.
+#[derive(Args, Debug)]
+pub(crate) struct Backup {
+    /// The folder, which is made if there is none
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+    #[command(flatten)]
+    here: Here,
+    /// Copies the master key as well
+    #[arg(long)]
+    with_master_key: bool,
+    /// How what was done is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// Makes a data directory of a backup. Everything in it is verified before it is done.
+#[derive(Args, Debug)]
+pub(crate) struct Restore {
+    /// The folder that `swr backup` has filled
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+    #[command(flatten)]
+    here: Here,
+    /// Restores the rest where content is broken: that is unknown until it is pushed again
+    #[arg(long)]
+    set_aside: bool,
+    /// How what was done is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Serialize)]
+struct Report {
+    folder: String,
+    blobs: u64,
+    bytes: u64,
+    copied: u64,
+    removed: u64,
+    broken: Vec<String>,
+    master_key: bool,
+}
+
+impl Shown for Report {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        let mut fields = vec![
+            ("folder", self.folder.clone()),
+            ("blobs", self.blobs.to_string()),
+            ("bytes", self.bytes.to_string()),
+            ("copied", self.copied.to_string()),
+            ("removed", self.removed.to_string()),
+            ("master key", output::yes_or_no(self.master_key)),
+        ];
+        fields.extend(self.broken.iter().map(|digest| ("broken", digest.clone())));
+        fields
+    }
+}
+
+impl Report {
+    fn new(folder: &Path, copied: Copied, master_key: bool) -> Self {
+        Self {
+            folder: folder.display().to_string(),
+            blobs: copied.blobs,
+            bytes: copied.bytes,
+            copied: copied.copied,
+            removed: copied.removed,
+            broken: copied.broken.iter().map(ToString::to_string).collect(),
+            master_key,
+        }
+    }
+
+    fn tell(self, format: Format) -> Result<(), String> {
+        output::one(format, &self)?;
+        match self.broken.len() {
+            0 => Ok(()),
+            broken => Err(format!("{broken} contents are broken, and set aside until they are pushed again")),
+        }
+    }
+}
+
+/// The file in a backup that has the master key, where it was asked for.
+const MASTER_KEY: &str = "master.key";
+
+impl Backup {
+    /// The error is one line.
+    pub(crate) async fn run(self) -> Result<(), String> {
+        let config = self.here.config()?;
+        let from = place(&config)?;
+        if !stores::has_database(&config) {
+            return Err(format!("data: there is no registry in {}", config.data.display()));
+        }
+        let folder = self.folder.clone();
+        let copied = blocking(move || backup::back_up(&from, &folder)).await?;
+        if self.with_master_key {
+            copy_key(&master_key::file(&config), &self.folder.join(MASTER_KEY))?;
+        }
+        let has_key = self.folder.join(MASTER_KEY).exists();
+        Report::new(&self.folder, copied, has_key).tell(self.format)
+    }
+}
+
+impl Restore {
+    /// The error is one line.
+    pub(crate) async fn run(self) -> Result<(), String> {
+        let config = self.here.config()?;
+        let to = place(&config)?;
+        stores::make_folder(&config)?;
+        let key = self.folder.join(MASTER_KEY);
+        let has_key = key.exists();
+        let (folder, set_aside) = (self.folder.clone(), self.set_aside);
+        let copied = blocking(move || backup::restore(&folder, &to, set_aside)).await?;
+        if has_key {
+            copy_key(&key, &master_key::file(&config))?;
+        }
+        Report::new(&config.data, copied, has_key).tell(self.format)
+    }
+}
+
+/// Where the configuration has the facts and the bytes.
+fn place(config: &Config) -> Result<Place, String> {
+    if (config.storage.facts, config.storage.bytes) != (FactsStore::Sqlite, BytesStore::Filesystem) {
+        return Err(
+            "storage: backups are of registries that keep their facts in SQLite and their bytes in files"
+                .into(),
+        );
+    }
+    Ok(Place { database: stores::database(config), bytes: stores::bytes(config) })
+}
+
+async fn blocking(
+    work: impl FnOnce() -> Result<Copied, BackupError> + Send + 'static,
+) -> Result<Copied, String> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(copied) => copied.map_err(|error| chain(&error)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Copies a key to where it is not yet, or is the same.
+fn copy_key(from: &Path, to: &Path) -> Result<(), String> {
+    let failed = |path: &Path, error: std::io::Error| format!("master key: {}: {error}", path.display());
+    let key = fs::read(from).map_err(|error| failed(from, error))?;
+    match fs::read(to) {
+        Ok(there) if there == key => return Ok(()),
+        Ok(_) => return Err(format!("master key: there is another in {} already", to.display())),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(to, error)),
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(to)
+        .map_err(|error| failed(to, error))?;
+    file.write_all(&key).and_then(|()| file.sync_all()).map_err(|error| failed(to, error))
+}

@@ -1,0 +1,282 @@
+//! Everything read again: `swr scrub`, and the passes that a server makes by itself.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use swr_auth::AnyoneMay;
+use swr_core::caller::Task;
+use swr_core::ports::{Lease, ManifestStore, StoreError};
+use swr_core::registry::{Finding, Pace, Registry, ScrubCursor, Scrubbed, Unpaced};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tracing::{info, warn};
+
+use crate::config::{Config, FactsStore};
+use crate::data_directory::Here;
+use crate::metrics::Metrics;
+use crate::output::{self, Format, Shown};
+use crate::stores::{self, chain, in_one_line};
+
+/// Reads everything in a data directory again, and sets aside what is broken until it is pushed again.
+///
+/// The exit status is 1 where something is broken.
+#[derive(Args, Debug)]
+pub(crate) struct Scrub {
+    #[command(flatten)]
+    here: Here,
+    /// How what was found is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// What a pass has found.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    blobs: u64,
+    manifests: u64,
+    bytes: u64,
+    quarantined: u64,
+    unhealed: u64,
+    broken_manifests: u64,
+    strays: u64,
+    faults: u64,
+    /// What is wrong with the database itself.
+    database: Vec<String>,
+    findings: Vec<Found>,
+}
+
+/// Something that is not as it should be.
+#[derive(Debug, Serialize)]
+struct Found {
+    finding: &'static str,
+    what: String,
+    /// Why it is not.
+    detail: String,
+}
+
+impl Shown for Found {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![("finding", self.finding.into()), ("what", self.what.clone()), ("detail", self.detail.clone())]
+    }
+}
+
+impl Shown for Report {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("blobs", self.blobs.to_string()),
+            ("manifests", self.manifests.to_string()),
+            ("bytes", self.bytes.to_string()),
+            ("quarantined", self.quarantined.to_string()),
+            ("unhealed", self.unhealed.to_string()),
+            ("broken manifests", self.broken_manifests.to_string()),
+            ("strays", self.strays.to_string()),
+            ("faults", self.faults.to_string()),
+            ("database", if self.database.is_empty() { "sound".into() } else { self.database.join("; ") }),
+        ]
+    }
+}
+
+impl Report {
+    fn add(&mut self, step: Scrubbed) {
+        self.blobs += step.blobs;
+        self.manifests += step.manifests;
+        self.bytes += step.bytes;
+        for finding in &step.findings {
+            let (what, detail) = match finding {
+                Finding::Quarantined { blob, damage } => {
+                    self.quarantined += 1;
+                    (blob.digest.to_string(), format!("{} {damage}", blob.location))
+                }
+                Finding::Unhealed(blob) => {
+                    self.unhealed += 1;
+                    (blob.digest.to_string(), "was set aside, and not pushed again since".into())
+                }
+                Finding::BrokenManifest { repository, digest } => {
+                    self.broken_manifests += 1;
+                    (format!("{repository}@{digest}"), "has other bytes".into())
+                }
+                Finding::Stray { location, size } => {
+                    self.strays += 1;
+                    (location.to_string(), format!("{size} bytes that nobody knows"))
+                }
+                Finding::Fault { location, error } => {
+                    self.faults += 1;
+                    (location.as_ref().map(ToString::to_string).unwrap_or_default(), chain(error))
+                }
+                _ => (String::new(), String::new()),
+            };
+            self.findings.push(Found { finding: finding.kind(), what, detail });
+        }
+    }
+
+    fn broken(&self) -> u64 {
+        let database = self.database.len() as u64;
+        self.quarantined + self.unhealed + self.broken_manifests + self.faults + database
+    }
+}
+
+impl Scrub {
+    /// The error is one line; what was found is printed before.
+    pub(crate) async fn run(self) -> Result<(), String> {
+        let config = self.here.config()?;
+        if config.storage.facts != FactsStore::Sqlite {
+            return Err("storage.facts: what is kept in memory is out of reach".into());
+        }
+        if !stores::has_database(&config) {
+            return Err(format!("data: there is no registry in {}", config.data.display()));
+        }
+        let sqlite = stores::sqlite(&config).await?;
+        let manifests: Arc<dyn ManifestStore> = Arc::clone(&sqlite) as _;
+        let registry = stores::registry(&config, Some(&sqlite), &manifests, Arc::new(AnyoneMay)).await?;
+        let failed = |error: StoreError| in_one_line("scrub", &error);
+        free(&*manifests).await.map_err(failed)?;
+        let mut report = Report { database: sqlite.check().await.map_err(failed)?, ..Report::default() };
+        let mut cursor = ScrubCursor::default();
+        loop {
+            let step = registry.caretaker(Task::Scrub).scrub(&cursor, &Unpaced).await.map_err(failed)?;
+            let mut step = step.ok_or("scrub: another process is at it")?;
+            let next = step.next.take();
+            report.add(step);
+            match next {
+                Some(next) => cursor = next,
+                None => break,
+            }
+        }
+        if let (Format::Text, false) = (self.format, report.findings.is_empty()) {
+            output::many(Format::Text, &report.findings)?;
+        }
+        output::one(self.format, &report)?;
+        match report.broken() {
+            0 => Ok(()),
+            broken => {
+                Err(format!("scrub: {broken} of what is kept is broken; what is pushed again is whole"))
+            }
+        }
+    }
+}
+
+/// Ends the lease of a server that was killed in the middle of a scrub. Whoever has the database is alone with it.
+async fn free(manifests: &dyn ManifestStore) -> Result<(), StoreError> {
+    let until = Utc::now();
+    // No lease lasts so long.
+    let now = until + TimeDelta::days(1);
+    let lease = Lease { name: Task::Scrub.as_str(), holder: "swr scrub", now, until };
+    match manifests.lease(&lease).await? {
+        Some(fence) => manifests.release_lease(&fence).await,
+        None => Ok(()),
+    }
+}
+
+/// How far the passes of a server have come, across its restarts.
+#[derive(Debug)]
+pub(crate) struct Passes {
+    /// `None` where nothing outlives the server.
+    file: Option<PathBuf>,
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct State {
+    /// When the last pass began.
+    began: Option<DateTime<Utc>>,
+    /// Where it is; `None` when it is over.
+    at: Option<ScrubCursor>,
+}
+
+impl Passes {
+    pub(crate) fn of(config: &Config) -> Self {
+        let file = (config.storage.facts != FactsStore::Memory).then(|| config.data.join("scrub.json"));
+        let state = file.as_ref().and_then(|file| fs::read(file).ok());
+        // What cannot be read makes a pass begin anew.
+        let state = state.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        Self { file, state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> State {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Forgotten in a crash, some of a pass is made once more.
+    fn note(&self, state: State) {
+        if let Some(file) = &self.file
+            && let Err(error) = write(file, &state)
+        {
+            warn!(%error, "how far a scrub has come is not kept");
+        }
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+}
+
+fn write(file: &PathBuf, state: &State) -> io::Result<()> {
+    let new = file.with_extension("json.new");
+    File::create(&new)?.write_all(&serde_json::to_vec(state)?)?;
+    fs::rename(new, file)
+}
+
+/// So many bytes a second.
+struct Rate {
+    bytes_per_second: f64,
+    /// When everything that was read would have been read at the rate.
+    free: Mutex<Instant>,
+}
+
+#[async_trait]
+impl Pace for Rate {
+    async fn after(&self, bytes: u64) {
+        let takes = Duration::try_from_secs_f64(bytes as f64 / self.bytes_per_second);
+        let until = {
+            let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+            *free = (*free).max(Instant::now()) + takes.unwrap_or_default();
+            *free
+        };
+        sleep_until(until).await;
+    }
+}
+
+/// Goes on with the pass under way, or begins the next one when it is due.
+pub(crate) async fn pass(
+    registry: Registry,
+    passes: Arc<Passes>,
+    metrics: Arc<Metrics>,
+    (every, bytes_per_second): (Duration, u64),
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), StoreError> {
+    let State { began, at } = passes.state();
+    let now = Utc::now();
+    let every = TimeDelta::from_std(every).unwrap_or(TimeDelta::MAX);
+    let is_due = began.is_none_or(|began| now.signed_duration_since(began) >= every);
+    let (began, mut cursor) = match at {
+        Some(at) => (began, at),
+        None if is_due => (Some(now), ScrubCursor::default()),
+        None => return Ok(()),
+    };
+    let pace = Rate { bytes_per_second: bytes_per_second as f64, free: Mutex::new(Instant::now()) };
+    let mut found = 0;
+    while !*stop.borrow() {
+        let caretaker = registry.caretaker(Task::Scrub);
+        let step = tokio::select! {
+            step = caretaker.scrub(&cursor, &pace) => step?,
+            // A step may be left anywhere.
+            _ = stop.changed() => return Ok(()),
+        };
+        let Some(step) = step else { return Ok(()) };
+        found += step.findings.len();
+        metrics.scrubbed(&step);
+        passes.note(State { began, at: step.next.clone() });
+        match step.next {
+            Some(next) => cursor = next,
+            None => {
+                info!(findings = found, "everything that is kept has been read again");
+                break;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,298 @@
+//! Backups of a registry that is pushed to and collected meanwhile; and what is restored of them.
+#![cfg(all(feature = "filesystem", feature = "sqlite", unix))]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where it fails")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::TimeDelta;
+use swr_core::caller::{Caller, Origin, Task};
+use swr_core::commit::Grounds;
+use swr_core::digest::{Algorithm, Digest};
+use swr_core::ports::{Ask, Authorizer, Candidates, StoreError, Verdict};
+use swr_core::registry::{Content, Limits, ManifestPush, Precondition};
+use swr_core::testing::ManualClock;
+use swr_core::testing::minute;
+use swr_core::testing::sample_images::SampleManifest;
+use swr_core::{Error, Registry, RepositoryName, Tag};
+use swr_storage::FilesystemBlobs;
+use swr_storage::backup::{BackupError, Copied, Place, back_up, restore};
+use swr_storage::sqlite::SqliteStore;
+use tempfile::TempDir;
+
+#[derive(Debug)]
+struct Anybody;
+
+#[async_trait]
+impl Authorizer for Anybody {
+    async fn decide(&self, _: &Caller, _: Ask<'_>) -> Result<Verdict, StoreError> {
+        Ok(Verdict::Allow(Grounds::default()))
+    }
+
+    async fn readable(
+        &self,
+        _: &Caller,
+        _: Candidates<'_>,
+    ) -> Result<Option<Vec<RepositoryName>>, StoreError> {
+        Ok(None)
+    }
+}
+
+fn place(folder: &Path) -> Place {
+    Place { database: folder.join("registry.db"), bytes: folder.join("bytes") }
+}
+
+/// The registry in the folder, in which everything that nothing needs may go at once.
+async fn open(folder: &Path, clock: &Arc<ManualClock>) -> Registry {
+    let Place { database, bytes } = place(folder);
+    let bytes = FilesystemBlobs::options().low_water_bytes(0).open(bytes).unwrap();
+    let facts = SqliteStore::open(database).await.unwrap();
+    Registry::builder(Arc::new(bytes), Arc::new(facts), Arc::new(Anybody))
+        .clock(Arc::clone(clock) as _)
+        .limits(Limits { untagged_keep: Some(TimeDelta::zero()), ..Limits::default() })
+        .build()
+}
+
+fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(minute(0)))
+}
+
+fn app() -> RepositoryName {
+    RepositoryName::parse("library/app").unwrap()
+}
+
+async fn push(registry: &Registry, tag: &str) -> SampleManifest {
+    let image = SampleManifest::image(tag);
+    let access = registry.access(Caller::Anonymous, Origin::default());
+    loop {
+        for blob in image.blobs() {
+            access.push_blob(&app(), &blob.digest, blob.bytes.clone().into()).await.unwrap();
+        }
+        let push = ManifestPush {
+            reference: Tag::parse(tag).unwrap().into(),
+            tags: Vec::new(),
+            media_type: Some(image.media_type()),
+            bytes: image.bytes(),
+            precondition: Precondition::None,
+        };
+        match access.push_manifest(&app(), push).await {
+            Ok(_) => return image,
+            // Days may have passed since its blobs came, where the clock is somebody else's.
+            Err(Error::ManifestBlobUnknown(_)) => {}
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+async fn remove(registry: &Registry, image: &SampleManifest) {
+    let access = registry.access(Caller::Anonymous, Origin::default());
+    access.remove_manifest(&app(), &image.digest(), Precondition::None).await.unwrap();
+}
+
+async fn pull_blob(registry: &Registry, digest: &Digest) -> Result<Bytes, Error> {
+    let access = registry.access(Caller::Anonymous, Origin::default());
+    match access.pull_blob(&app(), digest, &[]).await?.content {
+        Content::Whole(body) => Ok(body.collect(usize::MAX).await.unwrap()),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn assert_pulls(registry: &Registry, tag: &str, image: &SampleManifest) {
+    let access = registry.access(Caller::Anonymous, Origin::default());
+    let pulled = access.pull_manifest(&app(), &Tag::parse(tag).unwrap().into()).await.unwrap();
+    assert_eq!(pulled.bytes.unwrap(), image.bytes());
+    for blob in image.blobs() {
+        assert_eq!(pull_blob(registry, &blob.digest).await.unwrap(), blob.bytes);
+    }
+}
+
+async fn backed_up(from: &TempDir, to: &Path) -> Copied {
+    let (from, to) = (place(from.path()), to.to_owned());
+    tokio::task::spawn_blocking(move || back_up(&from, &to)).await.unwrap().unwrap()
+}
+
+/// The files of content in a backup.
+fn files(backup: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![backup.join("blobs")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    files
+}
+
+#[tokio::test]
+async fn what_is_backed_up_while_the_registry_is_open_is_restored() {
+    let (live, backup, back) = (TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap());
+    let clock = clock();
+    let registry = open(live.path(), &clock).await;
+    let one = push(&registry, "one").await;
+    let two = push(&registry, "two").await;
+    let copied = backed_up(&live, backup.path()).await;
+    let contents = one.blobs().chain(two.blobs()).count() as u64;
+    assert_eq!((copied.blobs, copied.copied, copied.removed), (contents, contents, 0));
+    assert_eq!(copied.broken, []);
+    let after = push(&registry, "after").await;
+
+    let restored = restore(backup.path(), &place(back.path()), false).unwrap();
+    assert_eq!(restored.blobs, contents);
+    let restored = open(back.path(), &clock).await;
+    assert_pulls(&restored, "one", &one).await;
+    assert_pulls(&restored, "two", &two).await;
+    // And it is a registry as any other.
+    push(&restored, "after").await;
+    assert_pulls(&restored, "after", &after).await;
+    assert_pulls(&registry, "after", &after).await;
+}
+
+#[tokio::test]
+async fn a_backup_repeated_copies_what_is_new_and_drops_what_is_gone() {
+    let (live, backup) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let clock = clock();
+    let registry = open(live.path(), &clock).await;
+    let gone = push(&registry, "gone").await;
+    let kept = push(&registry, "kept").await;
+    backed_up(&live, backup.path()).await;
+    remove(&registry, &gone).await;
+    for _ in 0..3 {
+        clock.advance(TimeDelta::hours(25));
+        registry.caretaker(Task::Collection).collect().await.unwrap().unwrap();
+    }
+    let new = push(&registry, "new").await;
+    // What an interrupted backup leaves.
+    fs::write(files(backup.path())[0].with_extension("part"), b"half").unwrap();
+
+    let copied = backed_up(&live, backup.path()).await;
+    let (of_kept, of_new, of_gone) = (kept.blobs().count(), new.blobs().count(), gone.blobs().count());
+    assert_eq!(copied.blobs as usize, of_kept + of_new);
+    assert_eq!(copied.copied as usize, of_new);
+    assert_eq!(copied.removed as usize, of_gone + 1);
+    assert_eq!(files(backup.path()).len(), of_kept + of_new);
+    let again = backed_up(&live, backup.path()).await;
+    assert_eq!((again.copied, again.removed), (0, 0));
+}
+
+/// Whatever collection takes away meanwhile, what had been acknowledged before and was not removed is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_beside_pushes_and_collections_has_all_that_was_acknowledged_before() {
+    let (live, backups) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let clock = clock();
+    let registry = open(live.path(), &clock).await;
+    let mut kept = Vec::new();
+    for number in 0..5 {
+        let tag = format!("kept-{number}");
+        kept.push((push(&registry, &tag).await, tag));
+    }
+    let is_over = Arc::new(AtomicBool::new(false));
+    let churn = tokio::spawn({
+        let (registry, clock, is_over) = (registry.clone(), Arc::clone(&clock), Arc::clone(&is_over));
+        async move {
+            let mut rounds = 0;
+            while !is_over.load(Ordering::Relaxed) || rounds < 3 {
+                let image = push(&registry, &format!("churn-{rounds}")).await;
+                remove(&registry, &image).await;
+                clock.advance(TimeDelta::hours(25));
+                registry.caretaker(Task::Collection).collect().await.unwrap();
+                clock.advance(TimeDelta::seconds(1));
+                registry.caretaker(Task::Collection).collect().await.unwrap();
+                rounds += 1;
+            }
+        }
+    });
+    for round in 0..4 {
+        let tag = format!("acknowledged-{round}");
+        kept.push((push(&registry, &tag).await, tag));
+        let folder = backups.path().join(round.to_string());
+        let copied = backed_up(&live, &folder).await;
+        assert_eq!(copied.broken, []);
+        let back = TempDir::new().unwrap();
+        restore(&folder, &place(back.path()), false).unwrap();
+        let restored = open(back.path(), &clock).await;
+        for (image, tag) in &kept {
+            assert_pulls(&restored, tag, image).await;
+        }
+    }
+    is_over.store(true, Ordering::Relaxed);
+    churn.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_broken_already_is_set_aside_in_the_backup_and_told() {
+    let (live, backup, back) = (TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap());
+    let clock = clock();
+    let registry = open(live.path(), &clock).await;
+    let image = push(&registry, "v1").await;
+    let blobs: Vec<_> = image.blobs().collect();
+    let [lost, rotten, ..] = blobs.as_slice() else { panic!("there are some") };
+    for file in files(&live.path().join("bytes")) {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        if name.starts_with(&lost.digest.hex()) {
+            fs::remove_file(&file).unwrap();
+        } else if name.starts_with(&rotten.digest.hex()) {
+            let length = fs::metadata(&file).unwrap().len();
+            fs::write(&file, vec![0; usize::try_from(length).unwrap()]).unwrap();
+        }
+    }
+    let mut copied = backed_up(&live, backup.path()).await;
+    copied.broken.sort();
+    let mut expected = vec![lost.digest, rotten.digest];
+    expected.sort();
+    assert_eq!(copied.broken, expected);
+
+    restore(backup.path(), &place(back.path()), false).unwrap();
+    let restored = open(back.path(), &clock).await;
+    assert!(matches!(pull_blob(&restored, &lost.digest).await, Err(Error::BlobUnknown { .. })));
+    push(&restored, "v1").await;
+    assert_pulls(&restored, "v1", &image).await;
+}
+
+#[tokio::test]
+async fn a_backup_that_rots_is_not_restored_unless_it_is_wanted_so() {
+    let (live, backup) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let clock = clock();
+    let registry = open(live.path(), &clock).await;
+    let image = push(&registry, "v1").await;
+    backed_up(&live, backup.path()).await;
+    let file = files(backup.path()).remove(0);
+    let mut bytes = fs::read(&file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&file, &bytes).unwrap();
+
+    let back = TempDir::new().unwrap();
+    let refused = restore(backup.path(), &place(back.path()), false).unwrap_err();
+    assert!(matches!(refused, BackupError::Broken { .. }), "{refused:?}");
+    assert!(!place(back.path()).database.exists(), "what was not restored whole is no registry");
+
+    let back = TempDir::new().unwrap();
+    let restored = restore(backup.path(), &place(back.path()), true).unwrap();
+    let [broken] = restored.broken.as_slice() else { panic!("{restored:?}") };
+    let hash = Algorithm::Sha256.digest(&bytes);
+    assert!(hash != *broken && image.blobs().any(|blob| blob.digest == *broken));
+    let restored = open(back.path(), &clock).await;
+    assert!(matches!(pull_blob(&restored, broken).await, Err(Error::BlobUnknown { .. })));
+}
+
+#[tokio::test]
+async fn nothing_is_restored_over_what_is_there() {
+    let (live, backup) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let registry = open(live.path(), &clock()).await;
+    push(&registry, "v1").await;
+    backed_up(&live, backup.path()).await;
+    let refused = restore(backup.path(), &place(live.path()), false).unwrap_err();
+    assert!(matches!(refused, BackupError::NotEmpty(_)), "{refused:?}");
+    let back = TempDir::new().unwrap();
+    fs::create_dir_all(back.path().join("bytes")).unwrap();
+    fs::write(back.path().join("bytes/precious"), b"x").unwrap();
+    let refused = restore(backup.path(), &place(back.path()), false).unwrap_err();
+    assert!(matches!(refused, BackupError::NotEmpty(_)), "{refused:?}");
+    let none = restore(&back.path().join("nothing"), &place(&back.path().join("new")), false).unwrap_err();
+    assert!(matches!(none, BackupError::Io { .. }), "{none:?}");
+}

@@ -1,0 +1,253 @@
+//! What a scrub finds among files that something happened to.
+#![cfg(all(feature = "filesystem", feature = "sqlite"))]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where it fails")]
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::TimeDelta;
+use swr_core::caller::{Caller, Origin, Task};
+use swr_core::commit::{Grounds, StoredBlob};
+use swr_core::digest::{Algorithm, Digest};
+use swr_core::ports::{Ask, Authorizer, Candidates, StoreError, UploadStore as _, Verdict};
+use swr_core::registry::{Content, Damage, Finding, Limits, ScrubCursor, Unpaced};
+use swr_core::testing::ManualClock;
+use swr_core::testing::minute;
+use swr_core::testing::sample_images::SampleManifest;
+use swr_core::upload::{Upload, UploadId};
+use swr_core::{Error, Registry, RepositoryName};
+use swr_storage::FilesystemBlobs;
+use swr_storage::sqlite::SqliteStore;
+use tempfile::TempDir;
+
+#[derive(Debug)]
+struct Anybody;
+
+#[async_trait]
+impl Authorizer for Anybody {
+    async fn decide(&self, _: &Caller, _: Ask<'_>) -> Result<Verdict, StoreError> {
+        Ok(Verdict::Allow(Grounds::default()))
+    }
+
+    async fn readable(
+        &self,
+        _: &Caller,
+        _: Candidates<'_>,
+    ) -> Result<Option<Vec<RepositoryName>>, StoreError> {
+        Ok(None)
+    }
+}
+
+struct House {
+    folder: TempDir,
+    blobs: Arc<FilesystemBlobs>,
+    clock: Arc<ManualClock>,
+    registry: Registry,
+}
+
+impl House {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = FilesystemBlobs::options().low_water_bytes(0).open(folder.path().join("bytes")).unwrap();
+        let blobs = Arc::new(blobs);
+        let facts = SqliteStore::open(folder.path().join("registry.db")).await.unwrap();
+        let clock = Arc::new(ManualClock::at(minute(0)));
+        let registry = Registry::builder(Arc::clone(&blobs), Arc::new(facts), Arc::new(Anybody))
+            .clock(Arc::clone(&clock) as _)
+            .limits(Limits { link_hold: TimeDelta::days(30), ..Limits::default() })
+            .build();
+        Self { folder, blobs, clock, registry }
+    }
+
+    fn name() -> RepositoryName {
+        RepositoryName::parse("library/app").unwrap()
+    }
+
+    async fn push(&self, bytes: &Bytes) -> StoredBlob {
+        let access = self.registry.access(Caller::Anonymous, Origin::default());
+        let digest = Algorithm::Sha256.digest(bytes);
+        access.push_blob(&Self::name(), &digest, bytes.clone().into()).await.unwrap()
+    }
+
+    async fn pull(&self, digest: &Digest) -> Result<Bytes, Error> {
+        let access = self.registry.access(Caller::Anonymous, Origin::default());
+        match access.pull_blob(&Self::name(), digest, &[]).await?.content {
+            Content::Whole(body) => Ok(body.collect(usize::MAX).await.unwrap()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn file(&self, blob: &StoredBlob) -> PathBuf {
+        self.folder.path().join("bytes/blobs").join(blob.location.as_str())
+    }
+
+    async fn scrub(&self) -> Vec<Finding> {
+        let (mut cursor, mut findings) = (ScrubCursor::default(), Vec::new());
+        loop {
+            let step = self.registry.caretaker(Task::Scrub).scrub(&cursor, &Unpaced).await.unwrap().unwrap();
+            findings.extend(step.findings);
+            match step.next {
+                Some(next) => cursor = next,
+                None => return findings,
+            }
+        }
+    }
+}
+
+/// Bytes that are no others'.
+fn content(seed: usize, length: usize) -> Bytes {
+    (0..length).map(|at| (at.wrapping_mul(31) ^ seed.wrapping_mul(7919) ^ (at >> 8)) as u8).collect()
+}
+
+/// What befalls a file.
+type Blow = fn(&PathBuf);
+
+const BLOWS: [Blow; 6] = [
+    |file| flip(file, 0),
+    |file| flip(file, usize::MAX),
+    |file| resize(file, |length| length - 1),
+    |file| resize(file, |_| 0),
+    |file| resize(file, |length| length + 1),
+    |file| fs::remove_file(file).unwrap(),
+];
+
+fn resize(file: &PathBuf, to: fn(u64) -> u64) {
+    let length = fs::metadata(file).unwrap().len();
+    File::options().write(true).open(file).unwrap().set_len(to(length)).unwrap();
+}
+
+fn flip(file: &PathBuf, at: usize) {
+    let mut bytes = fs::read(file).unwrap();
+    let at = at.min(bytes.len() - 1);
+    bytes[at] ^= 1;
+    fs::write(file, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn whatever_befalls_a_file_is_found_and_a_push_heals_it() {
+    let house = House::new().await;
+    for length in [1, 1000, 700_000] {
+        let mut all = Vec::new();
+        for seed in 0..BLOWS.len() + 3 {
+            let bytes = content(seed, length.max(seed + 1));
+            all.push((house.push(&bytes).await, bytes));
+        }
+        let mut expected = Vec::new();
+        for ((blob, _), blow) in all.iter().zip(BLOWS) {
+            blow(&house.file(blob));
+            expected.push(blob.digest);
+        }
+        // Two that have each other's bytes.
+        let [.., (one, _), (other, _)] = all.as_slice() else { panic!("there are some") };
+        let (one_bytes, other_bytes) =
+            (fs::read(house.file(one)).unwrap(), fs::read(house.file(other)).unwrap());
+        fs::write(house.file(one), other_bytes).unwrap();
+        fs::write(house.file(other), one_bytes).unwrap();
+        expected.extend([one.digest, other.digest]);
+
+        let mut found = Vec::new();
+        for finding in house.scrub().await {
+            match finding {
+                Finding::Quarantined { blob, damage } => {
+                    assert!(damage != Damage::Missing || !house.file(&blob).exists(), "{damage:?}");
+                    found.push(blob.digest);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected, "{length} bytes");
+
+        for (blob, bytes) in &all {
+            let is_whole = !expected.contains(&blob.digest);
+            match house.pull(&blob.digest).await {
+                Ok(pulled) => assert!(is_whole && pulled == *bytes),
+                Err(Error::BlobUnknown { .. }) => assert!(!is_whole),
+                Err(error) => panic!("{error:?}"),
+            }
+            house.push(bytes).await;
+            assert_eq!(house.pull(&blob.digest).await.unwrap(), *bytes);
+        }
+        let left = house.scrub().await;
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stray_file_goes_when_it_is_old_and_nothing_else_does() {
+    let house = House::new().await;
+    let kept = house.push(&content(0, 1000)).await;
+    let stray = content(1, 1000);
+    let upload = Upload {
+        id: UploadId::random(),
+        repository: House::name(),
+        owner: Caller::Anonymous,
+        algorithm: Algorithm::Sha256,
+        begun: minute(0),
+        offset: 0,
+    };
+    house.blobs.begin(&upload).await.unwrap();
+    house.blobs.append(&upload.id, 0, stray.clone().into(), minute(0)).await.unwrap();
+    let stray = house.blobs.finish(&upload.id, &Algorithm::Sha256.digest(&stray)).await.unwrap();
+    house.blobs.forget(&upload.id).await.unwrap();
+    for blob in [&kept, &stray] {
+        File::open(house.file(blob)).unwrap().set_modified(minute(0).into()).unwrap();
+    }
+    house.clock.advance(TimeDelta::hours(48));
+    assert!(house.scrub().await.is_empty());
+    house.clock.advance(TimeDelta::seconds(1));
+    let found = house.scrub().await;
+    assert!(matches!(found.as_slice(), [Finding::Stray { location, .. }] if *location == stray.location));
+    house.clock.advance(TimeDelta::seconds(1));
+    house.registry.caretaker(Task::Collection).collect().await.unwrap().unwrap();
+    assert!(!house.file(&stray).exists() && house.file(&kept).exists());
+
+    // A removal that a power cut took back is made again, though nothing lists it any more.
+    fs::write(house.file(&stray), b"back again").unwrap();
+    File::open(house.file(&stray)).unwrap().set_modified(minute(0).into()).unwrap();
+    assert!(matches!(house.scrub().await.as_slice(), [Finding::Stray { .. }]));
+    assert!(!house.file(&stray).exists() && house.file(&kept).exists());
+}
+
+#[tokio::test]
+async fn a_manifest_whose_bytes_rot_in_the_database_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("registry.db");
+    let image = SampleManifest::image("a").annotated("note", "a very particular note");
+    let open = async || {
+        let facts = Arc::new(SqliteStore::open(&path).await.unwrap());
+        Registry::builder(Arc::new(swr_storage::memory::MemoryBlobs::new()), facts, Arc::new(Anybody))
+            .sparse_manifests(true)
+            .build()
+    };
+    let registry = open().await;
+    let push = swr_core::registry::ManifestPush {
+        reference: image.digest().into(),
+        tags: Vec::new(),
+        media_type: Some(image.media_type()),
+        bytes: image.bytes(),
+        precondition: swr_core::registry::Precondition::None,
+    };
+    registry.access(Caller::Anonymous, Origin::default()).push_manifest(&House::name(), push).await.unwrap();
+    drop(registry);
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let rot = "UPDATE manifest_contents SET bytes = CAST(replace(bytes, 'very', 'Very') AS BLOB)";
+    assert_eq!(connection.execute(rot, []).unwrap(), 1);
+    drop(connection);
+
+    let registry = open().await;
+    let (mut cursor, mut findings) = (ScrubCursor::default(), Vec::new());
+    while let Some(step) = registry.caretaker(Task::Scrub).scrub(&cursor, &Unpaced).await.unwrap() {
+        findings.extend(step.findings);
+        let Some(next) = step.next else { break };
+        cursor = next;
+    }
+    let [Finding::BrokenManifest { repository, digest }] = findings.as_slice() else {
+        panic!("{findings:?}");
+    };
+    assert_eq!((repository, *digest), (&House::name(), image.digest()));
+}
