@@ -390,7 +390,7 @@ impl Default for Collection {
 }
 
 /// Everything that is kept is read again, and what is broken is set aside.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Scrub {
     pub(crate) enabled: bool,
@@ -555,7 +555,7 @@ impl Default for Http {
 }
 
 /// How much one caller may take of the server.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Limits {
     /// A user, or of strangers an address.
@@ -566,7 +566,7 @@ pub(crate) struct Limits {
     pub(crate) hold: Span,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Allowance {
     /// Requests in a second.

@@ -93,7 +93,7 @@ pub(super) enum ReplyBody {
     Document(Cow<'static, [u8]>),
     /// Something else than a document; its headers say what.
     #[cfg(feature = "packages")]
-    Content(ResponseBody),
+    Content(Box<ResponseBody>),
 }
 
 impl Reply {
@@ -109,7 +109,7 @@ impl Reply {
 
     #[cfg(feature = "packages")]
     pub(super) fn content(media_type: &'static str, body: ResponseBody) -> Self {
-        let reply = Self { body: ReplyBody::Content(body), ..Self::empty() };
+        let reply = Self { body: ReplyBody::Content(body.into()), ..Self::empty() };
         reply.with(CONTENT_TYPE, HeaderValue::from_static(media_type))
     }
 

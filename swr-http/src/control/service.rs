@@ -365,7 +365,7 @@ fn done(reply: Reply, kind: Option<Kind>) -> Response<ResponseBody> {
         ReplyBody::Document(Cow::Borrowed(bytes)) => empty.bytes(Bytes::from_static(bytes)),
         ReplyBody::Document(Cow::Owned(bytes)) => empty.bytes(bytes),
         #[cfg(feature = "packages")]
-        ReplyBody::Content(content) => content,
+        ReplyBody::Content(content) => *content,
     })
     .map(|body| body.of(reply.admitted));
     let success = kind.and_then(|kind| StatusCode::from_u16(kind.route().success).ok());
