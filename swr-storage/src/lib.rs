@@ -12,6 +12,8 @@ pub mod memory;
 mod page_weight;
 #[cfg(any(feature = "filesystem", feature = "sqlite"))]
 mod planted;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod upload_sessions;
@@ -21,6 +23,8 @@ pub use bucket::BucketBlobs;
 #[cfg(feature = "filesystem")]
 pub use filesystem::FilesystemBlobs;
 pub use memory::{MemoryBlobs, MemoryManifests};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresOptions, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteGauges, SqliteOptions, SqliteStore};
 pub use upload_sessions::{MemorySessions, UploadSessions};

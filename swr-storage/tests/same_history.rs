@@ -11,12 +11,15 @@ use swr_core::ports::ManifestStore;
 use swr_core::testing::history::{broken_law, disagreement, histories};
 use swr_storage::MemoryManifests;
 
+#[cfg(feature = "testing-postgres")]
+mod postgres_place;
+
 /// Tries the same histories every time; more of them when `PROPTEST_CASES` says so.
 fn for_histories<S: Debug>(
     histories: impl Strategy<Value = Vec<S>>,
     check: impl Fn(&Runtime, &[S]) -> Result<(), String>,
 ) {
-    let runtime = Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(32);
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
@@ -48,6 +51,12 @@ fn one_model_agrees_with_another() {
 #[test]
 fn sqlite_agrees_with_the_model() {
     agrees_with_the_model(async || swr_storage::SqliteStore::in_memory().await.unwrap());
+}
+
+#[cfg(feature = "testing-postgres")]
+#[test]
+fn postgres_agrees_with_the_model() {
+    agrees_with_the_model(async || postgres_place::Place::new().await.open().await);
 }
 
 #[cfg(feature = "control")]
@@ -102,5 +111,17 @@ mod metadata {
     #[test]
     fn the_trail_of_sqlite_replays_to_its_state() {
         trail_replays_to_the_state(async || swr_storage::SqliteStore::in_memory().await.unwrap());
+    }
+
+    #[cfg(feature = "testing-postgres")]
+    #[test]
+    fn postgres_agrees_with_the_model() {
+        agrees_with_the_model(async || super::postgres_place::Place::new().await.open().await);
+    }
+
+    #[cfg(feature = "testing-postgres")]
+    #[test]
+    fn the_trail_of_postgres_replays_to_its_state() {
+        trail_replays_to_the_state(async || super::postgres_place::Place::new().await.open().await);
     }
 }

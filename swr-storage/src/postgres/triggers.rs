@@ -1,0 +1,143 @@
+//! Triggers: asked for, made, enabled, removed.
+
+use swr_core::control::change::{Effect, MetadataRequire};
+use swr_core::control::trigger::{Trigger, TriggerId, TriggerRule, TriggerTarget};
+use swr_core::digest::Algorithm;
+use swr_core::{RepositoryName, TriggerName};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use super::columns::Sql;
+use super::connections::{Failure, Session, WriteError};
+use super::deliveries;
+use super::manifest_commit::only;
+use super::manifest_reads::{from_json, listed, optional};
+use super::metadata_commit::Applying;
+
+const TRIGGERS: &str = "
+    SELECT id, name, enabled, condition, target, secret, creator, creator_name, created
+    FROM triggers WHERE repository = $1 ORDER BY name";
+
+pub(super) async fn triggers(
+    session: &Session,
+    repository: &RepositoryName,
+) -> Result<Option<Vec<(TriggerId, Trigger)>>, Failure> {
+    let Some(of) = listed(session, repository).await? else { return Ok(None) };
+    let rows = session.query(TRIGGERS, &[&Sql(of)]).await?;
+    rows.iter().map(|row| to_trigger(row, repository.clone())).collect::<Result<_, _>>().map(Some)
+}
+
+fn to_trigger(row: &Row, repository: RepositoryName) -> Result<(TriggerId, Trigger), Failure> {
+    let (Sql(id), Sql(name)) = (row.try_get(0)?, row.try_get(1)?);
+    let (Sql(creator), Sql(creator_name), Sql(created)) = (row.try_get(6)?, row.try_get(7)?, row.try_get(8)?);
+    let rule = TriggerRule { condition: from_json(row, 3)?, enabled: row.try_get(2)? };
+    let mut target = from_json(row, 4)?;
+    if let TriggerTarget::Webhook { secret, .. } = &mut target {
+        *secret = optional(row, 5)?;
+    }
+    Ok((id, Trigger { repository, name, rule, target, creator, creator_name, created }))
+}
+
+/// A repository that has a trigger has a name.
+const TRIGGER: &str = "
+    SELECT triggers.id, triggers.name, triggers.enabled, triggers.condition, triggers.target, triggers.secret,
+        triggers.creator, triggers.creator_name, triggers.created, repositories.name
+    FROM triggers JOIN repositories ON repositories.id = triggers.repository
+    WHERE triggers.id = $1";
+
+pub(super) async fn trigger(session: &Session, id: TriggerId) -> Result<Trigger, Failure> {
+    let row = only(session.query(TRIGGER, &[&Sql(id)]).await?)?;
+    to_trigger(&row, row.try_get::<_, Sql<_>>(9)?.0).map(|(_, trigger)| trigger)
+}
+
+// What must be true, and what changes.
+
+pub(super) const NAMED: &str = "SELECT 1 FROM triggers WHERE repository = $1 AND name = $2";
+
+pub(super) const TRIGGERS_OF: &str = "SELECT count(*) FROM triggers WHERE repository = $1";
+
+const IS: &str = "
+    SELECT 1 FROM triggers
+    WHERE repository = $1 AND name = $2
+        AND (enabled, condition, target, secret, creator, creator_name, created)
+            IS NOT DISTINCT FROM ($3, $4, $5, $6, $7, $8, $9)";
+
+const CREATE: &str = "
+    INSERT INTO triggers (
+        repository, name, enabled, condition, target, secret, creator, creator_name, created,
+        since, target_key)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10)";
+
+const ENABLE: &str = "
+    UPDATE triggers SET enabled = $3, since = $4 WHERE repository = $1 AND name = $2 AND enabled <> $3
+    RETURNING id, target_key";
+
+const FIND: &str = "SELECT id, target_key FROM triggers WHERE repository = $1 AND name = $2";
+
+const REMOVE: &str = "DELETE FROM triggers WHERE id = $1";
+
+/// What stands for the target; where that is longer than an index takes, its hash.
+fn key(target: &TriggerTarget) -> String {
+    const KEY_BYTES_MAX: usize = 512;
+    let key = target.key();
+    if key.len() <= KEY_BYTES_MAX { key } else { Algorithm::Sha256.digest(key.as_bytes()).to_string() }
+}
+
+impl Applying<'_> {
+    pub(super) async fn create_trigger(&self, trigger: &Trigger) -> Result<Effect, WriteError> {
+        let Trigger { repository, name, rule, target, creator, creator_name, created } = trigger;
+        let Some(of) = self.listed(repository).await? else { return Ok(Effect::Nothing) };
+        let secret = match target {
+            TriggerTarget::Webhook { secret, .. } => secret.as_ref().map(Sql),
+            TriggerTarget::Workload(_) => None,
+        };
+        let (condition, to) = (serde_json::to_string(&rule.condition)?, serde_json::to_string(target)?);
+        let (of, named, creator, creator_name) = (Sql(of), Sql(name), Sql(creator), Sql(creator_name));
+        let created = Sql(*created);
+        let row: [&(dyn ToSql + Sync); 9] =
+            [&of, &named, &rule.enabled, &condition, &to, &secret, &creator, &creator_name, &created];
+        if self.transaction.exists(IS, &row).await? {
+            return Ok(Effect::Nothing);
+        }
+        if self.transaction.exists(NAMED, &[&of, &named]).await? {
+            let (repository, name) = (repository.clone(), name.clone());
+            return Err(WriteError::UnmetMetadata(vec![MetadataRequire::TriggerFree { repository, name }]));
+        }
+        let key = key(target);
+        let key = Sql(key.as_str());
+        let row: Vec<&(dyn ToSql + Sync)> = row.into_iter().chain([&key as _]).collect();
+        self.run(CREATE, &row).await?;
+        Ok(Effect::Created)
+    }
+
+    pub(super) async fn enable_trigger(
+        &self,
+        repository: &RepositoryName,
+        name: &TriggerName,
+        enabled: bool,
+    ) -> Result<Effect, WriteError> {
+        let Some(of) = self.listed(repository).await? else { return Ok(Effect::Nothing) };
+        let changed =
+            self.transaction.query_opt(ENABLE, &[&Sql(of), &Sql(name), &enabled, &Sql(self.at)]).await?;
+        let Some(row) = changed else { return Ok(Effect::Nothing) };
+        let (Sql(id), Sql(key)): (_, Sql<String>) = (row.try_get(0)?, row.try_get(1)?);
+        deliveries::enable(self.transaction, id, enabled).await?;
+        deliveries::wake(self.transaction, &key, self.at).await?;
+        Ok(Effect::Changed)
+    }
+
+    pub(super) async fn remove_trigger(
+        &self,
+        repository: &RepositoryName,
+        name: &TriggerName,
+    ) -> Result<Effect, WriteError> {
+        let Some(of) = self.listed(repository).await? else { return Ok(Effect::Nothing) };
+        let Some(row) = self.transaction.query_opt(FIND, &[&Sql(of), &Sql(name)]).await? else {
+            return Ok(Effect::Nothing);
+        };
+        let (Sql(id), Sql(key)): (_, Sql<String>) = (row.try_get(0)?, row.try_get(1)?);
+        deliveries::remove_of(self.transaction, id).await?;
+        deliveries::wake(self.transaction, &key, self.at).await?;
+        self.remove(REMOVE, &[&Sql(id)]).await
+    }
+}

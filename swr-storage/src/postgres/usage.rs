@@ -1,0 +1,107 @@
+//! What accounts used, day by day.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use chrono::NaiveDate;
+use swr_core::control::identity::AccountId;
+use swr_core::ports::{DailyUsage, Page, PullCount, UsageKind};
+
+use super::columns::Sql;
+use super::connections::{Failure, Locks, Pool, Session, WriteError};
+use super::event_log::NewEntries;
+use super::manifest_reads::first;
+use super::metadata_reads::{accounts, overview};
+use super::repository_lists::declared;
+
+const USAGE: &str = "
+    SELECT day, bytes FROM usage WHERE account = $1 AND kind = $2 AND day BETWEEN $3 AND $4 ORDER BY day";
+
+pub(super) async fn usage(
+    session: &Session,
+    account: &AccountId,
+    kind: UsageKind,
+    from: NaiveDate,
+    until: NaiveDate,
+) -> Result<Vec<DailyUsage>, Failure> {
+    let rows = session.query(USAGE, &[&Sql(account), &number(kind), &Sql(from), &Sql(until)]).await?;
+    let days = rows.iter().map(|row| {
+        let (Sql(day), Sql(bytes)) = (row.try_get(0)?, row.try_get(1)?);
+        Ok(DailyUsage { day, bytes })
+    });
+    days.collect()
+}
+
+const fn number(kind: UsageKind) -> i16 {
+    match kind {
+        UsageKind::Stored => 0,
+        UsageKind::Pulled => 1,
+    }
+}
+
+const NOTE: &str = "
+    INSERT INTO usage (account, kind, day, bytes) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (account, kind, day) DO UPDATE SET bytes = $4";
+
+/// Each account's repositories are counted as of one instant, one account after the other.
+pub(super) async fn note_stored(pool: &Pool, day: NaiveDate) -> Result<(), WriteError> {
+    const AT_ONCE: NonZeroU32 = NonZeroU32::new(500).expect("500 is not zero");
+    let mut page = Page { after: None, limit: AT_ONCE };
+    let mut stored = Vec::new();
+    loop {
+        let session = pool.session().await?;
+        let accounts = accounts(&session, &page).await?;
+        let Some(last) = accounts.last() else { break };
+        page.after = Some(last.name.clone());
+        for account in accounts {
+            let bytes = overview(&session, &account.id).await?.bytes;
+            stored.push((account.id, bytes));
+        }
+    }
+    let transaction = pool.begin(&Locks::none(pool).work("usage")).await?;
+    for (account, bytes) in &stored {
+        let kind = number(UsageKind::Stored);
+        transaction.execute(NOTE, &[&Sql(account), &kind, &Sql(day), &Sql(*bytes)]).await?;
+    }
+    transaction.end(&NewEntries::default()).await?;
+    Ok(())
+}
+
+/// Who owns the organisation of what was pulled.
+const OWNER: &str = "
+    SELECT organisations.account
+    FROM repositories JOIN organisations ON organisations.name = repositories.organisation
+    WHERE repositories.name = $1";
+
+const NOTED: &str = "SELECT bytes FROM usage WHERE account = $1 AND kind = $2 AND day = $3";
+
+/// Of manifests that are there. Nobody else pulls meanwhile.
+pub(super) async fn note_pulled(session: &Session, pulled: &[(&PullCount, i64)]) -> Result<(), Failure> {
+    let mut sizes = BTreeMap::new();
+    let mut owners = BTreeMap::new();
+    let mut sums: BTreeMap<(AccountId, NaiveDate), u64> = BTreeMap::new();
+    for (PullCount { repository, count, last, .. }, manifest) in pulled {
+        if !owners.contains_key(repository) {
+            let owner: Option<AccountId> = first(session.query_opt(OWNER, &[&Sql(repository)]).await?)?;
+            owners.insert(repository, owner);
+        }
+        let Some(Some(account)) = owners.get(repository) else { continue };
+        let size = match sizes.get(manifest) {
+            Some(size) => *size,
+            None => {
+                let size = declared(session, *manifest).await?;
+                sizes.insert(*manifest, size);
+                size
+            }
+        };
+        let sum = sums.entry((account.clone(), last.date_naive())).or_default();
+        *sum = sum.saturating_add(size.saturating_mul(*count));
+    }
+    let kind = number(UsageKind::Pulled);
+    for ((account, day), bytes) in &sums {
+        let noted = session.query_opt(NOTED, &[&Sql(account), &kind, &Sql(*day)]).await?;
+        let sum = bytes.saturating_add(first(noted)?.unwrap_or(0));
+        session.execute(NOTE, &[&Sql(account), &kind, &Sql(*day), &Sql(sum)]).await?;
+    }
+    Ok(())
+}
