@@ -5,6 +5,9 @@ use std::sync::Arc;
 use swr_core::testing::registry_model::{Direct, agrees_with_the_model};
 use swr_storage::{MemoryBlobs, MemoryManifests};
 
+#[cfg(feature = "testing-postgres")]
+mod postgres_place;
+
 #[test]
 fn memory_agrees_with_the_model() {
     agrees_with_the_model(
@@ -62,6 +65,28 @@ fn a_bucket_agrees_with_the_model() {
         async |(objects, sessions, manifests)| {
             let bytes = BucketBlobs::open(Arc::clone(objects), Arc::clone(sessions) as _);
             (Arc::new(bytes), Arc::clone(manifests) as Arc<_>)
+        },
+        Direct::new,
+    );
+}
+
+#[cfg(all(feature = "bucket", feature = "testing-postgres"))]
+#[test]
+fn a_bucket_and_postgres_agree_with_the_model() {
+    use object_store::memory::InMemory;
+    use swr_storage::BucketBlobs;
+    use tokio::sync::OnceCell;
+
+    use postgres_place::Place;
+
+    // Opened anew wherever the registry is, as by another process.
+    agrees_with_the_model(
+        12,
+        || (Arc::new(InMemory::new()), OnceCell::new()),
+        async |(objects, place)| {
+            let facts = Arc::new(place.get_or_init(Place::new).await.open().await);
+            let bytes = BucketBlobs::open(Arc::clone(objects), Arc::clone(&facts) as _);
+            (Arc::new(bytes), facts as Arc<_>)
         },
         Direct::new,
     );

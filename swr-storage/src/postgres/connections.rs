@@ -97,12 +97,12 @@ impl Failure {
             // A server that follows another, which it has not replaced yet.
             | SqlState::READ_ONLY_SQL_TRANSACTION
             | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => return StoreErrorKind::Unavailable,
+            SqlState::DATA_CORRUPTED | SqlState::INDEX_CORRUPTED => return StoreErrorKind::Corrupt,
             _ => {}
         }
         match code.code().get(..2) {
             // Connections, resources, and what an operator does to sessions.
             Some("08" | "53" | "57") => StoreErrorKind::Unavailable,
-            Some("XX") => StoreErrorKind::Corrupt,
             _ => StoreErrorKind::Other,
         }
     }
@@ -567,6 +567,18 @@ enum Kind {
     Work,
 }
 
+impl Kind {
+    /// The same in every process, of whatever version.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Control => "control",
+            Self::Repository => "repository",
+            Self::Digest => "digest",
+            Self::Work => "work",
+        }
+    }
+}
+
 /// The stricter one is less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Sharing {
@@ -607,8 +619,7 @@ impl Locks {
     }
 
     fn with(mut self, kind: Kind, name: &str, sharing: Sharing) -> Self {
-        // The same in every process, of whatever version.
-        let named = Algorithm::Sha256.digest(format!("{}/{kind:?}/{name}", self.schema).as_bytes());
+        let named = Algorithm::Sha256.digest(format!("{}/{}/{name}", self.schema, kind.name()).as_bytes());
         let key = named.as_bytes().first_chunk().map_or(0, |first| i64::from_be_bytes(*first));
         self.keys.entry((kind, key)).and_modify(|before| *before = sharing.min(*before)).or_insert(sharing);
         self

@@ -188,8 +188,8 @@ impl MetadataStore for PostgresStore {
     }
 
     async fn trim_temporary_keys(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
-        ask!(self, "metadata.trim_temporary_keys", |session| {
-            metadata_commit::trim_temporary_keys(session, before, limit)
+        write!(self, "metadata.trim_temporary_keys", Locks::beside_others(&self.pool), |transaction| {
+            metadata_commit::trim_temporary_keys(transaction, before, limit)
         })
     }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use futures_util::future::try_join_all;
 use swr_core::commit::RepositoryId;
 use swr_core::control::identity::{AccountId, Role, UserId};
 use swr_core::control::organisation::organisation_of;
@@ -16,6 +17,7 @@ use swr_core::ports::{
 };
 use swr_core::{OrganisationName, RepositoryName};
 
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::columns::Sql;
@@ -184,11 +186,8 @@ pub(super) async fn repository_list(
     let statement = part_of_repositories(*list, viewer.administers, *order, *descending);
     let of_part: Vec<_> = of_count.into_iter().chain([&limit as &(dyn ToSql + Sync), &offset]).collect();
     let part: Vec<RepositoryId> = column(session.query(&statement, &of_part).await?)?;
-    let mut entries = Vec::with_capacity(part.len());
-    for id in part {
-        entries.extend(details(session, id).await?);
-    }
-    Ok(Listing { entries, total })
+    let entries = try_join_all(part.into_iter().map(|id| details(session, id))).await?;
+    Ok(Listing { entries: entries.into_iter().flatten().collect(), total })
 }
 
 /// No list is longer than an integer counts.
@@ -275,18 +274,20 @@ pub(super) async fn versions(
     let total = first(session.query_opt(&count, &[&id, &beginning, &part_of_tag]).await?)?.unwrap_or(0);
     let part = part_of_versions(exactly.is_some(), *order, *descending);
     let values: Params<'_> = &[&id, &beginning, &part_of_tag, &Sql(*limit), &offset_of(*offset)];
-    let mut entries = Vec::new();
-    for row in session.query(&part, values).await? {
-        let (Sql(tag), Sql(created), Sql(updated), Sql(pulls)) =
-            (row.try_get(0)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
-        let manifest: i64 = row.try_get(1)?;
-        let size = declared(session, manifest).await?;
-        let row = only(session.query(MANIFEST, &[&manifest]).await?)?;
-        let (Sql(digest), Sql(media_type)) = (row.try_get(0)?, row.try_get(1)?);
-        let manifest = Bytes::copy_from_slice(row.try_get(2)?);
-        entries.push(Version { tag, digest, media_type, manifest, size, created, updated, pulls });
-    }
+    let rows = session.query(&part, values).await?;
+    let entries = try_join_all(rows.iter().map(|row| version(session, row))).await?;
     Ok(Some(Listing { entries, total }))
+}
+
+async fn version(session: &Session, row: &Row) -> Result<Version, Failure> {
+    let (Sql(tag), Sql(created), Sql(updated), Sql(pulls)) =
+        (row.try_get(0)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+    let manifest: i64 = row.try_get(1)?;
+    let size = declared(session, manifest).await?;
+    let row = only(session.query(MANIFEST, &[&manifest]).await?)?;
+    let (Sql(digest), Sql(media_type)) = (row.try_get(0)?, row.try_get(1)?);
+    let manifest = Bytes::copy_from_slice(row.try_get(2)?);
+    Ok(Version { tag, digest, media_type, manifest, size, created, updated, pulls })
 }
 
 /// A manifest may declare what it likes: sums stop at the greatest integer.

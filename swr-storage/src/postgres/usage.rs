@@ -58,7 +58,7 @@ pub(super) async fn note_stored(pool: &Pool, day: NaiveDate) -> Result<(), Write
             stored.push((account.id, bytes));
         }
     }
-    let transaction = pool.begin(&Locks::none(pool).work("usage")).await?;
+    let transaction = pool.begin(&Locks::beside_others(pool).work("usage")).await?;
     for (account, bytes) in &stored {
         let kind = number(UsageKind::Stored);
         transaction.execute(NOTE, &[&Sql(account), &kind, &Sql(day), &Sql(*bytes)]).await?;
