@@ -66,7 +66,7 @@ impl Accounts {
         user: UserName,
     ) -> Result<(Self, Credentials), String> {
         let vault = match config.storage.facts {
-            FactsStore::Sqlite => master_key::first(config)?,
+            FactsStore::Postgres | FactsStore::Sqlite => master_key::first(config)?,
             // What is forgotten at the end needs no key that is kept.
             FactsStore::Memory => Vault::generate().0,
         };

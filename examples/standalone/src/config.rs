@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -228,6 +228,8 @@ pub(crate) struct Storage {
     /// Where, if the bytes are in a bucket.
     pub(crate) bucket: Option<Bucket>,
     pub(crate) facts: FactsStore,
+    /// Where, if the facts are in a database of PostgreSQL.
+    pub(crate) postgres: Option<Postgres>,
     /// Room that uploads leave free on the data directory's file system.
     pub(crate) reserve: Bytes,
 }
@@ -238,6 +240,7 @@ impl Default for Storage {
             bytes: BytesStore::Filesystem,
             bucket: None,
             facts: FactsStore::Sqlite,
+            postgres: None,
             reserve: Bytes(256 << 20),
         }
     }
@@ -278,7 +281,27 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, 
 #[serde(rename_all = "lowercase")]
 pub(crate) enum FactsStore {
     Sqlite,
+    Postgres,
     Memory,
+}
+
+/// A database of PostgreSQL.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Postgres {
+    /// `postgres://user:password@host/database`; in the environment rather than in a file, where it has a password.
+    #[serde(deserialize_with = "secret")]
+    pub(crate) url: Option<Secret>,
+    /// A file of certificates in PEM that are trusted beside those that the machine trusts.
+    pub(crate) authorities: Option<PathBuf>,
+    /// How many connections each process may have.
+    pub(crate) connections_max: NonZeroU16,
+}
+
+impl Default for Postgres {
+    fn default() -> Self {
+        Self { url: None, authorities: None, connections_max: NonZeroU16::MIN.saturating_add(15) }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
@@ -768,6 +791,19 @@ impl Config {
             }
             (_, None) => {}
         }
+        let has_url = |postgres: &Postgres| postgres.url.as_ref().is_some_and(|url| !url.expose().is_empty());
+        match (self.storage.facts, &self.storage.postgres) {
+            (FactsStore::Postgres, Some(postgres)) if has_url(postgres) => {}
+            (FactsStore::Postgres, _) => {
+                return Err("storage.postgres.url: which database has the facts, such as \
+                            postgres://swr@db.example/registry"
+                    .into());
+            }
+            (_, Some(_)) => {
+                return Err("storage.postgres: is of no use unless storage.facts is `postgres`".into());
+            }
+            (_, None) => {}
+        }
         if self.collection.link_hold.0 < hour && !self.collection.unsafe_short_hold {
             return Err("collection.link_hold: below 1h a slow push can lose its layers; \
                         set collection.unsafe_short_hold to allow it"
@@ -905,6 +941,20 @@ mod tests {
         assert_eq!(config.manifests.size_max, Bytes(1000));
         assert_eq!(config.trusted_proxies, ["10.0.0.0/8".parse().unwrap()]);
         assert_eq!(config.data, Path::new("2024"));
+    }
+
+    #[test]
+    fn a_database_of_postgres_is_named_by_whoever_wants_it() {
+        let environment = [("SWR_STORAGE__POSTGRES__URL", "postgres://swr:12345@db.example/registry")];
+        let config = read("[storage]\nfacts = \"postgres\"\n", &environment, &[]).unwrap();
+        let postgres = config.storage.postgres.as_ref().unwrap();
+        assert!(postgres.url.as_ref().unwrap().expose().ends_with("@db.example/registry"));
+        assert_eq!(postgres.connections_max.get(), 16);
+        assert!(!format!("{config:?}").contains("12345"));
+        let refused = read("[storage]\nfacts = \"postgres\"\n", &[], &[]).unwrap_err();
+        assert!(refused.starts_with("storage.postgres.url: which database"), "{refused}");
+        let refused = read("", &environment, &[]).unwrap_err();
+        assert!(refused.starts_with("storage.postgres: is of no use"), "{refused}");
     }
 
     #[test]

@@ -18,14 +18,13 @@ use swr_core::control::{ControlAccess, ControlError, ControlPlane, NewAccount, N
 use swr_core::ports::{Authorizer, ManifestStore, MetadataStore, Page};
 use swr_http::control::administration::{AccessKey, Account, NewAccessKey, TokenKey, TokenKeyList, User};
 use swr_http::control::{ManagementOptions, ManagementService};
-use swr_storage::sqlite::SqliteStore;
 use tower_service::Service as _;
 
 use crate::accounts::{Accounts, administration};
 use crate::administration::{Administration, Owner};
 use crate::config::{Config, FactsStore};
 use crate::management::{self, ANSWER_BYTES_MAX, Answer, Management};
-use crate::stores::{self, chain};
+use crate::stores::{self, Facts, chain};
 
 /// Which data directory.
 #[derive(Args, Debug)]
@@ -50,13 +49,13 @@ pub(crate) enum Served {
     /// Everybody has to be somebody.
     WithAccounts(Box<DataDirectory>),
     /// Nobody is asked who they are.
-    Open(Config, Arc<SqliteStore>),
+    Open(Config, Facts),
 }
 
 /// A data directory that has accounts, which nobody else has open.
 pub(crate) struct DataDirectory {
     config: Config,
-    sqlite: Arc<SqliteStore>,
+    facts: Facts,
     metadata: Arc<dyn MetadataStore>,
     accounts: Accounts,
     plane: ControlPlane,
@@ -81,7 +80,7 @@ impl DataDirectory {
 
     /// Opens one that a server has run on.
     pub(crate) async fn open_any(config: Config) -> Result<Served, String> {
-        if config.storage.facts != FactsStore::Sqlite {
+        if config.storage.facts == FactsStore::Memory {
             return Err(
                 "storage.facts: what is kept in memory is out of reach; ask the server with --server".into(),
             );
@@ -89,13 +88,13 @@ impl DataDirectory {
         if !stores::has_database(&config) {
             return Err(without_accounts(&config));
         }
-        let sqlite = stores::sqlite(&config).await?;
-        let metadata: Arc<dyn MetadataStore> = Arc::clone(&sqlite) as _;
+        let facts = Facts::open(&config).await?;
+        let metadata = facts.metadata();
         let Some(accounts) = Accounts::find(&config, Arc::clone(&metadata)).await? else {
-            return Ok(Served::Open(config, sqlite));
+            return Ok(Served::Open(config, facts));
         };
         let (plane, desk) = (accounts.plane_without_bytes(&config), accounts.desk());
-        Ok(Served::WithAccounts(Box::new(Self { config, sqlite, metadata, accounts, plane, desk })))
+        Ok(Served::WithAccounts(Box::new(Self { config, facts, metadata, accounts, plane, desk })))
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -120,9 +119,9 @@ impl DataDirectory {
 
     /// The same with its bytes, for those who touch content.
     pub(crate) async fn with_bytes(mut self) -> Result<Self, String> {
-        let manifests: Arc<dyn ManifestStore> = Arc::clone(&self.sqlite) as _;
+        let manifests: Arc<dyn ManifestStore> = Arc::clone(&self.metadata) as _;
         let authorizer: Arc<dyn Authorizer> = Arc::clone(&self.accounts.authorizer) as _;
-        let registry = stores::registry(&self.config, Some(&self.sqlite), &manifests, authorizer).await?;
+        let registry = stores::registry(&self.config, &self.facts, &manifests, authorizer).await?;
         self.plane = self.accounts.plane(&self.config, &registry);
         Ok(self)
     }

@@ -20,6 +20,7 @@ use swr_policy::{OciNaming, SwrNaming, SwrNestedNaming};
 use swr_storage::bucket::BucketBlobs;
 use swr_storage::filesystem::FilesystemBlobs;
 use swr_storage::memory::{MemoryBlobs, MemoryManifests};
+use swr_storage::postgres::{PostgresOptions, PostgresStore};
 use swr_storage::sqlite::{InUse, SqliteStore};
 use swr_storage::upload_sessions::{MemorySessions, UploadSessions};
 use tracing::warn;
@@ -43,14 +44,8 @@ pub(crate) struct Assembled {
 /// Opens what the configuration names. The error is one line that says which key is concerned.
 pub(crate) async fn assemble(config: &Config) -> Result<Assembled, String> {
     config.check_listen()?;
-    let sqlite = match config.storage.facts {
-        FactsStore::Memory => None,
-        FactsStore::Sqlite => Some(sqlite(config).await?),
-    };
-    let metadata: Arc<dyn MetadataStore> = match &sqlite {
-        Some(sqlite) => Arc::clone(sqlite) as _,
-        None => Arc::new(MemoryManifests::default()),
-    };
+    let facts = Facts::open(config).await?;
+    let metadata = facts.metadata();
     let (accounts, first) = accounts(config, Arc::clone(&metadata)).await?;
     let authorizer: Arc<dyn Authorizer> = match &accounts {
         Some(accounts) => Arc::clone(&accounts.authorizer) as _,
@@ -58,25 +53,25 @@ pub(crate) async fn assemble(config: &Config) -> Result<Assembled, String> {
         None => Arc::new(AnyoneMay),
     };
     let manifests: Arc<dyn ManifestStore> = metadata;
-    let registry = registry(config, sqlite.as_ref(), &manifests, authorizer).await?;
+    let registry = registry(config, &facts, &manifests, authorizer).await?;
+    let sqlite = match facts {
+        Facts::Sqlite(sqlite) => Some(sqlite),
+        Facts::Memory(_) | Facts::Postgres(_) => None,
+    };
     Ok(Assembled { registry, manifests, sqlite, accounts, first })
 }
 
 /// The registry over the bytes that the configuration names.
 pub(crate) async fn registry(
     config: &Config,
-    sqlite: Option<&Arc<SqliteStore>>,
+    facts: &Facts,
     manifests: &Arc<dyn ManifestStore>,
     authorizer: Arc<dyn Authorizer>,
 ) -> Result<Registry, String> {
     Ok(match config.storage.bytes {
         BytesStore::Filesystem => build(config, files(config)?, manifests, authorizer),
         BytesStore::Bucket => {
-            let sessions: Arc<dyn UploadSessions> = match sqlite {
-                Some(sqlite) => Arc::clone(sqlite) as _,
-                None => Arc::new(MemorySessions::default()),
-            };
-            build(config, bucket(config, sessions).await?, manifests, authorizer)
+            build(config, bucket(config, facts.sessions()).await?, manifests, authorizer)
         }
         BytesStore::Memory => build(config, MemoryBlobs::default(), manifests, authorizer),
     })
@@ -107,7 +102,7 @@ async fn accounts(
 }
 
 /// The database in the data directory, which is made if there is none.
-pub(crate) async fn sqlite(config: &Config) -> Result<Arc<SqliteStore>, String> {
+async fn sqlite(config: &Config) -> Result<Arc<SqliteStore>, String> {
     make_folder(config)?;
     let opened = SqliteStore::open(database(config)).await;
     Ok(Arc::new(opened.map_err(|error| match error.source().is_some_and(<dyn Error>::is::<InUse>) {
@@ -119,9 +114,9 @@ pub(crate) async fn sqlite(config: &Config) -> Result<Arc<SqliteStore>, String> 
     })?))
 }
 
-/// Whether there is anything in the data directory.
+/// Whether there can be accounts: in a database of its own, or one in the data directory.
 pub(crate) fn has_database(config: &Config) -> bool {
-    database(config).exists()
+    config.storage.facts == FactsStore::Postgres || database(config).exists()
 }
 
 pub(crate) fn database(config: &Config) -> PathBuf {
@@ -131,6 +126,57 @@ pub(crate) fn database(config: &Config) -> PathBuf {
 /// The folder of the bytes, where they are in files.
 pub(crate) fn bytes(config: &Config) -> PathBuf {
     config.data.join("blobs")
+}
+
+/// What keeps the facts.
+pub(crate) enum Facts {
+    Memory(Arc<MemoryManifests>),
+    Postgres(Arc<PostgresStore>),
+    Sqlite(Arc<SqliteStore>),
+}
+
+impl Facts {
+    /// Opens the one that the configuration names, and makes it if there is none.
+    pub(crate) async fn open(config: &Config) -> Result<Self, String> {
+        Ok(match config.storage.facts {
+            FactsStore::Memory => Self::Memory(Arc::default()),
+            FactsStore::Postgres => Self::Postgres(Arc::new(postgres(config).await?)),
+            FactsStore::Sqlite => Self::Sqlite(sqlite(config).await?),
+        })
+    }
+
+    pub(crate) fn metadata(&self) -> Arc<dyn MetadataStore> {
+        match self {
+            Self::Memory(facts) => Arc::clone(facts) as _,
+            Self::Postgres(facts) => Arc::clone(facts) as _,
+            Self::Sqlite(facts) => Arc::clone(facts) as _,
+        }
+    }
+
+    /// Those of a bucket are kept with the facts, for whichever process goes on.
+    fn sessions(&self) -> Arc<dyn UploadSessions> {
+        match self {
+            Self::Memory(_) => Arc::new(MemorySessions::default()),
+            Self::Postgres(facts) => Arc::clone(facts) as _,
+            Self::Sqlite(facts) => Arc::clone(facts) as _,
+        }
+    }
+}
+
+/// The database of which the configuration says where it is. One that cannot be reached refuses to start: whoever
+/// starts programs starts this one again.
+async fn postgres(config: &Config) -> Result<PostgresStore, String> {
+    let postgres = config.storage.postgres.clone().unwrap_or_default();
+    let mut options = PostgresOptions::new(postgres.url.as_ref().map_or("", |url| url.expose()));
+    options.connections_max = postgres.connections_max.into();
+    if let Some(path) = &postgres.authorities {
+        let read = fs::read(path);
+        let pem =
+            read.map_err(|error| format!("storage.postgres.authorities: {}: {error}", path.display()))?;
+        options.authorities = Some(pem);
+    }
+    let opened = PostgresStore::open_with(options).await;
+    opened.map_err(|error| in_one_line("storage.postgres", &error))
 }
 
 /// Makes the data directory, which is for nobody else.
@@ -272,10 +318,14 @@ pub(crate) fn place(config: &Config) -> String {
         |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).display().to_string();
     let facts = match config.storage.facts {
         FactsStore::Memory => "memory, which is gone at the end".into(),
+        FactsStore::Postgres => "PostgreSQL".into(),
         FactsStore::Sqlite => folder(&config.data),
     };
     match (config.storage.bytes, &config.storage.bucket) {
         (BytesStore::Bucket, Some(bucket)) => format!("{}, facts in {facts}", bucket.url),
+        (BytesStore::Filesystem, _) if config.storage.facts == FactsStore::Postgres => {
+            format!("{}, facts in {facts}", folder(&config.data))
+        }
         (BytesStore::Filesystem, _) => folder(&config.data),
         _ => facts,
     }
