@@ -12,6 +12,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{join_all, poll_immediate};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_postgres::Client;
+
 use swr_core::caller::{Actor, Caller, Origin};
 use swr_core::commit::{BlobLocation, Change, Commit, CommitError, Require, StoredBlob};
 use swr_core::digest::Algorithm;
@@ -22,9 +26,6 @@ use swr_core::testing::sample_images::SampleManifest;
 use swr_core::upload::UploadId;
 use swr_storage::upload_sessions::UploadSession;
 use swr_storage::{PostgresStore, UploadSessions};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_postgres::Client;
 
 use postgres_place::Place;
 
@@ -123,6 +124,33 @@ async fn a_schema_of_something_else_is_refused_and_left_as_it_is() {
         .await
         .unwrap();
     assert_eq!(tables.get::<_, i64>(0), 1);
+}
+
+/// `SWR_TEST_POSTGRES_AUTHORITY` names the file with the certificate of whoever vouches for the server.
+#[tokio::test]
+async fn what_goes_over_tls_goes_to_a_server_that_is_trusted() {
+    let place = Place::new().await;
+    let mut options = place.options();
+    options.url.push_str("&sslmode=require");
+    let refused = PostgresStore::open_with(options.clone()).await.unwrap_err();
+    assert_eq!(refused.kind(), StoreErrorKind::Unavailable);
+    assert!(format!("{refused:?}").contains("UnknownIssuer"), "{refused:?}");
+
+    let authority = std::env::var("SWR_TEST_POSTGRES_AUTHORITY").unwrap();
+    options.authorities = Some(std::fs::read(authority).unwrap());
+    options.url.push_str("&application_name=over-tls");
+    let store = PostgresStore::open_with(options).await.unwrap();
+    store.commit(push("a", "x")).await.unwrap();
+    let client = place.connect().await;
+    let encrypted = client
+        .query_one(
+            "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+            WHERE application_name = 'over-tls'",
+            &[],
+        )
+        .await
+        .unwrap();
+    assert_eq!(encrypted.get::<_, Option<bool>>(0), Some(true));
 }
 
 // Several at once.

@@ -7,12 +7,13 @@
 use std::num::NonZeroU32;
 
 use chrono::{DateTime, Utc};
+use tokio_postgres::Row;
+
 use swr_core::RepositoryName;
 use swr_core::caller::{Actor, Channel, Origin, Task};
 use swr_core::commit::{BlobLocation, Change, RepositoryId, StoredBlob};
 use swr_core::digest::Digest;
 use swr_core::ports::{Fence, Page, Released, Unused};
-use tokio_postgres::Row;
 
 use super::columns::Sql;
 use super::connections::{Failure, Locks, Pool, Session, WriteError, all};

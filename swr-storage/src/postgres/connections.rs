@@ -25,6 +25,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{join, try_join};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{sleep, timeout};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{ToSql, WasNull, WrongType};
+use tokio_postgres::{Client, Config, Row, Statement};
+use uuid::Uuid;
+
 use swr_core::RepositoryName;
 use swr_core::commit::{CommitError, Require};
 #[cfg(feature = "control")]
@@ -32,12 +39,6 @@ use swr_core::control::change::{MetadataCommitError, MetadataRequire};
 use swr_core::digest::{Algorithm, Digest};
 use swr_core::event::EventSeq;
 use swr_core::ports::{Fence, StoreError, StoreErrorKind};
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{sleep, timeout};
-use tokio_postgres::error::SqlState;
-use tokio_postgres::types::{ToSql, WasNull, WrongType};
-use tokio_postgres::{Client, Config, Row, Statement};
-use uuid::Uuid;
 
 use super::columns::{Damaged, Sql};
 use super::event_log::NewEntries;

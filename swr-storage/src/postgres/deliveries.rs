@@ -7,9 +7,10 @@
 use std::num::NonZeroU32;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio_postgres::Row;
+
 use swr_core::control::trigger::{Delivery, DeliveryId, DeliveryState, TriggerId};
 use swr_core::ports::{ClaimedDelivery, NewDelivery, Tried};
-use tokio_postgres::Row;
 
 use super::columns::{Damaged, Sql};
 use super::connections::{Failure, Locks, Params, Pool, Session};

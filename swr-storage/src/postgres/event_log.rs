@@ -3,9 +3,10 @@
 use std::num::NonZeroU32;
 
 use chrono::{DateTime, Utc};
+use tokio_postgres::types::ToSql;
+
 use swr_core::event::{EventSeq, RecordedEvent};
 use swr_core::ports::Backlog;
-use tokio_postgres::types::ToSql;
 
 use super::columns::Sql;
 use super::connections::{Failure, Session};
@@ -88,8 +89,8 @@ impl NewEntries {
         ) -> Box<dyn ToSql + Sync + Send + 'a> {
             Box::new(rows.iter().map(value).collect::<Vec<T>>())
         }
-        fn text(text: &String) -> Sql<&str> {
-            Sql(text.as_str())
+        fn text(text: &str) -> Sql<&str> {
+            Sql(text)
         }
         let Self { events, traces } = self;
         vec![
@@ -110,7 +111,7 @@ impl NewEntries {
             column(traces, |trace| text(&trace.reason)),
             column(traces, |trace| text(&trace.resource[0])),
             column(traces, |trace| text(&trace.resource[1])),
-            column(traces, |trace| trace.organisation.as_ref().map(text)),
+            column(traces, |trace| trace.organisation.as_deref().map(text)),
             column(traces, |trace| text(&trace.origin)),
             column(traces, |trace| text(&trace.change)),
         ]

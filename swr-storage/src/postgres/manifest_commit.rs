@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use futures_util::future::{try_join, try_join_all};
+
 use swr_core::caller::{Actor, Caller, Origin, Task};
 use swr_core::commit::{
     BlobLocation, Change, Commit, Grounds, Receipt, RepositoryId, Require, RightsVersion, StoredBlob,

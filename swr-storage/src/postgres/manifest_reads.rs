@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 
 use bytes::Bytes;
+use tokio_postgres::Row;
+
 use swr_core::commit::{RepositoryId, StoredBlob};
 use swr_core::descriptor::Descriptor;
 use swr_core::digest::Digest;
@@ -11,7 +13,6 @@ use swr_core::media_type::MediaType;
 use swr_core::ports::{LinkedBlob, Page, PullCount, TagRecord, WithBytes};
 use swr_core::reference::Reference;
 use swr_core::{RepositoryName, Tag};
-use tokio_postgres::Row;
 
 use super::columns::{Damaged, Sql};
 use super::connections::{Failure, Session};

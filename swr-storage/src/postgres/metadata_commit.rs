@@ -1,6 +1,7 @@
 //! Requirements, changes and traces of the control plane, in one transaction, beside no other.
 
 use chrono::{DateTime, Utc};
+
 use swr_core::commit::{Change, RepositoryId};
 use swr_core::control::change::{Effect, MetadataChange, MetadataCommit, MetadataReceipt, MetadataRequire};
 use swr_core::control::credential::{AccessKey, KeyId, TemporaryKey, TokenKey};

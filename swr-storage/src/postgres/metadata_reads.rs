@@ -1,5 +1,7 @@
 //! The questions about people, keys, organisations, grants and shares, and the one before every decision.
 
+use tokio_postgres::Row;
+
 use swr_core::control::credential::{AccessKey, HeldKey, KeyHolder, KeyId, TemporaryKey, TokenKey};
 use swr_core::control::grant::{GrantLevel, GrantScope, Granted};
 use swr_core::control::identity::{Account, AccountId, AccountName, User, UserId, UserName};
@@ -8,7 +10,6 @@ use swr_core::control::share::{ListedShare, Share};
 use swr_core::control::standing::{OrganisationStanding, RepositoryStanding, Standing, UserStanding};
 use swr_core::ports::{Overview, Page, Viewer};
 use swr_core::{OrganisationName, RepositoryName};
-use tokio_postgres::Row;
 
 use super::columns::Sql;
 use super::connections::{Failure, Session};

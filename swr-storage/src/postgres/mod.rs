@@ -42,6 +42,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use tokio_postgres::Config;
+use tokio_postgres::config::SslMode;
+
 use swr_core::commit::{BlobLocation, Commit, CommitError, Receipt, RepositoryId, StoredBlob};
 use swr_core::descriptor::Descriptor;
 use swr_core::digest::Digest;
@@ -54,7 +57,6 @@ use swr_core::ports::{
 };
 use swr_core::reference::Reference;
 use swr_core::{RepositoryName, Tag};
-use tokio_postgres::Config;
 
 use connections::{Bounds, Failure, Locks, Pool, Session, Transaction, WriteError};
 use event_log::NewEntries;
@@ -152,7 +154,10 @@ impl PostgresStore {
             config.connect_timeout(connection_wait);
         }
         config.keepalives_idle(Duration::from_secs(30)).tcp_user_timeout(statement_timeout);
-        let tls = Tls::new(authorities.as_deref()).map_err(|error| refused(error.to_string()))?;
+        let tls = match config.get_ssl_mode() {
+            SslMode::Disable => Tls::OFF,
+            _ => Tls::new(authorities.as_deref()).map_err(|error| refused(error.to_string()))?,
+        };
         let bounds = Bounds {
             connections_max: connections_max.get(),
             wait: connection_wait,

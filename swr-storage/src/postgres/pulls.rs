@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+
 use swr_core::commit::RepositoryId;
 use swr_core::digest::Digest;
 use swr_core::ports::PullCount;

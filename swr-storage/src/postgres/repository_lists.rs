@@ -7,6 +7,9 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
 use swr_core::commit::RepositoryId;
 use swr_core::control::identity::{AccountId, Role, UserId};
 use swr_core::control::organisation::organisation_of;
@@ -16,9 +19,6 @@ use swr_core::ports::{
     Candidates, Listing, Page, RepositoryList, RepositoryOrder, RepositoryQuery, VersionOrder, VersionQuery,
 };
 use swr_core::{OrganisationName, RepositoryName};
-
-use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 
 use super::columns::Sql;
 use super::connections::{Failure, Params, Session};

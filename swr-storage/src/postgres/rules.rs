@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 
 use chrono::{DateTime, Utc};
+use tokio_postgres::Row;
+
 use swr_core::commit::RepositoryId;
 use swr_core::control::change::Effect;
 use swr_core::control::rule::{
@@ -12,7 +14,6 @@ use swr_core::control::rule::{
 use swr_core::digest::Digest;
 use swr_core::ports::{AgingFacts, Listing, Page};
 use swr_core::{RepositoryName, Tag};
-use tokio_postgres::Row;
 
 use super::columns::Sql;
 use super::connections::{Failure, Session, WriteError};

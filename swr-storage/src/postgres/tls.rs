@@ -19,9 +19,12 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Meets servers whose certificate the machine, or whoever configured the store, trusts.
 #[derive(Clone)]
-pub(super) struct Tls(TlsConnector);
+pub(super) struct Tls(Option<TlsConnector>);
 
 impl Tls {
+    /// For connections without any.
+    pub(super) const OFF: Self = Self(None);
+
     /// `authorities`: certificates in PEM that are trusted beside those that the machine trusts.
     pub(super) fn new(authorities: Option<&[u8]>) -> Result<Self, BoxError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
@@ -38,7 +41,7 @@ impl Tls {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
-        Ok(Self(TlsConnector::from(Arc::new(config))))
+        Ok(Self(Some(TlsConnector::from(Arc::new(config)))))
     }
 }
 
@@ -47,15 +50,16 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> MakeTlsConnect<S> for T
     type TlsConnect = Meeting;
     type Error = BoxError;
 
+    /// Asked before it is known whether there will be TLS; a socket in the file system has no name.
     fn make_tls_connect(&mut self, host: &str) -> Result<Meeting, BoxError> {
-        Ok(Meeting { connector: self.0.clone(), host: ServerName::try_from(host)?.to_owned() })
+        Ok(Meeting { connector: self.0.clone(), host: host.to_owned() })
     }
 }
 
-/// A handshake that is about to begin.
+/// A handshake that is perhaps about to begin.
 pub(super) struct Meeting {
-    connector: TlsConnector,
-    host: ServerName<'static>,
+    connector: Option<TlsConnector>,
+    host: String,
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> TlsConnect<S> for Meeting {
@@ -65,7 +69,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> TlsConnect<S> for Meeti
 
     fn connect(self, stream: S) -> Self::Future {
         Box::pin(async move {
-            let stream = self.connector.connect(self.host, stream).await?;
+            let connector = self.connector.ok_or_else(|| io::Error::other("TLS is off"))?;
+            let host = ServerName::try_from(self.host).map_err(io::Error::other)?;
+            let stream = connector.connect(host, stream).await?;
             Ok(Stream(Box::new(stream)))
         })
     }

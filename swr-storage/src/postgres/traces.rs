@@ -3,13 +3,14 @@
 use std::num::NonZeroU32;
 
 use chrono::{DateTime, Utc};
+use tokio_postgres::Row;
+
 use swr_core::OrganisationName;
 use swr_core::caller::{Actor, Task};
 use swr_core::control::trace::{
     Operation, Outcome, RefusedOperation, Trace, TraceId, TraceQuery, TraceRating, Traced,
 };
 use swr_core::event::RecordedEvent;
-use tokio_postgres::Row;
 
 use super::columns::Sql;
 use super::connections::{Failure, Locks, Pool, Session, WriteError};

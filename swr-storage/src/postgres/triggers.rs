@@ -1,11 +1,12 @@
 //! Triggers: asked for, made, enabled, removed.
 
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
 use swr_core::control::change::{Effect, MetadataRequire};
 use swr_core::control::trigger::{Trigger, TriggerId, TriggerRule, TriggerTarget};
 use swr_core::digest::Algorithm;
 use swr_core::{RepositoryName, TriggerName};
-use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
 
 use super::columns::Sql;
 use super::connections::{Failure, Session, WriteError};

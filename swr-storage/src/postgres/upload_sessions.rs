@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt, try_unfold};
+use tokio_postgres::Row;
+
 use swr_core::ports::StoreError;
 use swr_core::upload::UploadId;
-use tokio_postgres::Row;
 
 use super::PostgresStore;
 use super::columns::Sql;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use chrono::NaiveDate;
+
 use swr_core::control::identity::AccountId;
 use swr_core::ports::{DailyUsage, Page, PullCount, UsageKind};
 

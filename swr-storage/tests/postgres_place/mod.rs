@@ -1,5 +1,10 @@
 //! A place in a database of PostgreSQL for one test.
-#![allow(dead_code, reason = "not every test file needs all of it")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    dead_code,
+    reason = "each test file uses what it needs, and stops where it fails"
+)]
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU32, Ordering};
