@@ -323,7 +323,9 @@ impl Pool {
             return Ok(None);
         }
         let row = session.query_opt(KEPT, &[&id]).await?;
-        row.map(|row| row.try_get(0)).transpose().map_err(Failure::from)
+        let newest: Option<i64> = row.map(|row| row.try_get(0)).transpose()?;
+        // Less is what an earlier question left, whose own answer was lost.
+        Ok(newest.filter(|newest| *newest >= 0))
     }
 
     /// Asks what became of a write until somebody knows, for a while.
@@ -365,7 +367,7 @@ const LOCK: &str = "
     FROM unnest($1::bigint[], $2::boolean[]) AS wanted (key, shared)";
 
 /// What is in the way is there already, or about to be.
-const CLAIM: &str = "INSERT INTO kept (id, events) VALUES ($1, 0) ON CONFLICT (id) DO NOTHING";
+const CLAIM: &str = "INSERT INTO kept (id, events) VALUES ($1, -1) ON CONFLICT (id) DO NOTHING";
 
 const KEPT: &str = "SELECT events FROM kept WHERE id = $1";
 
@@ -634,4 +636,47 @@ impl Locks {
 /// A value for a column of many.
 pub(super) fn all<'a, T>(values: impl IntoIterator<Item = &'a T>) -> Vec<Sql<&'a T>> {
     values.into_iter().map(Sql).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn none() -> Locks {
+        Locks { schema: 1, keys: BTreeMap::new() }
+    }
+
+    #[test]
+    fn locks_are_taken_in_one_order_whatever_the_order_of_the_wishes() {
+        let names: Vec<RepositoryName> =
+            ["a", "b", "c", "d"].iter().map(|name| name.parse().unwrap()).collect();
+        let digests: Vec<Digest> = (0..4u8).map(|n| Algorithm::Sha256.digest(&[n])).collect();
+        let control = none().with(Kind::Control, "", Sharing::Shared);
+        let there = names.iter().fold(control, Locks::repository);
+        let there = digests.iter().fold(there, Locks::digest);
+        let back = digests.iter().rev().fold(none(), Locks::digest);
+        let back = names.iter().rev().fold(back, Locks::repository);
+        let back = back.with(Kind::Control, "", Sharing::Shared);
+        assert_eq!(there.in_order(), back.in_order());
+        let (keys, shared) = there.in_order();
+        assert_eq!(keys.len(), 9);
+        assert_eq!(shared, [true, false, false, false, false, false, false, false, false]);
+        assert!(keys[1..5].is_sorted() && keys[5..].is_sorted());
+    }
+
+    #[test]
+    fn what_is_wished_alone_and_shared_is_locked_alone() {
+        let name = "a".parse().unwrap();
+        let alone = none().repository(&name);
+        assert_eq!(none().shared_repository(&name).in_order().1, [true]);
+        assert_eq!(none().shared_repository(&name).repository(&name).in_order(), alone.in_order());
+        assert_eq!(none().repository(&name).shared_repository(&name).in_order(), alone.in_order());
+    }
+
+    #[test]
+    fn registries_that_share_a_database_share_no_locks() {
+        let name = "a".parse().unwrap();
+        let other = Locks { schema: 2, ..none() };
+        assert_ne!(other.repository(&name).in_order().0, none().repository(&name).in_order().0);
+    }
 }

@@ -22,7 +22,7 @@ INSERT INTO log (events, traces) VALUES (0, 0);
 -- Writes of the last hour: what is written here in the same step tells whether a write was kept whose answer was lost.
 CREATE TABLE kept (
     id     BYTEA PRIMARY KEY,
-    -- The place of its last event.
+    -- The place of its last event; 0 where it had none, and -1 where it will never be kept, because somebody asked first.
     events BIGINT NOT NULL,
     made   TIMESTAMPTZ NOT NULL DEFAULT now()
 );
