@@ -27,8 +27,8 @@ use swr_core::{OrganisationName, RepositoryName, Tag};
 use super::connections::{Failure, Locks, Session, Transaction, WriteError};
 use super::event_log::{self, NewEntries};
 use super::{
-    PostgresStore, ask, ask_at_once, deliveries, metadata_commit, metadata_reads, repository_lists, rules,
-    syncs, traces, triggers, usage, write,
+    PostgresStore, ask, ask_at_once, deliveries, keep, metadata_commit, metadata_reads, repository_lists,
+    rules, syncs, traces, triggers, usage,
 };
 
 #[async_trait]
@@ -188,7 +188,7 @@ impl MetadataStore for PostgresStore {
     }
 
     async fn trim_temporary_keys(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
-        write!(self, "metadata.trim_temporary_keys", Locks::beside_others(&self.pool), |transaction| {
+        keep!(self, "metadata.trim_temporary_keys", Locks::beside_others(&self.pool), |transaction| {
             metadata_commit::trim_temporary_keys(transaction, before, limit)
         })
     }
@@ -228,7 +228,7 @@ impl MetadataStore for PostgresStore {
         next: DateTime<Utc>,
         fence: &Fence,
     ) -> Result<(), StoreError> {
-        write!(self, "metadata.rule_ran", Locks::beside_others(&self.pool), fence, |transaction| {
+        keep!(self, "metadata.rule_ran", Locks::beside_others(&self.pool), fence, |transaction| {
             rules::rule_ran(transaction, id, ran, next)
         })
     }
@@ -268,7 +268,7 @@ impl MetadataStore for PostgresStore {
         upto: EventSeq,
         fence: &Fence,
     ) -> Result<(), StoreError> {
-        write!(self, "metadata.fan_out", deliveries::locks(&self.pool), fence, |transaction| async {
+        keep!(self, "metadata.fan_out", deliveries::locks(&self.pool), fence, |transaction| async {
             deliveries::add(transaction, deliveries).await?;
             event_log::advance(transaction, consumer, upto).await
         })
@@ -280,13 +280,13 @@ impl MetadataStore for PostgresStore {
         until: DateTime<Utc>,
         limit: NonZeroU32,
     ) -> Result<Vec<ClaimedDelivery>, StoreError> {
-        write!(self, "metadata.claim_deliveries", deliveries::locks(&self.pool), |transaction| {
+        keep!(self, "metadata.claim_deliveries", deliveries::locks(&self.pool), |transaction| {
             deliveries::claim(transaction, now, until, limit)
         })
     }
 
     async fn settle_delivery(&self, claimed: &ClaimedDelivery, tried: &Tried) -> Result<(), StoreError> {
-        write!(self, "metadata.settle_delivery", deliveries::locks(&self.pool), |transaction| {
+        keep!(self, "metadata.settle_delivery", deliveries::locks(&self.pool), |transaction| {
             deliveries::settle(transaction, claimed, tried)
         })
     }
@@ -297,13 +297,13 @@ impl MetadataStore for PostgresStore {
         id: &DeliveryId,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        write!(self, "metadata.revive_delivery", deliveries::locks(&self.pool), |transaction| {
+        keep!(self, "metadata.revive_delivery", deliveries::locks(&self.pool), |transaction| {
             deliveries::revive(transaction, trigger, id, now)
         })
     }
 
     async fn trim_history(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
-        write!(self, "metadata.trim_history", deliveries::locks(&self.pool), |transaction| async {
+        keep!(self, "metadata.trim_history", deliveries::locks(&self.pool), |transaction| async {
             let deliveries = deliveries::trim(transaction, before, limit).await?;
             Ok::<_, Failure>(deliveries + rules::trim_cleared(transaction, before, limit).await?)
         })

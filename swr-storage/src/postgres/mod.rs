@@ -275,10 +275,10 @@ macro_rules! ask_at_once {
 }
 
 /// Writes under locks, and perhaps a fence, without anything for the log.
-macro_rules! write {
+macro_rules! keep {
     ($store:ident, $operation:literal, $locks:expr, $($fence:ident,)? |$transaction:ident| $write:expr) => {{
         let written = async {
-            let transaction = write!(@begin $store, $locks, $($fence)?);
+            let transaction = keep!(@begin $store, $locks, $($fence)?);
             let $transaction: &Transaction<'_> = &transaction;
             let answer = $write.await?;
             transaction.end(&NewEntries::default()).await?;
@@ -291,7 +291,7 @@ macro_rules! write {
 }
 
 #[cfg(feature = "control")]
-use {ask, ask_at_once, write};
+use {ask, ask_at_once, keep};
 
 #[async_trait]
 impl ManifestStore for PostgresStore {
@@ -426,7 +426,7 @@ impl ManifestStore for PostgresStore {
         at: DateTime<Utc>,
         fence: &Fence,
     ) -> Result<(), StoreError> {
-        write!(self, "manifests.forget_garbage", Locks::beside_others(&self.pool), fence, |transaction| {
+        keep!(self, "manifests.forget_garbage", Locks::beside_others(&self.pool), fence, |transaction| {
             collection::forget_garbage(transaction, location, at)
         })
     }
@@ -437,7 +437,7 @@ impl ManifestStore for PostgresStore {
 
     async fn quarantine(&self, digest: &Digest, location: &BlobLocation) -> Result<(), StoreError> {
         let locks = Locks::beside_others(&self.pool).digest(digest);
-        write!(self, "manifests.quarantine", locks, |transaction| {
+        keep!(self, "manifests.quarantine", locks, |transaction| {
             collection::quarantine(transaction, digest, location)
         })
     }
@@ -451,7 +451,7 @@ impl ManifestStore for PostgresStore {
     }
 
     async fn advance(&self, consumer: &str, upto: EventSeq, fence: &Fence) -> Result<(), StoreError> {
-        write!(self, "manifests.advance", Locks::none(&self.pool), fence, |transaction| {
+        keep!(self, "manifests.advance", Locks::none(&self.pool), fence, |transaction| {
             event_log::advance(transaction, consumer, upto)
         })
     }
