@@ -153,6 +153,13 @@ pub(super) async fn advance(session: &Session, consumer: &str, upto: EventSeq) -
     session.execute(ADVANCE, &[&Sql(consumer), &Sql(upto)]).await.map(drop)
 }
 
+const RETAIN: &str = "DELETE FROM cursors WHERE NOT consumer = ANY ($1)";
+
+pub(super) async fn retain_consumers(session: &Session, names: &[&str]) -> Result<(), Failure> {
+    let names: Vec<Sql<&str>> = names.iter().map(|name| Sql(*name)).collect();
+    session.execute(RETAIN, &[&names]).await.map(drop)
+}
+
 const TRIM: &str = "
     DELETE FROM events WHERE seq IN (
         SELECT seq FROM events

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use swr_core::control::change::{MetadataCommit, MetadataCommitError, MetadataReceipt};
-use swr_core::control::credential::{AccessKey, KeyHolder, KeyId, TokenKey};
+use swr_core::control::credential::{AccessKey, KeyHolder, KeyId, Sealed, TokenKey};
 use swr_core::control::grant::{GrantScope, Granted};
 use swr_core::control::identity::{Account, AccountId, AccountName, User, UserId, UserName};
 use swr_core::control::organisation::{ListedOrganisation, Organisation};
@@ -257,6 +257,18 @@ impl MetadataStore for PostgresStore {
         ask_at_once!(self, "metadata.triggers", |session| triggers::triggers(session, repository))
     }
 
+    async fn sealed_triggers(
+        &self,
+        after: Option<TriggerId>,
+        limit: NonZeroU32,
+    ) -> Result<Vec<(TriggerId, Trigger)>, StoreError> {
+        ask!(self, "metadata.sealed_triggers", |session| triggers::sealed(session, after, limit))
+    }
+
+    async fn reseal_trigger(&self, id: TriggerId, was: &Sealed, sealed: &Sealed) -> Result<bool, StoreError> {
+        ask!(self, "metadata.reseal_trigger", |session| triggers::reseal(session, id, was, sealed))
+    }
+
     async fn deliveries(&self, trigger: TriggerId, limit: NonZeroU32) -> Result<Vec<Delivery>, StoreError> {
         ask!(self, "metadata.deliveries", |session| deliveries::deliveries(session, trigger, limit))
     }
@@ -320,6 +332,16 @@ impl MetadataStore for PostgresStore {
     async fn record_refused(&self, refused: &[RefusedOperation]) -> Result<(), StoreError> {
         let recorded = traces::record_refused(&self.pool, refused).await;
         recorded.map_err(|error| error.of("metadata.record_refused"))
+    }
+
+    async fn trace_cursor(&self, consumer: &str) -> Result<u64, StoreError> {
+        ask!(self, "metadata.trace_cursor", |session| traces::cursor(session, consumer))
+    }
+
+    async fn advance_traces(&self, consumer: &str, upto: u64, fence: &Fence) -> Result<(), StoreError> {
+        keep!(self, "metadata.advance_traces", Locks::none(&self.pool), fence, |transaction| {
+            traces::advance(transaction, consumer, upto)
+        })
     }
 
     async fn trim_traces(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {

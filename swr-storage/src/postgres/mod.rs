@@ -456,6 +456,10 @@ impl ManifestStore for PostgresStore {
         })
     }
 
+    async fn retain_consumers(&self, names: &[&str]) -> Result<(), StoreError> {
+        ask!(self, "manifests.retain_consumers", |session| event_log::retain_consumers(session, names))
+    }
+
     async fn trim_events(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
         ask!(self, "manifests.trim_events", |session| event_log::trim(session, before, limit))
     }

@@ -124,3 +124,9 @@ CREATE TABLE usage (
     bytes   BIGINT NOT NULL,
     PRIMARY KEY (account, kind, day)
 );
+
+-- How far each consumer of traces has come.
+CREATE TABLE trace_cursors (
+    consumer TEXT COLLATE "C" PRIMARY KEY,
+    seq      BIGINT NOT NULL
+);

@@ -229,6 +229,21 @@ fn trace(row: &Row) -> Result<Trace, Failure> {
     })
 }
 
+const CURSOR: &str = "SELECT seq FROM trace_cursors WHERE consumer = $1";
+
+pub(super) async fn cursor(session: &Session, consumer: &str) -> Result<u64, Failure> {
+    let seq = first(session.query_opt(CURSOR, &[&Sql(consumer)]).await?)?;
+    Ok(seq.unwrap_or_default())
+}
+
+const ADVANCE: &str = "
+    INSERT INTO trace_cursors AS reached (consumer, seq) VALUES ($1, $2)
+    ON CONFLICT (consumer) DO UPDATE SET seq = GREATEST(reached.seq, $2)";
+
+pub(super) async fn advance(session: &Session, consumer: &str, upto: u64) -> Result<(), Failure> {
+    session.execute(ADVANCE, &[&Sql(consumer), &Sql(upto)]).await.map(drop)
+}
+
 const TRIM: &str = "
     DELETE FROM traces WHERE seq IN (SELECT seq FROM traces WHERE at < $1 ORDER BY at, seq LIMIT $2)";
 

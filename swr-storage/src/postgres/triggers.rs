@@ -1,9 +1,12 @@
 //! Triggers: asked for, made, enabled, removed.
 
+use std::num::NonZeroU32;
+
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use swr_core::control::change::{Effect, MetadataRequire};
+use swr_core::control::credential::Sealed;
 use swr_core::control::trigger::{Trigger, TriggerId, TriggerRule, TriggerTarget};
 use swr_core::digest::Algorithm;
 use swr_core::{RepositoryName, TriggerName};
@@ -51,6 +54,33 @@ pub(super) async fn trigger(session: &Session, id: TriggerId) -> Result<Trigger,
     to_trigger(&row, row.try_get::<_, Sql<_>>(9)?.0).map(|(_, trigger)| trigger)
 }
 
+const SEALED: &str = "
+    SELECT triggers.id, triggers.name, triggers.enabled, triggers.condition, triggers.target, triggers.secret,
+        triggers.creator, triggers.creator_name, triggers.created, repositories.name
+    FROM triggers JOIN repositories ON repositories.id = triggers.repository
+    WHERE triggers.id > $1 AND triggers.secret IS NOT NULL ORDER BY triggers.id LIMIT $2";
+
+pub(super) async fn sealed(
+    session: &Session,
+    after: Option<TriggerId>,
+    limit: NonZeroU32,
+) -> Result<Vec<(TriggerId, Trigger)>, Failure> {
+    let after = after.unwrap_or(TriggerId(i64::MIN));
+    let rows = session.query(SEALED, &[&Sql(after), &Sql(limit)]).await?;
+    rows.iter().map(|row| to_trigger(row, row.try_get::<_, Sql<_>>(9)?.0)).collect()
+}
+
+const RESEAL: &str = "UPDATE triggers SET secret = $3 WHERE id = $1 AND secret = $2";
+
+pub(super) async fn reseal(
+    session: &Session,
+    id: TriggerId,
+    was: &Sealed,
+    sealed: &Sealed,
+) -> Result<bool, Failure> {
+    Ok(session.execute(RESEAL, &[&Sql(id), &Sql(was), &Sql(sealed)]).await? > 0)
+}
+
 // What must be true, and what changes.
 
 pub(super) const NAMED: &str = "SELECT 1 FROM triggers WHERE repository = $1 AND name = $2";
@@ -88,10 +118,7 @@ impl Applying<'_> {
     pub(super) async fn create_trigger(&self, trigger: &Trigger) -> Result<Effect, WriteError> {
         let Trigger { repository, name, rule, target, creator, creator_name, created } = trigger;
         let Some(of) = self.listed(repository).await? else { return Ok(Effect::Nothing) };
-        let secret = match target {
-            TriggerTarget::Webhook { secret, .. } => secret.as_ref().map(Sql),
-            TriggerTarget::Workload(_) => None,
-        };
+        let secret = target.secret().map(Sql);
         let (condition, to) = (serde_json::to_string(&rule.condition)?, serde_json::to_string(target)?);
         let (of, named, creator, creator_name) = (Sql(of), Sql(name), Sql(creator), Sql(creator_name));
         let created = Sql(*created);
