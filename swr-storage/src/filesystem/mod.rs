@@ -42,6 +42,7 @@
 mod blobs;
 mod buffers;
 mod layout;
+mod reader;
 mod session;
 mod uploads;
 mod walk;
@@ -60,6 +61,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use buffers::Buffers;
 use layout::Folders;
+pub use reader::FilesystemReader;
 
 use crate::claims::Claims;
 
@@ -146,6 +148,12 @@ impl FilesystemOptions {
         if !known {
             write_format(&folders).map_err(failed)?;
         }
+        self.over(path, folders, Some(lock))
+    }
+
+    /// The store in these folders.
+    fn over(self, path: &Path, folders: Folders, lock: Option<File>) -> Result<FilesystemBlobs, OpenError> {
+        let failed = |source| OpenError::Io { path: path.into(), source };
         let format = layout::open(&folders.root, layout::FORMAT, OFlags::RDONLY).map_err(failed)?;
         let root = Root {
             path: path.into(),
@@ -207,7 +215,7 @@ struct Root {
     /// Whether a read that would wait says so; found out at the start, and again by every read.
     nowait: AtomicBool,
     /// Locked as long as it is open.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl Root {

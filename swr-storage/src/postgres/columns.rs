@@ -40,7 +40,7 @@ fn damaged<T>(what: &'static str) -> Result<T, BoxError> {
 
 /// Texts have everything but the character 0, which the database does not keep: what begins with the character 1
 /// stands for the first two. The order of texts is kept.
-fn escaped(text: &str) -> Cow<'_, str> {
+pub(super) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(['\0', '\u{1}']) {
         return Cow::Borrowed(text);
     }

@@ -19,12 +19,20 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Deref;
+#[cfg(all(feature = "control", feature = "sqlite"))]
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+#[cfg(all(feature = "control", feature = "sqlite"))]
+use bytes::Bytes;
 use futures_util::FutureExt;
+#[cfg(all(feature = "control", feature = "sqlite"))]
+use futures_util::SinkExt;
 use futures_util::future::{join, try_join};
+#[cfg(all(feature = "control", feature = "sqlite"))]
+use tokio::sync::mpsc::Receiver;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{sleep, timeout};
 use tokio_postgres::error::SqlState;
@@ -474,6 +482,16 @@ impl Session {
             self.client.execute(&statement, params).await
         })
         .await
+    }
+
+    /// Takes rows as `COPY` reads them, until there are no more and however long that takes. Says how many there were.
+    #[cfg(all(feature = "control", feature = "sqlite"))]
+    pub(super) async fn copy(&self, statement: &str, mut rows: Receiver<Bytes>) -> Result<u64, Failure> {
+        let mut sink = pin!(self.client.copy_in(statement).await?);
+        while let Some(rows) = rows.recv().await {
+            sink.send(rows).await?;
+        }
+        Ok(sink.finish().await?)
     }
 
     /// Statements without values.

@@ -19,6 +19,8 @@ mod metadata;
 mod metadata_commit;
 #[cfg(feature = "control")]
 mod metadata_reads;
+#[cfg(all(feature = "control", feature = "sqlite"))]
+mod moving;
 mod pulls;
 #[cfg(feature = "control")]
 mod repository_lists;
@@ -57,6 +59,9 @@ use swr_core::ports::{
 };
 use swr_core::reference::Reference;
 use swr_core::{RepositoryName, Tag};
+
+#[cfg(all(feature = "control", feature = "sqlite"))]
+pub use moving::{Move, Moved};
 
 use connections::{Bounds, Failure, Locks, Pool, Session, Transaction, WriteError};
 use event_log::NewEntries;
@@ -144,6 +149,18 @@ impl PostgresStore {
 
     /// Opens a database as `options` say. Several processes may do so at once, also the first time.
     pub async fn open_with(options: PostgresOptions) -> Result<Self, StoreError> {
+        let store = Self::connect(options).await?;
+        let failed = |failure: Failure| failure.of(OPEN);
+        let session = store.pool.session().await.map_err(failed)?;
+        if session.exists(IS_MOVING, &[]).await.map_err(failed)? {
+            return Err(refused("a registry is being copied into the database, and has not come whole"));
+        }
+        drop(session);
+        Ok(store)
+    }
+
+    /// The same, whatever is in its tables.
+    async fn connect(options: PostgresOptions) -> Result<Self, StoreError> {
         let PostgresOptions { url, authorities, connections_max, connection_wait, statement_timeout } =
             options;
         let mut config = Config::from_str(&url).map_err(|error| refused(error.to_string()))?;
@@ -206,6 +223,11 @@ const TABLES: &str = "
     SELECT count(*), count(*) FILTER (WHERE relname = 'swr_format')
     FROM pg_class
     WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) AND relkind IN ('r', 'p')";
+
+/// Whether there is the table that a copy keeps until it is whole.
+const IS_MOVING: &str = "
+    SELECT 1 FROM pg_class
+    WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) AND relname = 'moving'";
 
 const FORMAT: &str = "SELECT format FROM swr_format";
 

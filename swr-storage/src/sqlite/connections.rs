@@ -25,7 +25,7 @@ use crate::planted::is_planted;
 /// A connection that is used by one thread at a time. Never held across an await.
 pub(super) type Shared = Arc<Mutex<Connection>>;
 
-fn locked(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+pub(super) fn locked(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
     // A reader that panicked has changed nothing, and the writer rolls back what panicked.
     connection.lock().unwrap_or_else(PoisonError::into_inner)
 }

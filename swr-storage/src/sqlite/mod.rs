@@ -28,6 +28,8 @@ mod rules;
 mod snapshot;
 #[cfg(feature = "control")]
 mod sessions;
+#[cfg(all(feature = "control", feature = "postgres"))]
+mod source;
 #[cfg(feature = "control")]
 mod syncs;
 #[cfg(feature = "control")]
@@ -65,6 +67,9 @@ use swr_core::ports::{
 };
 use swr_core::reference::Reference;
 use swr_core::{RepositoryName, Tag};
+
+#[cfg(all(feature = "control", feature = "postgres"))]
+pub(crate) use source::{Source, digest_in};
 
 use connections::{Pool, Readers, Shared, Wal, Writer, failure, on_a_thread};
 use reserve::{Reserve, fill, hold};
