@@ -23,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     /// Serves everybody, and asks nobody who they are.
     pub(crate) open: bool,
+    /// Lets clients change nothing, and does nothing unasked: while the registry is copied elsewhere.
+    pub(crate) read_only: bool,
     /// Addresses or networks whose `X-Forwarded-For` is believed.
     #[serde(deserialize_with = "networks", serialize_with = "shown_networks")]
     pub(crate) trusted_proxies: Vec<Network>,
@@ -55,6 +57,7 @@ impl Default for Config {
             data: "swr-data".into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 5000)),
             open: false,
+            read_only: false,
             trusted_proxies: Vec::new(),
             public_url: None,
             accounts: Accounts::default(),

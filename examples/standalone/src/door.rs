@@ -7,10 +7,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
+use axum::http::header::RETRY_AFTER;
 #[cfg(feature = "console")]
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::http::{Request, Response};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{Method, Request, Response, StatusCode};
+use axum::middleware::Next;
+use axum::response::IntoResponse as _;
 #[cfg(feature = "console")]
 use swr_auth::SessionDesk;
 #[cfg(feature = "console")]
@@ -67,6 +70,17 @@ where
             _ => self.registry.call(request),
         }
     }
+}
+
+/// Passes on what changes nothing: reads, and the questions that signing in consists of.
+pub(crate) async fn reads_alone(request: Request<Body>, next: Next) -> Response<Body> {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if is_read || matches!(request.uri().path(), "/token" | "/v3/auth/tokens") {
+        return next.run(request).await;
+    }
+    let again = [(RETRY_AFTER, "60")];
+    (StatusCode::SERVICE_UNAVAILABLE, again, "the registry serves reads alone at the moment\n")
+        .into_response()
 }
 
 /// Whether the path is the management protocol's: the registry's own has no organisation `manage`.

@@ -25,6 +25,7 @@ mod master_key;
 mod messages;
 mod meter;
 mod metrics;
+mod migrate;
 mod organisation;
 mod output;
 mod packages;
@@ -82,6 +83,7 @@ enum Task {
     Scrub(scrub::Scrub),
     Backup(backup::Backup),
     Restore(backup::Restore),
+    Migrate(migrate::Migrate),
     MasterKey(master_key::MasterKey),
     RecoverAdministrator(recover_administrator::RecoverAdministrator),
     /// Prints what makes a shell complete commands: `source <(swr completions bash)`
@@ -121,6 +123,7 @@ fn main() -> ExitCode {
             Task::Scrub(command) => command.run().await,
             Task::Backup(command) => command.run().await,
             Task::Restore(command) => command.run().await,
+            Task::Migrate(migrate) => migrate.run().await,
             Task::MasterKey(command) => command.run().await,
             Task::RecoverAdministrator(command) => command.run().await,
             Task::Completions { shell } => complete(shell),

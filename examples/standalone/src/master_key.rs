@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use swr_auth::{KeyDesk, Vault};
+use swr_auth::{KeyDesk, Secret, Vault};
 
 use crate::accounts::{clock, settings};
 use crate::config::Config;
@@ -149,6 +149,25 @@ pub(crate) fn first(config: &Config) -> Result<Vault, String> {
     let written = replace(&file, format!("{}\n", key.expose()).as_bytes());
     written.map_err(|error| format!("{KEY}: {}: {error}", file.display()))?;
     Ok(vault)
+}
+
+/// Refuses another key for a copy of a registry than the registry's own: nothing that is sealed could be read there.
+pub(crate) fn expect_same(from: &Config, to: &Config) -> Result<(), String> {
+    if from.accounts.master_key.is_none() && !file(from).exists() {
+        // There are no accounts.
+        return Ok(());
+    }
+    if previous(from).exists() {
+        return Err(format!(
+            "{KEY}: {}: a rotation is under way; `swr master-key rotate` ends it",
+            file(from).display()
+        ));
+    }
+    let sealed = kept(from)?.seal(&Secret::new("the same"), KEY);
+    match kept(to)?.open(&sealed, KEY) {
+        Ok(_) => Ok(()),
+        Err(_) => Err("--to-config: accounts.master_key is another than that of the registry".into()),
+    }
 }
 
 fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::middleware::from_fn;
 use clap::Args;
 use swr_auth::{AnonymousOnly, Authenticator};
 use swr_core::control::{Courier, TraceRelay};
@@ -14,13 +16,14 @@ use swr_http::{Patience, RegistryService, ServeOptions, ServiceOptions, serve_un
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tracing::info;
 
 use crate::admin::Admin;
 use crate::audit::AuditFile;
 use crate::chores;
 use crate::config::{AdminListen, Config};
-use crate::door::Door;
+use crate::door::{Door, reads_alone};
 use crate::logs;
 use crate::messages;
 use crate::metrics::Metrics;
@@ -152,8 +155,11 @@ impl Serve {
         let consumers: Vec<&str> = sinks.iter().map(|sink| sink.name()).chain([Courier::CONSUMER]).collect();
         let forgotten = assembled.manifests.retain_consumers(&consumers).await;
         forgotten.map_err(|error| in_one_line("notifications", &error))?;
-        let mut chores = chores::start(&assembled.registry, &metrics, &config, &stop);
-        if let Some((control, plane)) = &control {
+        let mut chores = match config.read_only {
+            true => JoinSet::new(),
+            false => chores::start(&assembled.registry, &metrics, &config, &stop),
+        };
+        if let Some((control, plane)) = control.as_ref().filter(|_| !config.read_only) {
             chores::look_after(&mut chores, control.refusals(), plane, &metrics, &config, &stop);
             #[cfg(feature = "console")]
             chores::end_sessions(&mut chores, &control.sessions, &metrics, &config, &stop);
@@ -162,11 +168,11 @@ impl Serve {
                 chores::tell_the_trail(&mut chores, relay, &metrics, &stop);
             }
         }
-        if let Some(courier) = courier {
+        if let Some(courier) = courier.filter(|_| !config.read_only) {
             let registry = assembled.registry.clone();
             chores.spawn(messages::deliver(courier, registry, Arc::clone(&metrics), stop.clone()));
         }
-        for sink in sinks {
+        for sink in sinks.into_iter().filter(|_| !config.read_only) {
             let registry = assembled.registry.clone();
             chores.spawn(messages::notify(registry, sink, Arc::clone(&metrics), stop.clone()));
         }
@@ -186,7 +192,13 @@ impl Serve {
             stopping.send_replace(true);
         };
         let door = Door { registry, control: control.map(|(control, _)| control) };
-        let cut = serve_until(listener, door, options, stopped).await;
+        let cut = match config.read_only {
+            true => {
+                let router = Router::new().fallback_service(door).layer(from_fn(reads_alone));
+                serve_until(listener, router, options, stopped).await
+            }
+            false => serve_until(listener, door, options, stopped).await,
+        };
         // The last pull counts are written, and no store is closed under a chore.
         while chores.join_next().await.is_some() {}
         if let Some(admin) = admin {

@@ -18,7 +18,7 @@ use swr_core::ports::{Authorizer, BlobStore, ManifestStore, MetadataStore, Store
 use swr_core::registry::{Limits, Registry, RegistryBuilder};
 use swr_policy::{OciNaming, SwrNaming, SwrNestedNaming};
 use swr_storage::bucket::BucketBlobs;
-use swr_storage::filesystem::FilesystemBlobs;
+use swr_storage::filesystem::{FilesystemBlobs, FilesystemReader};
 use swr_storage::memory::{MemoryBlobs, MemoryManifests};
 use swr_storage::postgres::{PostgresOptions, PostgresStore};
 use swr_storage::sqlite::{InUse, SqliteStore};
@@ -70,9 +70,7 @@ pub(crate) async fn registry(
 ) -> Result<Registry, String> {
     Ok(match config.storage.bytes {
         BytesStore::Filesystem => build(config, files(config)?, manifests, authorizer),
-        BytesStore::Bucket => {
-            build(config, bucket(config, facts.sessions()).await?, manifests, authorizer)
-        }
+        BytesStore::Bucket => build(config, bucket(config, facts.sessions()).await?, manifests, authorizer),
         BytesStore::Memory => build(config, MemoryBlobs::default(), manifests, authorizer),
     })
 }
@@ -95,8 +93,14 @@ async fn accounts(
             let name = |error: PersonNameError| format!("accounts: {error}");
             let account = AccountName::parse(FIRST_ACCOUNT).map_err(name)?;
             let user = UserName::parse(FIRST_USER).map_err(name)?;
-            let (accounts, first) = Accounts::found(config, metadata, account, user).await?;
-            Ok((Some(accounts), Some(first)))
+            match Accounts::found(config, Arc::clone(&metadata), account, user).await {
+                Ok((accounts, first)) => Ok((Some(accounts), Some(first))),
+                // Another process that starts may have been faster.
+                Err(error) => match Accounts::find(config, metadata).await? {
+                    Some(accounts) => Ok((Some(accounts), None)),
+                    None => Err(error),
+                },
+            }
         }
     }
 }
@@ -166,6 +170,11 @@ impl Facts {
 /// The database of which the configuration says where it is. One that cannot be reached refuses to start: whoever
 /// starts programs starts this one again.
 async fn postgres(config: &Config) -> Result<PostgresStore, String> {
+    let opened = PostgresStore::open_with(postgres_options(config)?).await;
+    opened.map_err(|error| in_one_line("storage.postgres", &error))
+}
+
+pub(crate) fn postgres_options(config: &Config) -> Result<PostgresOptions, String> {
     let postgres = config.storage.postgres.clone().unwrap_or_default();
     let mut options = PostgresOptions::new(postgres.url.as_ref().map_or("", |url| url.expose()));
     options.connections_max = postgres.connections_max.into();
@@ -175,8 +184,7 @@ async fn postgres(config: &Config) -> Result<PostgresStore, String> {
             read.map_err(|error| format!("storage.postgres.authorities: {}: {error}", path.display()))?;
         options.authorities = Some(pem);
     }
-    let opened = PostgresStore::open_with(options).await;
-    opened.map_err(|error| in_one_line("storage.postgres", &error))
+    Ok(options)
 }
 
 /// Makes the data directory, which is for nobody else.
@@ -199,12 +207,32 @@ fn files(config: &Config) -> Result<FilesystemBlobs, String> {
     opened.map_err(|error| in_one_line("storage.bytes", &error))
 }
 
+/// The bytes of a registry that is copied; those of a server that has them open where `beside_a_server` says so.
+pub(crate) async fn bytes_to_copy(
+    config: &Config,
+    beside_a_server: bool,
+) -> Result<Arc<dyn BlobStore>, String> {
+    Ok(match config.storage.bytes {
+        BytesStore::Filesystem if beside_a_server => {
+            let opened = FilesystemReader::open(config.data.join("blobs"));
+            Arc::new(opened.map_err(|error| in_one_line("storage.bytes", &error))?)
+        }
+        BytesStore::Filesystem => Arc::new(files(config)?),
+        // What is read needs no memory of uploads.
+        BytesStore::Bucket => Arc::new(bucket(config, Arc::new(MemorySessions::default())).await?),
+        BytesStore::Memory => return Err("storage.bytes: what is kept in memory is out of reach".into()),
+    })
+}
+
 /// How long a bucket may take to say that it is there, before the program starts without knowing.
 const BUCKET_WITHIN: Duration = Duration::from_secs(5);
 
 /// Opens the bucket. One that cannot be used as it is configured refuses to start; one that is merely out of
 /// reach does not, and shows in `/readyz`.
-async fn bucket(config: &Config, sessions: Arc<dyn UploadSessions>) -> Result<BucketBlobs, String> {
+pub(crate) async fn bucket(
+    config: &Config,
+    sessions: Arc<dyn UploadSessions>,
+) -> Result<BucketBlobs, String> {
     let bucket = config.storage.bucket.clone().unwrap_or_default();
     let store = Arc::new(s3(&bucket).map_err(|error| one_line(format!("storage.bucket: {error}")))?);
     let bytes = BucketBlobs::options().signer(Arc::clone(&store) as _).open(store, sessions);
