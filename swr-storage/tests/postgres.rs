@@ -458,6 +458,50 @@ async fn what_waits_too_long_may_be_tried_again() {
     assert_eq!(store.commit(push("a", "x")).await.unwrap().events.len(), 3);
 }
 
+/// Of two that wait for each other the database breaks one off.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_was_broken_off_for_another_is_begun_again() {
+    let place = Place::new().await;
+    let mut options = place.options();
+    options.url.push_str("%20-cdeadlock_timeout%3D3s");
+    let store = Arc::new(PostgresStore::open_with(options).await.unwrap());
+    let mut other = place.connect().await;
+    let holding = other.transaction().await.unwrap();
+    let first = "SET LOCAL deadlock_timeout = '1h'; UPDATE log SET events = events";
+    holding.batch_execute(first).await.unwrap();
+    let committing = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.commit(push("a", "x")).await }
+    });
+    until_waiting(holding.client(), 1).await;
+    // What the commit holds by now is given once it has been broken off.
+    holding.batch_execute("LOCK TABLE manifests IN SHARE MODE").await.unwrap();
+    holding.commit().await.unwrap();
+    assert_eq!(committing.await.unwrap().unwrap().events.len(), 3);
+    assert_eq!(log(&store).await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_has_no_room_for_a_connection_may_be_asked_again() {
+    let place = Place::new().await;
+    drop(place.open().await);
+    let options = place.options_with_connections(1).await;
+    let store = Arc::new(PostgresStore::open_with(options).await.unwrap());
+    let mut slow = place.connect().await;
+    let holding = slow.transaction().await.unwrap();
+    holding.execute("UPDATE log SET events = events", &[]).await.unwrap();
+    let waiting = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.commit(push("a", "x")).await }
+    });
+    until_waiting(holding.client(), 1).await;
+    let refused = store.is_listed(&"a".parse().unwrap()).await.unwrap_err();
+    assert_eq!(refused.kind(), StoreErrorKind::Unavailable, "{refused:?}");
+    holding.rollback().await.unwrap();
+    waiting.await.unwrap().unwrap();
+    assert!(store.is_listed(&"a".parse().unwrap()).await.unwrap());
+}
+
 /// As when the server is started again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_recovers_by_itself_from_the_end_of_its_connections() {

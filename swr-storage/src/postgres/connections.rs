@@ -116,6 +116,12 @@ impl Failure {
         }
     }
 
+    /// Whether the database broke off this transaction for the sake of another.
+    fn is_conflict(&self) -> bool {
+        let Self::Postgres(error) = self else { return false };
+        matches!(error.code(), Some(&SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED))
+    }
+
     /// Whether the database itself said so, and the transaction is surely undone.
     fn is_answer(&self) -> bool {
         matches!(self, Self::Postgres(error) if error.code().is_some())
@@ -193,6 +199,25 @@ impl WriteError {
         }
     }
 }
+
+/// Writes, and begins again where the database broke the write off because it stood in another's way: that other is
+/// none of ours, whose locks have one order.
+pub(super) async fn begun_again<T, W: Future<Output = Result<T, WriteError>>>(
+    write: impl Fn() -> W,
+) -> Result<T, WriteError> {
+    for _ in 0..AGAIN_MAX {
+        match write().await {
+            Err(WriteError::Failed(failure)) if failure.is_conflict() => {
+                tracing::debug!(error = %failure, "a write is begun again");
+            }
+            written => return written,
+        }
+    }
+    write().await
+}
+
+/// How often a write is begun again before its caller is told.
+const AGAIN_MAX: usize = 2;
 
 // The pool.
 

@@ -24,7 +24,7 @@ use swr_core::ports::{
 };
 use swr_core::{OrganisationName, RepositoryName, Tag};
 
-use super::connections::{Failure, Locks, Session, Transaction, WriteError};
+use super::connections::{Failure, Locks, Session, Transaction, WriteError, begun_again};
 use super::event_log::{self, NewEntries};
 use super::{
     PostgresStore, ask, ask_at_once, deliveries, keep, metadata_commit, metadata_reads, repository_lists,
@@ -183,7 +183,7 @@ impl MetadataStore for PostgresStore {
     }
 
     async fn commit_metadata(&self, commit: MetadataCommit) -> Result<MetadataReceipt, MetadataCommitError> {
-        let committed = metadata_commit::commit(&self.pool, &commit).await;
+        let committed = begun_again(|| metadata_commit::commit(&self.pool, &commit)).await;
         committed.map_err(|error| error.of_metadata_commit("metadata.commit"))
     }
 

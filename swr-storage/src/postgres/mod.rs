@@ -63,7 +63,7 @@ use swr_core::{RepositoryName, Tag};
 #[cfg(all(feature = "control", feature = "sqlite"))]
 pub use moving::{Move, Moved};
 
-use connections::{Bounds, Failure, Locks, Pool, Session, Transaction, WriteError};
+use connections::{Bounds, Failure, Locks, Pool, Session, Transaction, WriteError, begun_again};
 use event_log::NewEntries;
 use tls::Tls;
 
@@ -399,7 +399,7 @@ impl ManifestStore for PostgresStore {
     }
 
     async fn commit(&self, commit: Commit) -> Result<Receipt, CommitError> {
-        let committed = manifest_commit::commit(&self.pool, &commit).await;
+        let committed = begun_again(|| manifest_commit::commit(&self.pool, &commit)).await;
         committed.map_err(|error| error.of_commit("manifests.commit"))
     }
 

@@ -42,6 +42,23 @@ impl Place {
         options
     }
 
+    /// Those of somebody whom the server gives so many connections and no more; the tables are there by now.
+    pub(crate) async fn options_with_connections(&self, connections: u32) -> PostgresOptions {
+        let client = self.connect().await;
+        let schema: String = client.query_one("SELECT current_schema()::text", &[]).await.unwrap().get(0);
+        client
+            .batch_execute(&format!(
+                "CREATE ROLE {schema} LOGIN CONNECTION LIMIT {connections};
+                 GRANT ALL ON SCHEMA {schema} TO {schema};
+                 GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {schema}"
+            ))
+            .await
+            .unwrap();
+        let mut options = self.options();
+        options.url.push_str(&format!("&user={schema}"));
+        options
+    }
+
     /// A connection past all stores.
     pub(crate) async fn connect(&self) -> Client {
         connect(&self.url).await
