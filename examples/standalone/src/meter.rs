@@ -46,7 +46,7 @@ impl Drop for Meter {
 fn line(what: &str, bytes: u64, of: Option<u64>) -> String {
     const WIDTH: u64 = 24;
     let what: String = what.chars().take(32).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    let size = |bytes: u64| format!("{}.{} MiB", bytes >> 20, (bytes % (1 << 20)) * 10 >> 20);
+    let size = |bytes: u64| format!("{}.{} MiB", bytes >> 20, ((bytes % (1 << 20)) * 10) >> 20);
     match of.filter(|of| *of > 0) {
         Some(of) => {
             let part = |of_what: u64| {
