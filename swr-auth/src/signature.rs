@@ -37,8 +37,8 @@ pub struct SignedRequest<'a> {
     pub query: &'a str,
     /// All headers with their names in lower case, `host` included (for HTTP/2 made from `:authority`).
     pub headers: &'a [(&'a str, &'a str)],
-    /// The body, empty where there is none. `None`: it is not read before the request is answered, and no answer
-    /// depends on a change to it that its signature would have told.
+    /// The body, empty where there is none. `None`: it streams past and is not signed; that it is the sender's is what
+    /// the connection vouches for.
     pub body: Option<&'a [u8]>,
 }
 

@@ -15,11 +15,14 @@ pub(crate) struct PageWeight {
     bytes_max: usize,
 }
 
-impl PageWeight {
-    pub(crate) fn of_referrers() -> Self {
+/// A page of referrers.
+impl Default for PageWeight {
+    fn default() -> Self {
         Self { bytes: 0, bytes_max: REFERRERS_BYTES_MAX }
     }
+}
 
+impl PageWeight {
     pub(crate) fn of_manifests() -> Self {
         Self { bytes: 0, bytes_max: MANIFESTS_BYTES_MAX }
     }

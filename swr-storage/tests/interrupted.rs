@@ -183,7 +183,7 @@ async fn what_was_answered_holds_whichever_call_fails() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_holds_wherever_it_is_dropped() {
-    for polls in (0..).step_by(3) {
+    for polls in (0..).step_by(5) {
         let (folder, steps, mut told) = (TempDir::new().unwrap(), Arc::default(), Told::default());
         let registry = open(folder.path(), &steps).await;
         steps.plan(Plan::Pausing);

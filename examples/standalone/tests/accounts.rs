@@ -938,10 +938,10 @@ fn a_policy_that_makes_no_sense_is_no_refusal() {
 }
 
 #[test]
-fn a_package_that_goes_out_of_one_data_directory_goes_into_another() {
+fn a_package_that_goes_out_of_one_data_directory_goes_into_another_and_into_a_server() {
     let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     furnish(from.path());
-    init(to.path());
+    let who: Value = serde_json::from_slice(&init(to.path()).stdout).unwrap();
     let here = |data: &tempfile::TempDir| data.path().to_str().unwrap().to_owned();
     let file = from.path().join("app.tar");
     let file = file.to_str().unwrap();
@@ -964,7 +964,53 @@ fn a_package_that_goes_out_of_one_data_directory_goes_into_another() {
     let shown = json(&swr(&["repository", "show", "team/app", "--format", "json", "--data", &here(&to)]));
     assert_eq!(shown["num_images"], 1);
 
+    // The same with a server that runs.
+    let program = Program::start(to.path());
+    let server = format!("http://{}", program.address);
+    let [key, secret] = ["access_key_id", "secret_access_key"].map(|field| who[field].as_str().unwrap());
+    let credentials = [("SWR_ACCESS_KEY_ID", key), ("SWR_SECRET_ACCESS_KEY", secret)];
+    let ask = |arguments: &[&str]| swr_with(&[arguments, &["--server", &server]].concat(), &credentials, "");
+    let done = json(&ask(&["import", file, "--target", "team/other:v7", "--format", "json"]));
+    let image = &done["files"][0]["images"][0];
+    assert_eq!((&image["repository"], &image["tag"]), (&"team/other".into(), &"v7".into()));
+    assert!(said.starts_with(image["digest"].as_str().unwrap()), "{said}");
+    let again = to.path().join("again.tar");
+    let again = again.to_str().unwrap();
+    assert!(ask(&["export", "team/other:v7", again]).status.success());
+    let done = ask(&["import", again, "--organisation", "team"]);
+    assert!(done.status.success(), "{done:?}");
+    assert!(refused(&ask(&["export", "team/other:v8", file]), 1).contains("v8"));
+    let listed = json(&ask(&["version", "list", "team/other", "--format", "json"]));
+    assert_eq!((listed.as_array().unwrap().len(), &listed[0]["digest"]), (1, &image["digest"]));
+    assert!(ask(&["version", "remove", "team/other:v7"]).status.success());
+    assert!(refused(&ask(&["version", "show", "team/other:v7"]), 1).contains("v7"));
     std::fs::write(file, "no package").unwrap();
+    assert!(refused(&ask(&["import", file, "--organisation", "team"]), 1).contains("invalid image format"));
+    program.end();
+
     assert!(refused(&swr(&import), 1).contains("invalid image format"));
     assert!(refused(&swr(&["export", "team/app", "x"]), 2).contains("ORG/REPO:TAG"));
+}
+
+#[test]
+fn what_nothing_refers_to_is_collected_and_a_configuration_is_checked_without_a_server() {
+    let data = tempfile::tempdir().unwrap();
+    furnish(data.path());
+    let here = data.path().to_str().unwrap();
+    assert!(swr(&["version", "remove", "team/app:v1", "team/app:v2", "--data", here]).status.success());
+    // Nobody waits for what has lost its last tag.
+    let now = [("SWR_COLLECTION__UNTAGGED_KEEP", "0s")];
+    let collected = json(&swr_with(&["collect", "--data", here, "--format", "json"], &now, ""));
+    assert_eq!(collected["manifests"], 2, "{collected}");
+
+    let config =
+        swr_with(&["config", "check", "--data", here], &[("SWR_ACCOUNTS__MASTER_KEY", "sesame")], "");
+    let printed = String::from_utf8(config.stdout).unwrap();
+    assert!(
+        printed.contains("accounts.master_key = \"(hidden)\"") && !printed.contains("sesame"),
+        "{printed}"
+    );
+    let wrong = swr_with(&["config", "check", "--data", here], &[("SWR_HTTP__STALL", "soon")], "");
+    assert!(refused(&wrong, 1).contains("SWR_HTTP__STALL"));
+    assert!(swr(&["completions", "bash"]).stdout.starts_with(b"_swr"));
 }

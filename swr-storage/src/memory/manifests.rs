@@ -337,7 +337,7 @@ impl ManifestStore for MemoryManifests {
     ) -> Result<Vec<Descriptor>, StoreError> {
         let tables = self.tables();
         let Some(repository) = tables.named(repository) else { return Ok(Vec::new()) };
-        let mut weight = PageWeight::of_referrers();
+        let mut weight = PageWeight::default();
         Ok(repository
             .referrers
             .range((Bound::Excluded((*subject, page.after)), Bound::Unbounded))

@@ -183,7 +183,7 @@ pub(super) fn referrers(
         referrers.raw_bind_parameter(5, Sql(of_type))?;
     }
     let mut rows = referrers.raw_query();
-    let mut weight = PageWeight::of_referrers();
+    let mut weight = PageWeight::default();
     let mut listed = Vec::new();
     while let Some(row) = rows.next()? {
         let descriptor = descriptor(row)?;
