@@ -13,7 +13,9 @@ use swr_core::caller::{Caller, Origin, Task};
 use swr_core::commit::{Grounds, StoredBlob};
 use swr_core::digest::{Algorithm, Digest};
 use swr_core::ports::{Ask, Authorizer, Candidates, StoreError, UploadStore as _, Verdict};
-use swr_core::registry::{Content, Damage, Finding, Limits, ScrubCursor, Unpaced};
+use swr_core::registry::{
+    Content, Damage, Finding, Limits, ManifestPush, Precondition, ScrubCursor, Unpaced,
+};
 use swr_core::testing::ManualClock;
 use swr_core::testing::minute;
 use swr_core::testing::sample_images::SampleManifest;
@@ -85,14 +87,18 @@ impl House {
     }
 
     async fn scrub(&self) -> Vec<Finding> {
-        let (mut cursor, mut findings) = (ScrubCursor::default(), Vec::new());
-        loop {
-            let step = self.registry.caretaker(Task::Scrub).scrub(&cursor, &Unpaced).await.unwrap().unwrap();
-            findings.extend(step.findings);
-            match step.next {
-                Some(next) => cursor = next,
-                None => return findings,
-            }
+        scrub(&self.registry).await
+    }
+}
+
+async fn scrub(registry: &Registry) -> Vec<Finding> {
+    let (mut cursor, mut findings) = (ScrubCursor::default(), Vec::new());
+    loop {
+        let step = registry.caretaker(Task::Scrub).scrub(&cursor, &Unpaced).await.unwrap().unwrap();
+        findings.extend(step.findings);
+        match step.next {
+            Some(next) => cursor = next,
+            None => return findings,
         }
     }
 }
@@ -214,7 +220,7 @@ async fn a_stray_file_goes_when_it_is_old_and_nothing_else_does() {
 }
 
 #[tokio::test]
-async fn a_manifest_whose_bytes_rot_in_the_database_is_told() {
+async fn a_manifest_whose_bytes_rot_in_the_database_is_told_and_mended_by_a_push() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("registry.db");
     let image = SampleManifest::image("a").annotated("note", "a very particular note");
@@ -225,14 +231,18 @@ async fn a_manifest_whose_bytes_rot_in_the_database_is_told() {
             .build()
     };
     let registry = open().await;
-    let push = swr_core::registry::ManifestPush {
+    let push = ManifestPush {
         reference: image.digest().into(),
         tags: Vec::new(),
         media_type: Some(image.media_type()),
         bytes: image.bytes(),
-        precondition: swr_core::registry::Precondition::None,
+        precondition: Precondition::None,
     };
-    registry.access(Caller::Anonymous, Origin::default()).push_manifest(&House::name(), push).await.unwrap();
+    let pushed = async |registry: &Registry| {
+        let access = registry.access(Caller::Anonymous, Origin::default());
+        access.push_manifest(&House::name(), push.clone()).await.unwrap();
+    };
+    pushed(&registry).await;
     drop(registry);
     let connection = rusqlite::Connection::open(&path).unwrap();
     let rot = "UPDATE manifest_contents SET bytes = CAST(replace(bytes, 'very', 'Very') AS BLOB)";
@@ -240,14 +250,12 @@ async fn a_manifest_whose_bytes_rot_in_the_database_is_told() {
     drop(connection);
 
     let registry = open().await;
-    let (mut cursor, mut findings) = (ScrubCursor::default(), Vec::new());
-    while let Some(step) = registry.caretaker(Task::Scrub).scrub(&cursor, &Unpaced).await.unwrap() {
-        findings.extend(step.findings);
-        let Some(next) = step.next else { break };
-        cursor = next;
-    }
+    let findings = scrub(&registry).await;
     let [Finding::BrokenManifest { repository, digest }] = findings.as_slice() else {
         panic!("{findings:?}");
     };
     assert_eq!((repository, *digest), (&House::name(), image.digest()));
+    pushed(&registry).await;
+    let findings = scrub(&registry).await;
+    assert!(findings.is_empty(), "{findings:?}");
 }

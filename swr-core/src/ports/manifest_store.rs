@@ -103,7 +103,7 @@ pub trait ManifestStore: Debug + Send + Sync + 'static {
     /// Requirements are checked against the state before the first change, under the same lock;
     /// [`CommitError::Unmet`] names every one that fails. A link or a manifest makes the repository if there is
     /// none, hidden. Removing a hidden repository takes its name and is no event. A manifest that is pushed
-    /// again stays as it was first pushed, its media type included. Each effective change becomes an event by
+    /// again stays as it was first pushed, its media type included; bytes of it that have rotted are written anew. Each effective change becomes an event by
     /// [`Event::of`](crate::event::Event::of).
     ///
     /// `LinkStored` of content D at L takes the first case that fits: the record of D is at L: only the link;

@@ -84,7 +84,7 @@ pub enum Finding {
     },
     /// Content was set aside some time ago, and no push has brought it again.
     Unhealed(StoredBlob),
-    /// A manifest is not what its digest says.
+    /// A manifest is not what its digest says. A push of it mends it.
     BrokenManifest {
         /// Whose it is.
         repository: RepositoryName,

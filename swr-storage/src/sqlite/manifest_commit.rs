@@ -485,6 +485,9 @@ const PUT_MANIFEST: &str = "
 
 const PUT_CONTENT: &str = "INSERT INTO manifest_contents (manifest, annotations, bytes) VALUES (?1, ?2, ?3)";
 
+/// Writes bytes anew that have rotted.
+const MEND_CONTENT: &str = "UPDATE manifest_contents SET bytes = ?2 WHERE manifest = ?1 AND bytes <> ?2";
+
 const PUT_REFERENCE: &str = "
     INSERT INTO manifest_references (repository, digest, kind, manifest, size) VALUES (?1, ?2, ?3, ?4, ?5)";
 
@@ -551,6 +554,7 @@ impl Changing<'_> {
         let ManifestRecord { digest, media_type, bytes, artifact_type, annotations, subject, references } =
             record;
         if self.keep_manifest(digest)? == Before::Present {
+            self.run(MEND_CONTENT, params![self.manifest(digest)?, &**bytes])?;
             return Ok(Before::Present);
         }
         self.writing.claim_room()?;
@@ -694,6 +698,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     RECORD_IS_UNLINKED,
     PUT_MANIFEST,
     PUT_CONTENT,
+    MEND_CONTENT,
     PUT_REFERENCE,
     NAME_LINK,
     UNNAME_LINK,
