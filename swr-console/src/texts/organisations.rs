@@ -27,7 +27,6 @@ pub(crate) struct Organisations {
     pub(crate) granted: &'static str,
     pub(crate) changed: &'static str,
     pub(crate) removed: &'static str,
-    pub(crate) change_of: fn(&str) -> String,
     pub(crate) remove: &'static str,
     pub(crate) remove_what: fn(&str) -> String,
     pub(crate) right_of: fn(&str) -> String,
@@ -63,7 +62,6 @@ pub(crate) const EN: Organisations = Organisations {
     granted: "The permission was added.",
     changed: "The permission was changed.",
     removed: "The permission was removed.",
-    change_of: |user| format!("Change the permission of {user}"),
     remove: "Remove permission",
     remove_what: |user| {
         format!("Takes from {user} what this organization lets them do, from the next request on.")
@@ -99,7 +97,6 @@ pub(crate) const ZH: Organisations = Organisations {
     granted: "授权已添加。",
     changed: "授权已修改。",
     removed: "授权已删除。",
-    change_of: |user| format!("修改 {user} 的权限"),
     remove: "删除授权",
     remove_what: |user| format!("将收回 {user} 在该组织中的权限，立即生效。"),
     right_of: |user| format!("{user} 的权限"),
