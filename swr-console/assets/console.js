@@ -88,4 +88,77 @@
     form.addEventListener("input", later);
     if (target) later();
   }
+
+  // data-upload="id": sends the files of the form one after the other, and shows in that list how far each has come
+  // and what became of it.
+  for (const form of document.querySelectorAll("form[data-upload]")) {
+    const list = document.getElementById(form.dataset.upload);
+    const files = form.querySelector("input[type=file]");
+    const words = form.dataset;
+
+    const line = (file) => {
+      const item = document.createElement("li");
+      const name = document.createElement("strong");
+      name.textContent = file.name;
+      const bar = document.createElement("progress");
+      bar.setAttribute("aria-label", file.name);
+      bar.max = 1;
+      bar.value = 0;
+      const note = document.createElement("p");
+      note.className = "quiet";
+      item.append(name, bar, note);
+      list.append(item);
+      return { item, bar, note };
+    };
+
+    const send = (file, { item, bar, note }) => new Promise((done) => {
+      const data = new FormData();
+      for (const [name, value] of new FormData(form)) {
+        if (typeof value === "string") data.append(name, value);
+      }
+      data.append("fragment", "yes");
+      data.append(files.name, file);
+      const request = new XMLHttpRequest();
+      request.open("POST", form.action);
+      request.responseType = "document";
+      request.upload.addEventListener("progress", (event) => {
+        if (event.lengthComputable && event.total) bar.value = event.loaded / event.total;
+      });
+      request.upload.addEventListener("load", () => {
+        bar.removeAttribute("value");
+        note.textContent = words.taking;
+      });
+      request.addEventListener("loadend", () => {
+        const answer = request.response;
+        if (request.status === 200 && answer && !answer.querySelector("main")) {
+          item.replaceChildren(...answer.body.childNodes);
+        } else {
+          bar.remove();
+          const told = answer && answer.querySelector("main p");
+          note.textContent = told ? told.textContent : words.failed;
+          note.className = "wrong";
+        }
+        done();
+      });
+      request.send(data);
+    });
+
+    form.addEventListener("submit", async (event) => {
+      const named = form.elements.namedItem("repository");
+      // What is named for several files the server refuses, in its own words.
+      if (form.dataset.sent || (named && named.value && files.files.length > 1)) return;
+      event.preventDefault();
+      if (files.files.length > Number(words.most)) {
+        say(words.tooMany);
+        list.textContent = words.tooMany;
+        setTimeout(() => { delete form.dataset.sent; });
+        return;
+      }
+      list.textContent = "";
+      const chosen = [...files.files].map((file) => [file, line(file)]);
+      for (const [file, shown] of chosen) await send(file, shown);
+      files.value = "";
+      delete form.dataset.sent;
+    });
+  }
 })();

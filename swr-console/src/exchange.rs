@@ -1,8 +1,9 @@
 //! One request of somebody who has signed in, and what pages make of it.
 
 use std::future::Future;
+use std::sync::Arc;
 
-use http::StatusCode;
+use http::{Response, StatusCode};
 use maud::Markup;
 use swr_auth::{AuthenticationError, Secret, Signer};
 use swr_core::OrganisationName;
@@ -12,8 +13,9 @@ use swr_core::control::trace::{Operation, Outcome};
 use swr_core::control::{ControlAccess, ControlError};
 use swr_core::ports::StoreError;
 use swr_core::registry::Access;
+use swr_http::ResponseBody;
 use swr_http::control::{Refusals, status_of};
-use swr_http::door::RequestBody;
+use swr_http::door::Progress;
 
 use crate::form::Form;
 use crate::layout::{Notice, Section};
@@ -59,7 +61,6 @@ impl<'a> Exchange<'a> {
     }
 
     /// The registry as this user may use it.
-    #[expect(dead_code, reason = "pages of images read manifests")]
     pub(crate) fn registry(&self) -> Access<'a> {
         self.parts.plane.registry().access(self.signer.caller(), self.origin.clone())
     }
@@ -131,27 +132,36 @@ impl Attempt {
     }
 }
 
-/// What was sent with a request.
+/// What was sent with a request, by a page that has shown its session's token.
 pub(crate) enum Sent {
-    /// A form, whose token is the session's.
     Form(Form),
-    /// Anything else, of whoever has shown the session's token in a header. Nobody has read it.
-    #[expect(dead_code, reason = "packages are sent so")]
-    Stream(RequestBody),
+    Files(SentFiles),
+}
+
+/// A form with files in it: its parts after the token, of which nobody has read any.
+pub(crate) struct SentFiles {
+    pub(crate) form: swr_packages::Form,
+    /// How far it has been read.
+    pub(crate) progress: Arc<Progress>,
 }
 
 impl Sent {
     pub(crate) fn form(self) -> Result<Form, Problem> {
         match self {
             Self::Form(form) => Ok(form),
-            Self::Stream(_) => Err(Problem::MediaType),
+            Self::Files(_) => Err(Problem::MediaType),
+        }
+    }
+
+    pub(crate) fn files(self) -> Result<SentFiles, Problem> {
+        match self {
+            Self::Files(files) => Ok(files),
+            Self::Form(_) => Err(Problem::MediaType),
         }
     }
 }
 
-/// The header in which scripts show the session's token.
-pub(crate) const FORM_TOKEN_HEADER: &str = "x-form-token";
-/// The field in which forms show it.
+/// The field in which forms show their session's token: the first of those with files.
 pub(crate) const FORM_TOKEN_FIELD: &str = "form_token";
 
 /// What a page makes of a request.
@@ -163,8 +173,9 @@ pub(crate) enum Reply {
     /// The address is the console's own.
     Redirect(String),
     /// A piece of a page, for the script.
-    #[expect(dead_code, reason = "previews are such")]
     Fragment(Markup),
+    /// A file.
+    Download(Response<ResponseBody>),
 }
 
 /// A page without what all have around them.

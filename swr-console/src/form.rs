@@ -13,6 +13,11 @@ impl Form {
         Self(form_urlencoded::parse(text).into_owned().collect())
     }
 
+    /// Says one thing more.
+    pub(crate) fn add(&mut self, name: &str, value: &str) {
+        self.0.push((name.to_owned(), value.to_owned()));
+    }
+
     /// The first value of the name.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.all(name).next()

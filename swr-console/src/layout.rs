@@ -14,6 +14,7 @@ use crate::texts::Texts;
 pub(crate) enum Section {
     Overview,
     Organisations,
+    Images,
     Audit,
     Credentials,
     Users,
@@ -32,6 +33,7 @@ impl Section {
         let all = [
             Self::Overview,
             Self::Organisations,
+            Self::Images,
             Self::Audit,
             Self::Credentials,
             Self::Users,
@@ -48,6 +50,7 @@ impl Section {
         match self {
             Self::Overview => "/",
             Self::Organisations => "/organisations",
+            Self::Images => "/images",
             Self::Audit => "/audit",
             Self::Credentials => "/credentials",
             Self::Users => "/users",
@@ -60,6 +63,7 @@ impl Section {
         match self {
             Self::Overview => texts.overview,
             Self::Organisations => texts.organisations,
+            Self::Images => texts.images,
             Self::Audit => texts.audit,
             Self::Credentials => texts.credentials,
             Self::Users => texts.users,

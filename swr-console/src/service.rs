@@ -24,13 +24,16 @@ use swr_core::stream::BodyError;
 use swr_http::control::Refusals;
 use swr_http::door::{Chain, Progress, RequestBody, Visit, origin};
 use swr_http::{MountPoint, MountPointError, Network, Patience, RequestId, RequestObserver, ResponseBody};
+use swr_packages::import::FILES_MAX;
+use swr_packages::upload::PackageDesk;
 use tower_service::Service;
 use tracing::{Instrument as _, debug_span, error, field};
 
 use crate::cookies::{self, cookie};
-use crate::exchange::{Exchange, FORM_TOKEN_FIELD, FORM_TOKEN_HEADER, Frame, Page, Problem, Reply, Sent};
+use crate::exchange::{Exchange, FORM_TOKEN_FIELD, Frame, Page, Problem, Reply, Sent, SentFiles};
 use crate::form::Form;
 use crate::language::{self, Language};
+use crate::pages::images::upload::of_form;
 use crate::pages::{self, sign_in};
 use crate::texts::{self, Texts};
 use crate::{assets, layout, same_origin};
@@ -71,6 +74,8 @@ pub struct ConsoleOptions {
     pub patience: Option<Patience>,
     /// How long a page may take. 30 seconds.
     pub answer_within: Option<Duration>,
+    /// Where users hand in packages of images, and versions are taken out as such. Nowhere.
+    pub packages: Option<PackageDesk>,
     /// Who is told of requests. Nobody.
     pub observer: Option<Arc<dyn RequestObserver>>,
 }
@@ -86,6 +91,7 @@ impl ConsoleOptions {
             trusted_proxies: Vec::new(),
             patience: Some(Patience { within: Duration::from_secs(30), bytes_min: 1024 }),
             answer_within: Some(Duration::from_secs(30)),
+            packages: None,
             observer: None,
         })
     }
@@ -191,7 +197,9 @@ impl Parts {
             Some(_) => self.page(head, body, frame),
             None => return whole(alone(&frame_of(&base, &query, texts), &Problem::NoSuchPage)),
         };
-        let mut response = match self.options.answer_within {
+        // Files take as long as they come; who takes them in waits for no more than that.
+        let within = self.options.answer_within.filter(|_| !is_files(head));
+        let mut response = match within {
             Some(within) => match tokio::time::timeout(within, page).await {
                 Ok(response) => response,
                 Err(_) => whole(alone(&frame_of(&base, &query, texts), &Problem::TooSlow)),
@@ -243,7 +251,7 @@ impl Parts {
         let ResumedSession { signer, form_token } = &session;
         let exchange = Exchange { parts: self, frame, signer, form_token, origin: &origin };
         let answer = match is_change {
-            true => match sent(head, body, form_token).await {
+            true => match self.sent(head, body, form_token).await {
                 Ok(_) if segments == ["sign-out"] => {
                     return self.sign_out(&exchange.frame, token.as_ref()).await;
                 }
@@ -259,6 +267,7 @@ impl Parts {
             }
             Ok(Reply::Redirect(to)) => redirect(&to),
             Ok(Reply::Fragment(markup)) => html(StatusCode::OK, markup),
+            Ok(Reply::Download(response)) => response,
             // It ended meanwhile.
             Err(Problem::Control(ControlError::Unauthorized)) => {
                 redirect(&sign_in::address(&exchange.frame, is_change))
@@ -302,11 +311,41 @@ impl Parts {
         response
     }
 
+    /// What was sent, if it was by a page of this session.
+    async fn sent(&self, head: &request::Parts, body: RequestBody, token: &Secret) -> Result<Sent, Problem> {
+        let shown = |text: &str| Secret::from(text) == *token;
+        if let (true, Some(desk)) = (is_files(head), &self.options.packages) {
+            let progress = body.progress();
+            let most = desk.options().package_bytes_max.saturating_mul(FILES_MAX as u64);
+            let most = most.saturating_add(Form::BYTES_MAX as u64);
+            let form = swr_packages::Form::new(content_type(head), body.into_stream(), most);
+            let mut form = form.map_err(of_form)?;
+            let first = form.next().await.map_err(of_form)?.filter(|part| *part.name == *FORM_TOKEN_FIELD);
+            let first = first.ok_or(Problem::Forged)?.body.collect(TOKEN_BYTES_MAX).await;
+            let first = first.map_err(|_| Problem::Forged)?;
+            return match std::str::from_utf8(&first).is_ok_and(shown) {
+                true => Ok(Sent::Files(SentFiles { form, progress })),
+                false => Err(Problem::Forged),
+            };
+        }
+        if !content_type(head).to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
+            return Err(Problem::Forged);
+        }
+        let form = Form::parse(&collected(body).await?);
+        match form.get(FORM_TOKEN_FIELD).is_some_and(shown) {
+            true => Ok(Sent::Form(form)),
+            false => Err(Problem::Forged),
+        }
+    }
+
     /// A browser takes the first name from nobody but this very host, by HTTPS.
     fn cookie_name(&self) -> &'static str {
         if self.options.secure { "__Host-swr-session" } else { "swr-session" }
     }
 }
+
+/// No token of a session is longer, in bytes.
+const TOKEN_BYTES_MAX: usize = 256;
 
 const YEAR: TimeDelta = TimeDelta::days(365);
 
@@ -314,24 +353,13 @@ fn frame_of<'a>(base: &'a str, query: &'a Form, texts: &'static Texts) -> Frame<
     Frame { base, path: "/", query, texts }
 }
 
-/// What was sent, if it was by a page of this session.
-async fn sent(head: &request::Parts, body: RequestBody, token: &Secret) -> Result<Sent, Problem> {
-    let is_form = head.headers.get(CONTENT_TYPE).is_some_and(|media_type| {
-        media_type.as_bytes().to_ascii_lowercase().starts_with(b"application/x-www-form-urlencoded")
-    });
-    let shown = |text: &str| Secret::from(text) == *token;
-    if is_form {
-        let form = Form::parse(&collected(body).await?);
-        return match form.get(FORM_TOKEN_FIELD).is_some_and(shown) {
-            true => Ok(Sent::Form(form)),
-            false => Err(Problem::Forged),
-        };
-    }
-    let header = head.headers.get(FORM_TOKEN_HEADER).and_then(|token| token.to_str().ok());
-    match header.is_some_and(shown) {
-        true => Ok(Sent::Stream(body)),
-        false => Err(Problem::Forged),
-    }
+/// Whether a request brings files.
+fn is_files(head: &request::Parts) -> bool {
+    swr_packages::Form::is_one(content_type(head))
+}
+
+fn content_type(head: &request::Parts) -> &str {
+    head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 async fn collected(body: RequestBody) -> Result<Bytes, Problem> {

@@ -68,7 +68,7 @@ impl RequestBody {
 
     /// How far it has been read.
     #[cfg(feature = "packages")]
-    pub(crate) fn progress(&self) -> Arc<Progress> {
+    pub fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
     }
 
@@ -348,7 +348,8 @@ impl ResponseBody {
     }
 
     /// Adds so many bytes out of a store.
-    pub(crate) fn stream(mut self, stream: ByteStream, length: u64) -> Self {
+    #[must_use]
+    pub fn stream(mut self, stream: ByteStream, length: u64) -> Self {
         if length > 0 {
             self.left += length;
             self.segments.push_back(Segment::Stream { chunks: stream.into_chunks(), left: length });
@@ -365,7 +366,8 @@ impl ResponseBody {
     }
 
     /// Waits no longer than this for a store's next bytes.
-    pub(crate) fn within(mut self, within: Option<Duration>) -> Self {
+    #[must_use]
+    pub fn within(mut self, within: Option<Duration>) -> Self {
         self.waiting = within.map(|within| Waiting::new(Patience { within, bytes_min: 1 }));
         self
     }

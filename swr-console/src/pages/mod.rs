@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod credentials;
+pub(crate) mod images;
 pub(crate) mod organisations;
 pub(crate) mod overview;
 pub(crate) mod people;
@@ -14,6 +15,8 @@ pub(crate) async fn show(exchange: &Exchange<'_>, path: &[&str]) -> Answer {
     match path {
         [] => overview::show(exchange).await,
         ["organisations", rest @ ..] => organisations::show(exchange, rest).await,
+        ["images", rest @ ..] => images::show(exchange, rest).await,
+        ["upload"] => images::upload::show(exchange).await,
         ["audit", rest @ ..] => audit::show(exchange, rest).await,
         ["credentials"] => credentials::show(exchange).await,
         ["users", rest @ ..] => people::users::show(exchange, rest).await,
@@ -27,6 +30,8 @@ pub(crate) async fn change(exchange: &Exchange<'_>, path: &[&str], sent: Sent) -
     match path {
         ["login"] => overview::login(exchange).await,
         ["organisations", rest @ ..] => organisations::change(exchange, rest, sent.form()?).await,
+        ["images", rest @ ..] => images::change(exchange, rest, sent.form()?).await,
+        ["upload"] => images::upload::take(exchange, sent.files()?).await,
         ["credentials", rest @ ..] => credentials::change(exchange, rest, sent.form()?).await,
         ["users", rest @ ..] => people::users::change(exchange, rest, sent.form()?).await,
         ["accounts"] => people::accounts::change(exchange, sent.form()?).await,

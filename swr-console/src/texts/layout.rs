@@ -11,6 +11,7 @@ pub(crate) struct Layout {
     // The parts of the console.
     pub(crate) overview: &'static str,
     pub(crate) organisations: &'static str,
+    pub(crate) images: &'static str,
     pub(crate) audit: &'static str,
     pub(crate) credentials: &'static str,
     pub(crate) users: &'static str,
@@ -48,6 +49,7 @@ pub(crate) const EN: Layout = Layout {
     sign_out: "Sign out",
     overview: "Overview",
     organisations: "Organizations",
+    images: "My images",
     audit: "Audit",
     credentials: "My credentials",
     users: "Users",
@@ -81,6 +83,7 @@ pub(crate) const ZH: Layout = Layout {
     sign_out: "退出登录",
     overview: "总览",
     organisations: "组织管理",
+    images: "我的镜像",
     audit: "审计",
     credentials: "我的凭证",
     users: "用户",

@@ -2,14 +2,21 @@
 //!
 //! Each page has a file of its own.
 
+mod aging;
 mod audit;
 mod credentials;
 mod errors;
+mod images;
 mod layout;
+mod manifest;
 mod organisations;
 mod overview;
+mod patterns;
 mod people;
+mod sharing;
 mod sign_in;
+mod triggers;
+mod upload;
 
 use crate::language::Language;
 
@@ -24,6 +31,13 @@ pub(crate) struct Texts {
     pub(crate) audit: audit::Audit,
     pub(crate) credentials: credentials::Credentials,
     pub(crate) people: people::People,
+    pub(crate) images: images::Images,
+    pub(crate) manifest: manifest::ManifestTexts,
+    pub(crate) sharing: sharing::SharingTexts,
+    pub(crate) triggers: triggers::TriggersTexts,
+    pub(crate) aging: aging::AgingTexts,
+    pub(crate) patterns: patterns::Patterns,
+    pub(crate) upload: upload::Upload,
 }
 
 static EN: Texts = Texts {
@@ -36,6 +50,13 @@ static EN: Texts = Texts {
     audit: audit::EN,
     credentials: credentials::EN,
     people: people::EN,
+    images: images::EN,
+    manifest: manifest::EN,
+    sharing: sharing::EN,
+    triggers: triggers::EN,
+    aging: aging::EN,
+    patterns: patterns::EN,
+    upload: upload::EN,
 };
 
 static ZH: Texts = Texts {
@@ -48,6 +69,13 @@ static ZH: Texts = Texts {
     audit: audit::ZH,
     credentials: credentials::ZH,
     people: people::ZH,
+    images: images::ZH,
+    manifest: manifest::ZH,
+    sharing: sharing::ZH,
+    triggers: triggers::ZH,
+    aging: aging::ZH,
+    patterns: patterns::ZH,
+    upload: upload::ZH,
 };
 
 pub(crate) fn of(language: Language) -> &'static Texts {

@@ -32,6 +32,11 @@ mod tags;
 mod traces;
 pub(crate) mod triggers;
 
+/// What triggers of other doors may say of what they tell and update.
+pub mod targets {
+    pub use super::triggers::{CLUSTER_BYTES_MAX, is_address, is_name, signs};
+}
+
 pub use account::REPORT_DAYS_MAX;
 pub use endpoint::ManagementEndpoint;
 pub use error::status_of;

@@ -23,7 +23,7 @@ use super::exchange::{Answer, Exchange, Reply, Time, excerpt};
 const HISTORY_MAX: NonZeroU32 = NonZeroU32::new(100).expect("100 is not zero");
 
 /// The longest id or name of a cluster, in bytes.
-const CLUSTER_BYTES_MAX: usize = 255;
+pub const CLUSTER_BYTES_MAX: usize = 255;
 /// The longest address of a webhook, in bytes.
 const URL_BYTES_MAX: usize = 2048;
 /// How long the secret of a webhook is, in bytes.
@@ -330,7 +330,7 @@ fn enabled(text: &str) -> Result<bool, ValueDefect> {
 }
 
 /// Whether the text can be the name of something in a cluster: so, it needs no escaping in a path.
-pub(crate) fn is_name(text: &str) -> bool {
+pub fn is_name(text: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let is_label = |label: &str| {
         let bytes = label.as_bytes();
@@ -343,7 +343,7 @@ pub(crate) fn is_name(text: &str) -> bool {
 
 /// Whether something can be sent there, as far as it shows. No name or password stands in it: everybody who reads
 /// the trigger sees the address.
-fn is_address(url: &str) -> bool {
+pub fn is_address(url: &str) -> bool {
     let has_host = |uri: &Uri| {
         let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
         let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
@@ -353,7 +353,7 @@ fn is_address(url: &str) -> bool {
 }
 
 /// Whether messages can be signed with the secret.
-fn signs(secret: &str) -> bool {
+pub fn signs(secret: &str) -> bool {
     let is_base64 = |text: &str| BASE64.decode(text.as_bytes()).is_ok();
     SECRET_BYTES.contains(&secret.len()) && secret.strip_prefix("whsec_").is_none_or(is_base64)
 }
