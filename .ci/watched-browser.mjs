@@ -1,10 +1,11 @@
 // A browser that is watched: whatever no page of the console may do is written down as a fault when it happens.
 
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
 const require = createRequire(`${process.env.BROWSER_MODULES}/`);
 const { chromium } = require("playwright-core");
-const { AxeBuilder } = require("@axe-core/playwright");
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
 const WIDE = { width: 1280, height: 800 };
 const PHONE = { width: 360, height: 740 };
@@ -53,7 +54,7 @@ export class Visitor {
     page.on("console", (message) => {
       // What could not be loaded is judged where it is answered.
       const isAnswer = message.text().startsWith("Failed to load resource:");
-      if (["error", "warning"].includes(message.type()) && !isAnswer) fault(`console: ${message.text()}`);
+      if (message.type() === "error" && !isAnswer) fault(`console: ${message.text()}`);
     });
     page.on("pageerror", (error) => fault(`page error: ${error.message}`));
     page.on("dialog", (dialog) => {
@@ -114,15 +115,16 @@ export class Visitor {
     return (await answered).status();
   }
 
+  /** Where the links of the page lead, downloads and other sites apart. */
   async addresses() {
-    const links = await this.page.locator("a[href]").evaluateAll((all) => all.map((link) => link.href));
+    const links = await this.page.locator("a[href]:not([download])").evaluateAll((all) => all.map((link) => link.href));
     return links.filter((link) => link.startsWith(`${this.origin}/`)).map((link) => link.slice(this.origin.length));
   }
 
   /** Opens the dialog of the button, and looks at it. */
   async open(button, within = this.page) {
     await within.getByRole("button", { name: button, exact: true }).click();
-    const dialog = this.page.getByRole("dialog", { name: button });
+    const dialog = this.page.getByRole("dialog");
     await dialog.waitFor();
     await this.inspect(button);
     return dialog;
@@ -130,14 +132,17 @@ export class Visitor {
 
   /** What axe finds on the page as it is. */
   async inspect(what) {
-    const axe = new AxeBuilder({ page: this.page }).setLegacyMode(true).options({ resultTypes: ["violations"] });
-    const { violations } = await axe.analyze();
-    for (const { id, impact, nodes } of violations) {
-      if (!["serious", "critical"].includes(impact)) continue;
-      const [{ html, any, all, none }] = nodes;
-      const why = [...any, ...all, ...none].map((reason) => reason.message).join("; ");
-      this.faults.push(`axe on ${what}: ${impact} ${id} ×${nodes.length}: ${html.slice(0, 200)}: ${why.slice(0, 300)}`);
-    }
+    if (!(await this.page.evaluate(() => "axe" in globalThis))) await this.page.evaluate(axe);
+    const found = await this.page.evaluate(async () => {
+      const { violations } = await globalThis.axe.run({ resultTypes: ["violations"] });
+      return violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).map((violation) => {
+        const [{ html, any, all, none }] = violation.nodes;
+        const why = [...any, ...all, ...none].map(({ message }) => message).join("; ");
+        const { impact, id, nodes } = violation;
+        return `${impact} ${id} ×${nodes.length}: ${html.slice(0, 200)}: ${why.slice(0, 300)}`;
+      });
+    });
+    this.faults.push(...found.map((text) => `axe on ${what}: ${text}`));
   }
 
   /** The page in other colours and another size; nothing of it may be beyond the screen. */
