@@ -105,9 +105,9 @@ async function strangers(browser) {
         Object.assign(document.createElement("script"), { textContent: "alert(1)" }),
         Object.assign(document.createElement("img"), { src: "http://127.0.0.1:1/" }),
         Object.assign(document.createElement("img"), { src: "/nowhere.png" }),
-        Object.assign(document.createElement("table"), { width: 2000 }),
         document.createElement("button"),
       );
+      document.querySelector("h1").style.minWidth = "2000px";
       setTimeout(() => { throw new Error("thrown"); });
     });
     await page.waitForLoadState("networkidle");
@@ -141,7 +141,7 @@ async function strangers(browser) {
         await page.getByRole("alert").filter({ hasText: "That did not match." }).waitFor();
       });
       const repeated = await page.getByLabel("User", { exact: true }).inputValue();
-      same("what was typed", wrong.slice(0, 80), repeated.slice(0, 80));
+      same("what was typed", wrong.slice(0, 60), repeated.slice(0, 60));
       same("the password", "", await page.getByLabel("Password", { exact: true }).inputValue());
     }
   });
@@ -572,7 +572,8 @@ async function look(visitor, path) {
     if (language !== LOOKS[at - 1]?.language) {
       await visitor.go(`${path}${path.includes("?") ? "&" : "?"}lang=${language}`);
       same("the language", language, (await page.locator("html").getAttribute("lang")).slice(0, 2));
-      await page.locator("details:not([open]) > summary").evaluateAll((all) => all.forEach((one) => one.click()));
+      // The first of those that unfold stand for the others.
+      await page.locator("details:not([open])").evaluateAll((all) => all.slice(0, 4).forEach((one) => { one.open = true; }));
     }
     await visitor.appear(appearance, `${path} in ${language}`);
   }
