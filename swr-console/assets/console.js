@@ -78,6 +78,8 @@
       const turn = ++latest;
       const fields = new URLSearchParams(new FormData(form));
       fields.delete("form_token");
+      // What is secret stands in no address.
+      for (const secret of form.querySelectorAll("input[type=password]")) fields.delete(secret.name);
       const answer = await fetch(`${form.dataset.preview}?${fields}`, { headers: { accept: "text/html" } });
       const text = await answer.text();
       if (turn !== latest || !answer.ok || answer.redirected) return;

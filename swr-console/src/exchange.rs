@@ -175,7 +175,7 @@ pub(crate) enum Reply {
     /// A piece of a page, for the script.
     Fragment(Markup),
     /// A file.
-    Download(Response<ResponseBody>),
+    Download(Box<Response<ResponseBody>>),
 }
 
 /// A page without what all have around them.

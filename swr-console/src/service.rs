@@ -267,7 +267,7 @@ impl Parts {
             }
             Ok(Reply::Redirect(to)) => redirect(&to),
             Ok(Reply::Fragment(markup)) => html(StatusCode::OK, markup),
-            Ok(Reply::Download(response)) => response,
+            Ok(Reply::Download(response)) => *response,
             // It ended meanwhile.
             Err(Problem::Control(ControlError::Unauthorized)) => {
                 redirect(&sign_in::address(&exchange.frame, is_change))

@@ -183,6 +183,7 @@ impl Accounts {
             trusted_proxies: options.trusted_proxies.clone(),
             patience: options.patience,
             answer_within: options.answer_within,
+            packages: options.packages.clone(),
             observer: options.observer.clone(),
             ..ConsoleOptions::new(self.settings.clone()).map_err(|error| format!("console: {error}"))?
         };

@@ -15,6 +15,7 @@ use swr_core::ports::{Page as Part, RepositoryList, RepositoryOrder, RepositoryQ
 use crate::exchange::{Answer, Attempt, Exchange, Page, Problem};
 use crate::form::Form;
 use crate::layout::Section;
+use crate::pages::images;
 use crate::pieces::{Field, Removal, WORD, as_id, dialog, empty, filter, heading, more, time, token, trail};
 use crate::texts::Texts;
 
@@ -359,7 +360,7 @@ fn repository_table(exchange: &Exchange<'_>, repositories: &[RepositoryDetails])
                     @for repository in repositories {
                         @let rest = repository.name.as_str().split_once('/').map_or("", |(_, rest)| rest);
                         tr {
-                            th scope="row" { (rest) }
+                            th scope="row" { a href=(exchange.link(&images::address(&repository.name))) { (rest) } }
                             td.number { (repository.versions) }
                             td { (time(repository.updated, exchange.parts.options.utc_offset)) }
                         }

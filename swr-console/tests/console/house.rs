@@ -6,18 +6,25 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
+use serde_json::{Value, json};
 use swr_auth::{
     ControlAuthenticator, DeskSettings, GrantAuthorizer, KeyDesk, NewPassword, Secret, SessionDesk,
     SessionLimits, Vault,
 };
 use swr_console::{ConsoleOptions, ConsoleService};
-use swr_core::caller::Origin;
+use swr_core::caller::{Caller, Identity, Origin};
 use swr_core::control::identity::{Account, AccountName, PasswordHash, Role, User, UserName};
 use swr_core::control::{ControlAccess, ControlPlane, NewAccount, NewUser};
-use swr_core::registry::Registry;
+use swr_core::digest::Algorithm;
+use swr_core::media_type::MediaType;
+use swr_core::reference::Reference;
+use swr_core::registry::{ManifestPush, Precondition, Registry};
+use swr_core::stream::ByteStream;
 use swr_core::testing::ManualClock;
 use swr_http::ResponseBody;
 use swr_http::control::Refusals;
+use swr_packages::ImportOptions;
+use swr_packages::upload::PackageDesk;
 use swr_storage::{MemoryBlobs, MemoryManifests};
 use tower_service::Service;
 
@@ -76,7 +83,9 @@ impl House {
         let sessions = SessionDesk::new(store, users.clone(), clock.clone(), SessionLimits::default());
         let sessions = Arc::new(sessions);
         let refusals = Refusals::new(plane.clone());
-        let options = change(ConsoleOptions::new(settings).unwrap());
+        let packages = ImportOptions::new(std::env::temp_dir());
+        let packages = Some(PackageDesk::new(plane.clone(), packages, 4));
+        let options = change(ConsoleOptions { packages, ..ConsoleOptions::new(settings).unwrap() });
         let console = ConsoleService::new(
             plane.clone(),
             users,
@@ -111,8 +120,39 @@ impl House {
 
     /// The control plane as this person may use it by other ways.
     pub(crate) fn access(&self, person: &Person) -> ControlAccess<'_> {
-        let caller = swr_core::caller::Caller::User(swr_core::caller::Identity::new(person.user.id.as_str()));
+        let caller = Caller::User(Identity::new(person.user.id.as_str()));
         self.plane.access(caller, Origin::default())
+    }
+
+    /// Pushes a version of these layers, with these annotations.
+    pub(crate) async fn push(&self, person: &Person, version: &str, layers: &[&str], annotations: Value) {
+        let caller = Caller::User(Identity::new(person.user.id.as_str()));
+        let access = self.plane.registry().access(caller, Origin::default());
+        let (repository, tag) = version.split_once(':').unwrap();
+        let repository = repository.parse().unwrap();
+        let history: Vec<Value> =
+            layers.iter().map(|layer| json!({ "created_by": format!("COPY {layer}") })).collect();
+        let config = json!({ "os": "linux", "architecture": "amd64", "history": history }).to_string();
+        let mut parts = Vec::new();
+        for content in [&*config].iter().chain(layers) {
+            let digest = Algorithm::Sha256.digest(content.as_bytes());
+            let body = ByteStream::from(Bytes::from((*content).to_owned()));
+            access.push_blob(&repository, &digest, body).await.unwrap();
+            parts.push(json!({ "mediaType": "application/x", "digest": digest, "size": content.len() }));
+        }
+        let config = parts.remove(0);
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config, "layers": parts,
+            "annotations": annotations,
+        });
+        let push = ManifestPush {
+            reference: Reference::Tag(tag.parse().unwrap()),
+            tags: Vec::new(),
+            media_type: None,
+            bytes: manifest.to_string().into(),
+            precondition: Precondition::None,
+        };
+        access.push_manifest(&repository, push).await.unwrap();
     }
 
     /// Somebody's browser, in which nobody has signed in.

@@ -4,7 +4,9 @@
 mod audit;
 mod credentials;
 mod house;
+mod images;
 mod organisations;
+mod package;
 mod pages;
 mod people;
 mod sessions;

@@ -66,12 +66,12 @@ async fn an_organisation_that_holds_something_stays() {
     let browser = with_lib(&house).await;
     let repository = "lib/app".parse().unwrap();
     house.access(&house.ada).create_repository(&repository, &Attributes::default()).await.unwrap();
-    browser.get(LIB).await.is(200).says("<th scope=\"row\">app</th>");
+    browser.get(LIB).await.is(200).says("href=\"/console/images/lib/app\"");
     let refused = browser.submit(LIB, &format!("{LIB}/delete"), "word=DELETE").await.is(406);
     refused.says("still holds repositories (1)");
     // Names of which this one is a part are others.
     browser.submit(LIST, LIST, "name=glib").await;
-    browser.get("/console/organisations/glib").await.is(200).lacks("<th scope=\"row\">app</th>");
+    browser.get("/console/organisations/glib").await.is(200).lacks("href=\"/console/images/lib/app\"");
 }
 
 #[tokio::test]

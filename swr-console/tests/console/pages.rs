@@ -29,7 +29,7 @@ async fn furnished() -> House {
 const VOID: [&str; 5] = ["input", "link", "meta", "br", "img"];
 
 /// Holds that every element ends where it should, that no id is there twice, and that what refers to an id finds it.
-fn expect_well_formed(text: &str) {
+pub(crate) fn expect_well_formed(text: &str) {
     let (mut open, mut ids, mut referred) = (Vec::new(), std::collections::BTreeSet::new(), Vec::new());
     let mut rest = text.strip_prefix("<!DOCTYPE html>").unwrap();
     while let Some((_, after)) = rest.split_once('<') {
@@ -84,13 +84,13 @@ async fn every_page_is_there_in_both_languages() {
     }
 }
 
-const HOSTILE: [&str; 3] = [
+pub(crate) const HOSTILE: [&str; 3] = [
     "%22%3E%3Cscript%3Ealert(1)%3C%2Fscript%3E",
     "%27%20onfocus%3Dalert(1)%20%3Cb%3E",
     "%3C%2Ftitle%3E%3C!--%00%FF",
 ];
 
-fn expect_only_text(answer: &super::house::Answer) {
+pub(crate) fn expect_only_text(answer: &super::house::Answer) {
     for markup in ["<script>", "<b>", "<!--", "\" onfocus", "<img src=x"] {
         assert!(!answer.text.contains(markup), "{markup} in {}", answer.text);
     }

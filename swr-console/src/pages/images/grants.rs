@@ -107,7 +107,7 @@ fn table(exchange: &Exchange<'_>, image: &Image, granted: &[Granted]) -> Markup 
                                                 option value=(value) selected[value == grant.level.value().to_string()] { (word) }
                                             }
                                         }
-                                        button.plain type="submit" aria-label=((texts.change_of)(user)) { (all.layout.save) }
+                                        button.plain type="submit" { (all.layout.save) }
                                     }
                                 } @else { span.tag { (right(all, grant.level)) } }
                             }

@@ -307,7 +307,7 @@ fn actions(exchange: &Exchange<'_>, image: &Image, trigger: &Trigger) -> Markup 
             button.plain type="submit" aria-label=(format!("{word}: {name}")) { (word) }
         }
         (Removal {
-            id: &as_id("delete", name),
+            id: &as_id("delete-trigger", name),
             action: image.link(exchange, "/triggers/delete"),
             title: texts.delete,
             what: &(texts.delete_what)(name),

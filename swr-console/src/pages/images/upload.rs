@@ -253,5 +253,5 @@ pub(super) async fn download(exchange: &Exchange<'_>, image: &Image, tag: &Tag) 
     if let Ok(file) = HeaderValue::try_from(file) {
         headers.insert(CONTENT_DISPOSITION, file);
     }
-    Ok(Reply::Download(response))
+    Ok(Reply::Download(Box::new(response)))
 }
