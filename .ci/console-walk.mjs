@@ -386,7 +386,7 @@ async function images(visitor) {
     await visitor.go(app);
     await page.getByRole("link", { name: "Description" }).click();
     await page.getByLabel("Category").selectOption("Linux");
-    await page.getByLabel("Description").fill("What we serve.\nTwo lines.");
+    await page.getByRole("textbox", { name: "Description" }).fill("What we serve.\nTwo lines.");
     await page.getByRole("button", { name: "Save" }).click();
     await done(page, "The attributes were saved.");
     await page.getByText("What we serve.").first().waitFor();
@@ -438,10 +438,10 @@ async function images(visitor) {
     // It is refused for good, and then taken.
     webhook.answers.push(410);
     push("team/app:v5.0.0");
-    await page.getByRole("link", { name: "History of hook" }).click();
+    await page.getByRole("link", { name: /history.*hook/i }).click();
     await appears(page, row(page, "v5.0.0").getByText("Failed", { exact: true }));
     await visitor.inspect("the history of a trigger");
-    await page.getByRole("button", { name: "Try v5.0.0 again" }).click();
+    await page.getByRole("button", { name: /^Try.*v5\.0\.0/ }).click();
     await done(page, "It will be tried again.");
     await appears(page, row(page, "v5.0.0").getByText("Success", { exact: true }));
     same("what it was told", ["v5.0.0", "v5.0.0"], webhook.told.map(({ data }) => data.tag));
@@ -760,7 +760,7 @@ async function withShare(browser) {
     await page.getByRole("link", { name: "Shared with me" }).click();
     await row(page, "app").getByRole("link").click();
     await page.getByText(/docker pull \S+\/team\/app:v2\.0\.0/).waitFor();
-    same("what may be done", ["Copy", "Sign out"], [...await buttons(page), "Sign out"].sort());
+    same("what may be done", ["Copy", "Search"], [...await buttons(page)].sort());
   });
   await check("another account is refused everything else", visitor, () => isRefused(
     visitor,
@@ -803,8 +803,8 @@ async function withoutScript(browser) {
     await visitor.go("/console/upload");
     await page.getByLabel("Organization").selectOption("team");
     await page.getByText("Choose the image and version yourself").click();
-    await page.getByLabel("Image").fill("plain");
-    await page.getByLabel("Version").fill("v1");
+    await page.getByLabel("Image", { exact: true }).fill("plain");
+    await page.getByLabel("Version", { exact: true }).fill("v1");
     await page.getByLabel("Packages").setInputFiles(archive("app-v1.0.0.tar"));
     await page.getByRole("button", { name: "Upload", exact: true }).click();
     await page.getByRole("link", { name: "team/plain:v1" }).click();
