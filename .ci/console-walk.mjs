@@ -1,4 +1,5 @@
-// People in front of the console: each line it prints is one check, and fails as well when the browser has seen a fault.
+// People in front of the console: each line that is printed is one check. It fails as well when the browser has seen a
+// fault.
 //
 // usage: node console-walk.mjs ORIGIN FOLDER [--screenshots DIR]    (the folder is that of `.ci/console`)
 
@@ -16,7 +17,9 @@ const shown = (user, what = "") => JSON.parse(readFileSync(join(folder, `console
 /** The password of users that are made on the way. */
 const PASSWORD = "what a walk begins with";
 /** What nobody would type: markup, templates, and characters that turn the direction of others. */
-const SPITEFUL = "\"><img src=/console/hostile onerror=alert(1)><script>alert(1)</script>'`${7*7}{{7*7}}\u202Etxt.exe\u2066\u200F\0";
+const SPITEFUL =
+  "\"><img src=/console/hostile onerror=alert(1)><script>alert(1)</script>" +
+  "'`${7*7}{{7*7}}\u202Etxt.exe\u2066\u200F\0";
 const HOSTILE = [SPITEFUL, SPITEFUL + "\r\n" + "ä".repeat(5_000) + "x".repeat(5_000)];
 
 let passed = 0;
@@ -285,7 +288,9 @@ async function administrator(visitor) {
     await visitor.go("/console");
     holds("it is shown once", !(await page.content()).includes(login.split(" ")[5]));
     const dialog = await visitor.open("Upload with a client");
-    for (const line of ["docker login -u ", "docker tag ", "docker push "]) await dialog.getByText(line).first().waitFor();
+    for (const line of ["docker login -u ", "docker tag ", "docker push "]) {
+      await dialog.getByText(line).first().waitFor();
+    }
     holds("a line is copied", (await copied(dialog)).startsWith("docker "));
   });
 }
@@ -345,7 +350,8 @@ async function images(visitor) {
     for (const name of ["app-v1.0.0.tar", "app-v2.0.0.tar.gz"]) {
       holds(`${name} has shown how far it had come: ${of(name)}`, Math.max(...of(name)) > 0);
     }
-    const outcomes = await page.getByRole("listitem").filter({ has: page.getByRole("heading", { level: 3 }) }).allInnerTexts();
+    const files = page.getByRole("listitem").filter({ has: page.getByRole("heading", { level: 3 }) });
+    const outcomes = await files.allInnerTexts();
     same("the files", 3, outcomes.length);
     for (const [at, word] of ["Uploaded", "Invalid image format", "Uploaded"].entries()) {
       holds(`${outcomes[at]} says ${word}`, outcomes[at].includes(word));
@@ -464,7 +470,7 @@ async function images(visitor) {
     for (const [tag, outcome] of [["v1.0.0", "Goes"], ["v2.0.0", "Stays"], ["v3.0.0", "Goes"], ["v4.0.0", "Stays"]]) {
       await row(page, tag).getByText(outcome, { exact: true }).waitFor();
     }
-    for (const { language: _, ...appearance } of LOOKS) await visitor.appear(appearance, "the preview of an aging rule");
+    for (const appearance of LOOKS) await visitor.appear(appearance, "the preview of an aging rule");
     await picture(visitor, "aging", preview);
     await page.getByRole("button", { name: "Save" }).click();
     await done(page, "The rule was added and runs now.");
@@ -492,7 +498,10 @@ async function images(visitor) {
   });
   await check("an organization that holds images is not deleted", visitor, async (page) => {
     await visitor.go("/console/organisations/team");
-    await visitor.allowing([409], () => remove(visitor, "Delete organization").then(() => page.getByRole("alert").waitFor()));
+    await visitor.allowing([409], async () => {
+      await remove(visitor, "Delete organization");
+      await page.getByRole("alert").waitFor();
+    });
   });
 }
 
@@ -573,7 +582,9 @@ async function look(visitor, path) {
       await visitor.go(`${path}${path.includes("?") ? "&" : "?"}lang=${language}`);
       same("the language", language, (await page.locator("html").getAttribute("lang")).slice(0, 2));
       // The first of those that unfold stand for the others.
-      await page.locator("details:not([open])").evaluateAll((all) => all.slice(0, 4).forEach((one) => { one.open = true; }));
+      await page.locator("details:not([open])").evaluateAll((all) => {
+        for (const one of all.slice(0, 4)) one.open = true;
+      });
     }
     await visitor.appear(appearance, `${path} in ${language}`);
   }
@@ -631,9 +642,9 @@ async function everything(visitor) {
     await check(`${page} looks well in each language, scheme and size`, visitor, () => look(visitor, address));
   }
   await check("pages that are none look well", visitor, async () => {
-    for (const path of ["/console/nowhere", "/console/organisations/nowhere", "/console/images/team/nowhere", "/console/%3Cscript%3E"]) {
-      await visitor.go(path, 404);
-      for (const { language: _, ...appearance } of LOOKS) await visitor.appear(appearance, path);
+    for (const path of ["/nowhere", "/organisations/nowhere", "/images/team/nowhere", "/%3Cscript%3E"]) {
+      await visitor.go(`/console${path}`, 404);
+      for (const appearance of LOOKS) await visitor.appear(appearance, path);
     }
   });
 }
@@ -693,7 +704,8 @@ const OF_MANAGERS = (user) => [
 const OF_EDITORS = [
   ["/console/images/team/app/attributes", { visibility: "public", category: "linux", description: "" }],
   ["/console/images/team/app/triggers", {
-    name: "mine", kind: "all", action: "webhook", url: "http://127.0.0.1:1/", secret: "0123456789abcdef", enabled: "yes",
+    name: "mine", kind: "all", action: "webhook", url: "http://127.0.0.1:1/", secret: "0123456789abcdef",
+    enabled: "yes",
   }],
   ["/console/images/team/app/triggers/enable", { trigger: "hook", enabled: "no" }],
   ["/console/images/team/app/triggers/delete", { trigger: "hook", word: "DELETE" }],
@@ -882,7 +894,9 @@ await images(admin);
 await audits(admin);
 await take(admin, "overview", "/console");
 await check("what nobody would type stays text in every field", admin, async () => {
-  for (const path of ["", "/organisations", "/organisations/team", "/credentials", "/users", "/accounts", "/audit", "/images", "/upload"]) {
+  for (const path of [
+    "", "/organisations", "/organisations/team", "/credentials", "/users", "/accounts", "/audit", "/images", "/upload",
+  ]) {
     await hostile(admin, `/console${path}`);
   }
   for (const path of tabs("", "/attributes", "/grants", "/sharing", "/triggers?history=hook", "/aging?edit=yes")) {
