@@ -23,7 +23,7 @@ use tokio_postgres::Client;
 use swr_core::caller::{Actor, Caller, Origin};
 use swr_core::commit::{BlobLocation, Change, Commit};
 use swr_core::digest::Algorithm;
-use swr_core::ports::{BlobStat, BlobStore, ManifestStore, StoreError, StoreErrorKind};
+use swr_core::ports::{BlobStat, BlobStore, ListedBlob, ManifestStore, StoreError, StoreErrorKind};
 use swr_core::stream::ByteStream;
 use swr_core::testing::minute;
 use swr_core::testing::sample_images::{SampleBlob, SampleManifest};
@@ -44,6 +44,10 @@ const MORE: &str = "
     INSERT INTO triggers VALUES (2, 1, 'hook', 1, 3, 'a target', '{}', '{}', X'00FF5C', 'u', 'ada', 3);
     INSERT INTO deliveries VALUES (2, 6, 'd', 'a target', 1, 0, 1, 2, 3, 4, NULL, 'latest', X'01AB', 8, '');
     INSERT INTO deliveries VALUES (2, 7, 'e', 'a target', 1, 1, 1, 2, NULL, 4, 9, 'latest', X'01AB', 8, 'done');
+    INSERT INTO sync_jobs VALUES (10, 99, 'latest', 'south', 'math', 0, 'asked', 'u', 'ada', 1, 2);
+    INSERT INTO cleared VALUES (5, 99, 4, '{}', 'of a repository that is gone', 6);
+    INSERT INTO triggers VALUES (3, NULL, 'gone', 0, 3, 'a target', '{}', '{}', NULL, 'u', 'ada', 3);
+    INSERT INTO deliveries VALUES (3, 7, 'f', 'a target', 1, 0, 1, 0, NULL, 0, NULL, 'latest', X'01AB', 8, '');
     INSERT INTO delivery_targets VALUES ('a target', 5);
     INSERT INTO usage VALUES ('11111111111111111111111111111111', 1, 700000, 5000000000);
     INSERT INTO trace_cursors VALUES ('file', 3);
@@ -94,7 +98,7 @@ impl BlobStore for Told {
         unreachable!("a copy removes nothing")
     }
 
-    fn list(&self) -> BoxStream<'_, Result<BlobStat, StoreError>> {
+    fn list(&self) -> BoxStream<'_, Result<ListedBlob, StoreError>> {
         stream::empty().boxed()
     }
 }
@@ -119,7 +123,8 @@ async fn run(moving: &Move, from: &Told, bucket: &Arc<InMemory>) -> Result<(Move
 type Tables = BTreeMap<String, BTreeSet<String>>;
 
 /// What only the source knows, or only the copy.
-const OF_ONE: [&str; 7] = ["garbage", "kept", "leases", "log", "reserve", "swr_format", "upload_sessions"];
+const OF_ONE: [&str; 8] =
+    ["garbage", "kept", "leases", "log", "reserve", "sessions", "swr_format", "upload_sessions"];
 
 fn tables_of_source(source: &rusqlite::Connection) -> Tables {
     let mut tables = source
@@ -256,7 +261,7 @@ async fn the_copy_goes_on_where_the_registry_was() {
     let body = blobs.read(&held.stored.location, 0..held.stored.size).await.unwrap().unwrap();
     assert_eq!(body.collect(64).await.unwrap(), layer.bytes);
     // Nothing else was left: every object is some blob's.
-    let kept: Vec<BlobStat> = blobs.list().try_collect().await.unwrap();
+    let kept: Vec<ListedBlob> = blobs.list().try_collect().await.unwrap();
     assert_eq!(kept.len(), 8);
 
     let push = Commit {

@@ -97,7 +97,7 @@ async fn processes_that_start_at_once_make_the_tables_once() {
     }
     let client = place.connect().await;
     let formats = client.query("SELECT format FROM swr_format", &[]).await.unwrap();
-    assert_eq!(formats.iter().map(|row| row.get::<_, i32>(0)).collect::<Vec<_>>(), [3]);
+    assert_eq!(formats.iter().map(|row| row.get::<_, i32>(0)).collect::<Vec<_>>(), [4]);
 }
 
 #[tokio::test]

@@ -231,13 +231,9 @@ impl Control {
     }
 }
 
-/// Where image packages are handed in. What is kept in memory has no folder of its own.
+/// Where image packages are handed in.
 fn packages(config: &Config, plane: &ControlPlane) -> PackageDesk {
-    let spool = match config.storage.facts {
-        FactsStore::Sqlite => config.data.clone(),
-        FactsStore::Memory => std::env::temp_dir(),
-    };
-    let mut options = ImportOptions::new(spool);
+    let mut options = ImportOptions::new(stores::spool(config));
     options.package_bytes_max = config.packages.size_max.0;
     PackageDesk::new(plane.clone(), options, config.packages.at_once as usize)
 }

@@ -138,6 +138,13 @@ impl Restore {
 
 /// Where the configuration has the facts and the bytes.
 fn place(config: &Config) -> Result<Place, String> {
+    if config.storage.facts == FactsStore::Postgres {
+        return Err(
+            "storage.facts: what is in PostgreSQL is backed up with its own tools, such as pg_dump or an archive of \
+             its log, and the bytes after it"
+                .into(),
+        );
+    }
     if (config.storage.facts, config.storage.bytes) != (FactsStore::Sqlite, BytesStore::Filesystem) {
         return Err(
             "storage: backups are of registries that keep their facts in SQLite and their bytes in files"

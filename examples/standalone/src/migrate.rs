@@ -18,7 +18,7 @@ use crate::stores::{self, in_one_line};
 /// Copies a registry in SQLite, and its bytes, to an empty database of PostgreSQL and a bucket. Whatever is copied is
 /// checked against its digest. Interrupted, it goes on where it is run again.
 ///
-/// Uploads under way stay behind; their clients begin them anew.
+/// Uploads under way stay behind; their clients begin them anew. So do sessions on pages: people sign in again.
 #[derive(Args, Debug)]
 pub(crate) struct Migrate {
     #[command(flatten)]

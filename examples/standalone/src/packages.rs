@@ -172,10 +172,9 @@ impl Held {
                 "--as: {} has no accounts, and nobody is asked who they are",
                 config.data.display()
             )),
-            Served::Open(config, sqlite) => {
-                let manifests: Arc<dyn ManifestStore> = Arc::clone(&sqlite) as _;
-                let registry =
-                    stores::registry(&config, Some(&sqlite), &manifests, Arc::new(AnyoneMay)).await?;
+            Served::Open(config, facts) => {
+                let manifests: Arc<dyn ManifestStore> = facts.metadata();
+                let registry = stores::registry(&config, &facts, &manifests, Arc::new(AnyoneMay)).await?;
                 Ok(Self { config, host, registry, caller: Caller::Anonymous, plane: None })
             }
         }
@@ -187,7 +186,7 @@ impl Held {
         package: Package,
         report: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Vec<ImageOutcome>, ImportError> {
-        let mut options = ImportOptions::new(self.config.data.clone());
+        let mut options = ImportOptions::new(stores::spool(&self.config));
         options.package_bytes_max = self.config.packages.size_max.0;
         match &self.plane {
             Some(plane) => {

@@ -22,7 +22,7 @@ use crate::config::{Config, FactsStore};
 use crate::data_directory::Here;
 use crate::metrics::Metrics;
 use crate::output::{self, Format, Shown};
-use crate::stores::{self, chain, in_one_line};
+use crate::stores::{self, Facts, chain, in_one_line};
 
 /// Reads everything in a data directory again, and sets aside what is broken until it is pushed again.
 ///
@@ -126,15 +126,25 @@ impl Scrub {
     /// The error is one line; what was found is printed before.
     pub(crate) async fn run(self) -> Result<(), String> {
         let config = self.here.config()?;
-        if config.storage.facts != FactsStore::Sqlite {
-            return Err("storage.facts: what is kept in memory is out of reach".into());
+        match config.storage.facts {
+            FactsStore::Sqlite => {}
+            FactsStore::Memory => {
+                return Err("storage.facts: what is kept in memory is out of reach".into());
+            }
+            FactsStore::Postgres => {
+                return Err(
+                    "storage.facts: a registry in PostgreSQL has no data directory that rests; its servers read                      everything again while they run, where `scrub.enabled` says so"
+                        .into(),
+                );
+            }
         }
         if !stores::has_database(&config) {
             return Err(format!("data: there is no registry in {}", config.data.display()));
         }
         let sqlite = stores::sqlite(&config).await?;
         let manifests: Arc<dyn ManifestStore> = Arc::clone(&sqlite) as _;
-        let registry = stores::registry(&config, Some(&sqlite), &manifests, Arc::new(AnyoneMay)).await?;
+        let facts = Facts::Sqlite(Arc::clone(&sqlite));
+        let registry = stores::registry(&config, &facts, &manifests, Arc::new(AnyoneMay)).await?;
         let failed = |error: StoreError| in_one_line("scrub", &error);
         free(&*manifests).await.map_err(failed)?;
         let mut report = Report { database: sqlite.check().await.map_err(failed)?, ..Report::default() };
@@ -192,7 +202,7 @@ struct State {
 
 impl Passes {
     pub(crate) fn of(config: &Config) -> Self {
-        let file = (config.storage.facts != FactsStore::Memory).then(|| config.data.join("scrub.json"));
+        let file = stores::has_folder(config).then(|| config.data.join("scrub.json"));
         let state = file.as_ref().and_then(|file| fs::read(file).ok());
         // What cannot be read makes a pass begin anew.
         let state = state.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();

@@ -106,7 +106,7 @@ async fn accounts(
 }
 
 /// The database in the data directory, which is made if there is none.
-async fn sqlite(config: &Config) -> Result<Arc<SqliteStore>, String> {
+pub(crate) async fn sqlite(config: &Config) -> Result<Arc<SqliteStore>, String> {
     make_folder(config)?;
     let opened = SqliteStore::open(database(config)).await;
     Ok(Arc::new(opened.map_err(|error| match error.source().is_some_and(<dyn Error>::is::<InUse>) {
@@ -187,6 +187,16 @@ pub(crate) fn postgres_options(config: &Config) -> Result<PostgresOptions, Strin
     Ok(options)
 }
 
+/// Whether something is kept in the data directory: else there may be none.
+pub(crate) fn has_folder(config: &Config) -> bool {
+    config.storage.facts == FactsStore::Sqlite || config.storage.bytes == BytesStore::Filesystem
+}
+
+/// The folder of what is taken in and not kept yet.
+pub(crate) fn spool(config: &Config) -> PathBuf {
+    if has_folder(config) { config.data.clone() } else { std::env::temp_dir() }
+}
+
 /// Makes the data directory, which is for nobody else.
 pub(crate) fn make_folder(config: &Config) -> Result<(), String> {
     let mut made = fs::DirBuilder::new();
@@ -214,7 +224,7 @@ pub(crate) async fn bytes_to_copy(
 ) -> Result<Arc<dyn BlobStore>, String> {
     Ok(match config.storage.bytes {
         BytesStore::Filesystem if beside_a_server => {
-            let opened = FilesystemReader::open(config.data.join("blobs"));
+            let opened = FilesystemReader::open(bytes(config));
             Arc::new(opened.map_err(|error| in_one_line("storage.bytes", &error))?)
         }
         BytesStore::Filesystem => Arc::new(files(config)?),

@@ -7,7 +7,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use swr_core::commit::BlobLocation;
-use swr_core::ports::{BlobStat, BlobStore, StoreError, StoreErrorKind};
+use swr_core::ports::{BlobStat, BlobStore, ListedBlob, StoreError, StoreErrorKind};
 use swr_core::stream::ByteStream;
 
 use super::layout::Folders;
@@ -48,7 +48,7 @@ impl BlobStore for FilesystemReader {
         Err(StoreError::new(StoreErrorKind::Other, "blobs.delete", "the store was opened to be read"))
     }
 
-    fn list(&self) -> BoxStream<'_, Result<BlobStat, StoreError>> {
+    fn list(&self) -> BoxStream<'_, Result<ListedBlob, StoreError>> {
         self.store.list()
     }
 }

@@ -6,6 +6,7 @@
 
 use std::num::NonZeroU32;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use tokio_postgres::Row;
 
@@ -13,13 +14,14 @@ use swr_core::RepositoryName;
 use swr_core::caller::{Actor, Channel, Origin, Task};
 use swr_core::commit::{BlobLocation, Change, RepositoryId, StoredBlob};
 use swr_core::digest::Digest;
-use swr_core::ports::{Fence, Page, Released, Unused};
+use swr_core::ports::{BlobRecord, ContentState, Fence, KeptManifest, Page, Released, Unused};
 
 use super::columns::Sql;
 use super::connections::{Failure, Locks, Pool, Session, WriteError, all};
 use super::event_log::NewEntries;
 use super::manifest_commit::{Changing, Recorded, remove_manifest_rows};
 use super::manifest_reads::column;
+use crate::page_weight::PageWeight;
 
 /// How many things are locked at a time.
 const AT_ONCE: usize = 64;
@@ -300,6 +302,82 @@ pub(super) async fn trim_spent(
     limit: NonZeroU32,
 ) -> Result<u64, Failure> {
     session.execute(TRIM_SPENT, &[&Sql(spent_before), &Sql(limit)]).await
+}
+
+/// Every digest comes after no bytes at all.
+const RECORDS: &str = "
+    SELECT digest, size, location, quarantined FROM blobs
+    WHERE digest > coalesce($1::bytea, '') ORDER BY digest LIMIT $2";
+
+pub(super) async fn records(session: &Session, page: &Page<Digest>) -> Result<Vec<BlobRecord>, Failure> {
+    let rows = session.query(RECORDS, &[&page.after.as_ref().map(Sql), &Sql(page.limit)]).await?;
+    let records = rows.iter().map(|row| {
+        let (Sql(digest), Sql(size), Sql(location)) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        Ok(BlobRecord { stored: StoredBlob { digest, size, location }, quarantined: row.try_get(3)? })
+    });
+    records.collect()
+}
+
+const SPENT: &str = "SELECT spent_at IS NOT NULL FROM garbage WHERE location = $1";
+
+pub(super) async fn content_state(
+    session: &Session,
+    digest: &Digest,
+    location: &BlobLocation,
+) -> Result<ContentState, Failure> {
+    if session.exists(RECORD_AT, &[&Sql(digest), &Sql(location)]).await? {
+        return Ok(ContentState::Recorded);
+    }
+    let spent = session.query_opt(SPENT, &[&Sql(location)]).await?.map(|row| row.try_get(0)).transpose()?;
+    Ok(match spent {
+        None => ContentState::Unknown,
+        Some(false) => ContentState::Listed,
+        Some(true) => ContentState::Spent,
+    })
+}
+
+macro_rules! kept_manifests {
+    ($columns:literal, $with:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM manifests JOIN repositories ON repositories.id = manifests.repository ",
+            $with,
+            " WHERE (manifests.repository, manifests.digest) > ($1, coalesce($2::bytea, ''))
+                AND repositories.name IS NOT NULL
+            ORDER BY manifests.repository, manifests.digest LIMIT $3"
+        )
+    };
+}
+
+const KEPT_SIZES: &str = kept_manifests!("manifests.size", "");
+
+const KEPT_MANIFESTS: &str = kept_manifests!(
+    "manifests.repository, repositories.name, manifests.digest, manifest_contents.bytes",
+    "JOIN manifest_contents ON manifest_contents.manifest = manifests.id"
+);
+
+/// As of one instant: how many there is room for is asked before any of them comes.
+pub(super) async fn kept_manifests(
+    session: &Session,
+    page: &Page<(RepositoryId, Digest)>,
+) -> Result<Vec<KeptManifest>, Failure> {
+    let (repository, digest) = match &page.after {
+        Some((repository, digest)) => (*repository, Some(Sql(digest))),
+        None => (RepositoryId(i64::MIN), None),
+    };
+    let sizes: Vec<u64> =
+        column(session.query(KEPT_SIZES, &[&Sql(repository), &digest, &Sql(page.limit)]).await?)?;
+    let mut weight = PageWeight::of_manifests();
+    let fitting =
+        sizes.into_iter().take_while(|size| weight.takes_bytes(usize::try_from(*size).unwrap_or(usize::MAX)));
+    let fitting = fitting.count() as i64;
+    let rows = session.query(KEPT_MANIFESTS, &[&Sql(repository), &digest, &fitting]).await?;
+    let kept = rows.iter().map(|row| {
+        let (Sql(repository), Sql(name), Sql(digest)) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        Ok(KeptManifest { repository, name, digest, bytes: Bytes::copy_from_slice(row.try_get(3)?) })
+    });
+    kept.collect()
 }
 
 const QUARANTINE: &str = "UPDATE blobs SET quarantined = TRUE WHERE digest = $1 AND location = $2";

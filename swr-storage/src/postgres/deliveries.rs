@@ -25,7 +25,9 @@ pub(super) fn locks(pool: &Pool) -> Locks {
 
 const OF_TRIGGER: &str = "
     SELECT id, trigger, event, tag, digest, at, state, due, attempts, tried, detail
-    FROM deliveries WHERE trigger = $1 ORDER BY event DESC LIMIT $2";
+    FROM deliveries
+    WHERE trigger = $1 AND EXISTS (SELECT FROM triggers WHERE id = $1 AND repository IS NOT NULL)
+    ORDER BY event DESC LIMIT $2";
 
 pub(super) async fn deliveries(
     session: &Session,
@@ -111,12 +113,20 @@ pub(super) async fn claim(
     }
 }
 
+// Those of triggers that were removed hold nothing up until they are gone.
+
 const HELD: &str = "
-    SELECT max(claimed_until) FROM deliveries WHERE target_key = $1 AND claimed_until IS NOT NULL";
+    SELECT max(deliveries.claimed_until)
+    FROM deliveries JOIN triggers ON triggers.id = deliveries.trigger
+    WHERE deliveries.target_key = $1 AND deliveries.claimed_until IS NOT NULL
+        AND triggers.repository IS NOT NULL";
 
 const OLDEST: &str = "
-    SELECT trigger, event, due FROM deliveries
-    WHERE target_key = $1 AND state = 0 AND enabled ORDER BY event, trigger LIMIT 1";
+    SELECT deliveries.trigger, deliveries.event, deliveries.due
+    FROM deliveries JOIN triggers ON triggers.id = deliveries.trigger
+    WHERE deliveries.target_key = $1 AND deliveries.state = 0 AND deliveries.enabled
+        AND triggers.repository IS NOT NULL
+    ORDER BY deliveries.event, deliveries.trigger LIMIT 1";
 
 const CLAIM: &str = "
     UPDATE deliveries SET claims = claims + 1, claimed_until = $3 WHERE trigger = $1 AND event = $2
@@ -198,6 +208,7 @@ const REVIVE: &str = "
     UPDATE deliveries
     SET state = 0, due = $3, enabled = (SELECT enabled FROM triggers WHERE triggers.id = $1)
     WHERE trigger = $1 AND id = $2 AND state = 2
+        AND EXISTS (SELECT FROM triggers WHERE triggers.id = $1 AND repository IS NOT NULL)
     RETURNING target_key";
 
 pub(super) async fn revive(
@@ -222,12 +233,6 @@ pub(super) async fn enable(session: &Session, trigger: TriggerId, enabled: bool)
     session.execute(ENABLE, &[&Sql(trigger), &enabled]).await.map(drop)
 }
 
-const REMOVE_OF: &str = "DELETE FROM deliveries WHERE trigger = $1";
-
-pub(super) async fn remove_of(session: &Session, trigger: TriggerId) -> Result<(), Failure> {
-    session.execute(REMOVE_OF, &[&Sql(trigger)]).await.map(drop)
-}
-
 const TRIM: &str = "
     DELETE FROM deliveries WHERE id IN (
         SELECT id FROM deliveries WHERE state > 0 AND tried < $1 ORDER BY tried, event, trigger LIMIT $2)";
@@ -238,4 +243,21 @@ pub(super) async fn trim(
     limit: NonZeroU32,
 ) -> Result<u64, Failure> {
     session.execute(TRIM, &[&Sql(before), &Sql(limit)]).await
+}
+
+const TRIM_ORPHANS: &str = "
+    DELETE FROM deliveries WHERE id IN (
+        SELECT deliveries.id FROM triggers JOIN deliveries ON deliveries.trigger = triggers.id
+        WHERE triggers.repository IS NULL
+        ORDER BY triggers.id, deliveries.event LIMIT $1)";
+
+const FORGET_REMOVED: &str = "
+    DELETE FROM triggers
+    WHERE repository IS NULL AND NOT EXISTS (SELECT FROM deliveries WHERE trigger = triggers.id)";
+
+/// Of triggers that were removed, and those triggers with the last of them.
+pub(super) async fn trim_orphans(session: &Session, limit: NonZeroU32) -> Result<u64, Failure> {
+    let trimmed = session.execute(TRIM_ORPHANS, &[&Sql(limit)]).await?;
+    session.execute(FORGET_REMOVED, &[]).await?;
+    Ok(trimmed)
 }

@@ -320,20 +320,15 @@ const REMOVE_SHARES_OF: &str = "DELETE FROM shares WHERE repository = $1";
 /// What ran for a repository; the targets of its triggers may have something else to do from then on.
 const REMOVE_RULE_OF: &str = "DELETE FROM rules WHERE repository = $1";
 
-const REMOVE_CLEARED_IN: &str = "DELETE FROM cleared WHERE repository = $1";
-
 const REMOVE_SYNCS_OF: &str = "DELETE FROM syncs WHERE repository = $1";
-
-const REMOVE_SYNC_JOBS_OF: &str = "DELETE FROM sync_jobs WHERE repository = $1";
 
 const WAKE_TARGETS_OF: &str = "
     UPDATE delivery_targets SET ready = LEAST(ready, $2)
     WHERE target_key IN (SELECT target_key FROM triggers WHERE repository = $1)";
 
-const REMOVE_DELIVERIES_OF: &str =
-    "DELETE FROM deliveries WHERE trigger IN (SELECT id FROM triggers WHERE repository = $1)";
-
-const REMOVE_TRIGGERS_OF: &str = "DELETE FROM triggers WHERE repository = $1";
+/// They go with their deliveries, later.
+const REMOVE_TRIGGERS_OF: &str =
+    "UPDATE triggers SET repository = NULL, enabled = FALSE, secret = NULL WHERE repository = $1";
 
 /// By the repository's rule, if there is one.
 const NOTE_CLEARED: &str = "
@@ -447,16 +442,8 @@ impl Changing<'_> {
             return Ok(Before::Absent);
         }
         self.run(WAKE_TARGETS_OF, &[&Sql(id), &Sql(self.at)]).await?;
-        let with_it = [
-            REMOVE_GRANTS_ON,
-            REMOVE_SHARES_OF,
-            REMOVE_RULE_OF,
-            REMOVE_CLEARED_IN,
-            REMOVE_SYNCS_OF,
-            REMOVE_SYNC_JOBS_OF,
-            REMOVE_DELIVERIES_OF,
-            REMOVE_TRIGGERS_OF,
-        ];
+        let with_it =
+            [REMOVE_GRANTS_ON, REMOVE_SHARES_OF, REMOVE_RULE_OF, REMOVE_SYNCS_OF, REMOVE_TRIGGERS_OF];
         for removal in with_it {
             self.run(removal, &[&Sql(id)]).await?;
         }

@@ -12,10 +12,11 @@ use swr_core::control::identity::{Account, AccountId, AccountName, User, UserId,
 use swr_core::control::organisation::{ListedOrganisation, Organisation};
 use swr_core::control::repository::{RepositoryDetails, Version};
 use swr_core::control::rule::{Cleared, RepositoryRule, RuleId};
+use swr_core::control::session::{self, SessionHolder, SessionId};
 use swr_core::control::share::ListedShare;
 use swr_core::control::standing::Standing;
 use swr_core::control::sync::{SyncJob, SyncRule};
-use swr_core::control::trace::{RefusedOperation, Trace, TraceQuery};
+use swr_core::control::trace::{Trace, TraceQuery, TracedOperation};
 use swr_core::control::trigger::{Delivery, DeliveryId, Trigger, TriggerId};
 use swr_core::event::EventSeq;
 use swr_core::ports::{
@@ -28,7 +29,7 @@ use super::connections::{Failure, Locks, Session, Transaction, WriteError, begun
 use super::event_log::{self, NewEntries};
 use super::{
     PostgresStore, ask, ask_at_once, deliveries, keep, metadata_commit, metadata_reads, repository_lists,
-    rules, syncs, traces, triggers, usage,
+    rules, sessions, syncs, traces, triggers, usage,
 };
 
 #[async_trait]
@@ -182,6 +183,12 @@ impl MetadataStore for PostgresStore {
         usage::note_stored(&self.pool, day).await.map_err(|error| error.of("metadata.note_stored"))
     }
 
+    async fn trim_usage(&self, before: NaiveDate, limit: NonZeroU32) -> Result<u64, StoreError> {
+        keep!(self, "metadata.trim_usage", usage::locks(&self.pool), |transaction| {
+            usage::trim(transaction, before, limit)
+        })
+    }
+
     async fn commit_metadata(&self, commit: MetadataCommit) -> Result<MetadataReceipt, MetadataCommitError> {
         let committed = begun_again(|| metadata_commit::commit(&self.pool, &commit)).await;
         committed.map_err(|error| error.of_metadata_commit("metadata.commit"))
@@ -190,6 +197,35 @@ impl MetadataStore for PostgresStore {
     async fn trim_temporary_keys(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
         keep!(self, "metadata.trim_temporary_keys", Locks::beside_others(&self.pool), |transaction| {
             metadata_commit::trim_temporary_keys(transaction, before, limit)
+        })
+    }
+
+    async fn begin_session(&self, begun: &session::Session, most: NonZeroU32) -> Result<bool, StoreError> {
+        keep!(self, "metadata.begin_session", sessions::locks(&self.pool), |transaction| {
+            sessions::begin(transaction, begun, most)
+        })
+    }
+
+    async fn session(&self, id: &SessionId) -> Result<Option<SessionHolder>, StoreError> {
+        ask!(self, "metadata.session", |session| sessions::session(session, id))
+    }
+
+    async fn use_session(&self, id: &SessionId, at: DateTime<Utc>) -> Result<(), StoreError> {
+        ask!(self, "metadata.use_session", |session| sessions::note_use(session, id, at))
+    }
+
+    async fn end_session(&self, id: &SessionId) -> Result<(), StoreError> {
+        ask!(self, "metadata.end_session", |session| sessions::end(session, id))
+    }
+
+    async fn trim_sessions(
+        &self,
+        begun: DateTime<Utc>,
+        used: DateTime<Utc>,
+        limit: NonZeroU32,
+    ) -> Result<u64, StoreError> {
+        keep!(self, "metadata.trim_sessions", sessions::locks(&self.pool), |transaction| {
+            sessions::trim(transaction, begun, used, limit)
         })
     }
 
@@ -317,7 +353,10 @@ impl MetadataStore for PostgresStore {
     async fn trim_history(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
         keep!(self, "metadata.trim_history", deliveries::locks(&self.pool), |transaction| async {
             let deliveries = deliveries::trim(transaction, before, limit).await?;
-            Ok::<_, Failure>(deliveries + rules::trim_cleared(transaction, before, limit).await?)
+            let orphans = deliveries::trim_orphans(transaction, limit).await?;
+            let cleared = rules::trim_cleared(transaction, before, limit).await?;
+            let jobs = syncs::trim_jobs(transaction, before, limit).await?;
+            Ok::<_, Failure>(deliveries + orphans + cleared + jobs)
         })
     }
 
@@ -329,9 +368,9 @@ impl MetadataStore for PostgresStore {
         ask!(self, "metadata.traces_after", |session| traces::traces_after(session, seq, limit))
     }
 
-    async fn record_refused(&self, refused: &[RefusedOperation]) -> Result<(), StoreError> {
-        let recorded = traces::record_refused(&self.pool, refused).await;
-        recorded.map_err(|error| error.of("metadata.record_refused"))
+    async fn record_operations(&self, operations: &[TracedOperation]) -> Result<(), StoreError> {
+        let recorded = traces::record_operations(&self.pool, operations).await;
+        recorded.map_err(|error| error.of("metadata.record_operations"))
     }
 
     async fn trace_cursor(&self, consumer: &str) -> Result<u64, StoreError> {

@@ -23,6 +23,7 @@ use super::manifest_commit::{Changing, Recorded, move_rights, number, rights};
 use super::manifest_reads::{first, listed};
 use super::metadata_reads::repositories_in;
 use super::rules::{RULE_IS, RULE_OF};
+use super::sessions::{END_OF_KEY, END_OF_USER};
 use super::syncs::SYNC;
 use super::traces::{Left, leave, owner};
 use super::triggers::{NAMED, TRIGGERS_OF};
@@ -370,6 +371,7 @@ impl Applying<'_> {
             C::PutAccessKey(key) => self.put_access_key(key).await,
             C::RemoveAccessKey(key) => {
                 self.run(REMOVE_ISSUED_WITH, &[&Sql(key)]).await?;
+                self.run(END_OF_KEY, &[&Sql(key)]).await?;
                 self.remove(REMOVE_ACCESS_KEY, &[&Sql(key)]).await
             }
             C::PutTemporaryKey(key) => self.put_temporary_key(key).await,
@@ -476,6 +478,7 @@ impl Applying<'_> {
         let with_it = [
             REMOVE_ORGANISATION_GRANTS_OF,
             REMOVE_REPOSITORY_GRANTS_OF,
+            END_OF_USER,
             REMOVE_TEMPORARY_KEYS_OF,
             REMOVE_ACCESS_KEYS_OF,
         ];

@@ -74,7 +74,7 @@ const ACCOUNTS: &str = "
     SELECT id, name, project, agency, created FROM accounts WHERE name > $1 ORDER BY name LIMIT $2";
 
 /// The columns from `at` on.
-fn to_account(row: &Row, at: usize) -> Result<Account, Failure> {
+pub(super) fn to_account(row: &Row, at: usize) -> Result<Account, Failure> {
     let (Sql(id), Sql(name)) = (row.try_get(at)?, row.try_get(at + 1)?);
     let (Sql(project), Sql(created)) = (row.try_get(at + 2)?, row.try_get(at + 4)?);
     Ok(Account { id, name, project, agency: row.try_get(at + 3)?, created })
@@ -104,7 +104,7 @@ const USERS: &str = "
     WHERE account = $1 AND name > $2 ORDER BY name LIMIT $3";
 
 /// The columns from `at` on.
-fn to_user(row: &Row, at: usize) -> Result<User, Failure> {
+pub(super) fn to_user(row: &Row, at: usize) -> Result<User, Failure> {
     let (Sql(id), Sql(account), Sql(name)) = (row.try_get(at)?, row.try_get(at + 1)?, row.try_get(at + 2)?);
     let (Sql(role), Sql(created)) = (row.try_get(at + 3)?, row.try_get(at + 5)?);
     Ok(User { id, account, name, role, password: optional(row, at + 4)?, created })

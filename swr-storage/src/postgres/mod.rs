@@ -27,6 +27,8 @@ mod repository_lists;
 #[cfg(feature = "control")]
 mod rules;
 #[cfg(feature = "control")]
+mod sessions;
+#[cfg(feature = "control")]
 mod syncs;
 mod tls;
 #[cfg(feature = "control")]
@@ -54,8 +56,8 @@ use swr_core::event::{EventSeq, RecordedEvent};
 use swr_core::manifest::StoredManifest;
 use swr_core::media_type::MediaType;
 use swr_core::ports::{
-    Backlog, Fence, Lease, LinkedBlob, ManifestStore, Page, PullCount, Released, StoreError, StoreErrorKind,
-    TagRecord, Unused, WithBytes,
+    Backlog, BlobRecord, ContentState, Fence, KeptManifest, Lease, LinkedBlob, ManifestStore, Page,
+    PullCount, Released, StoreError, StoreErrorKind, TagRecord, Unused, WithBytes,
 };
 use swr_core::reference::Reference;
 use swr_core::{RepositoryName, Tag};
@@ -138,8 +140,12 @@ impl fmt::Debug for PostgresOptions {
 const OPEN: &str = "postgres.open";
 
 /// From one format to the next. A step that was published does not change.
-const FORMAT_STEPS: &[&str] =
-    &[include_str!("schema.sql"), include_str!("metadata.sql"), include_str!("running.sql")];
+const FORMAT_STEPS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("metadata.sql"),
+    include_str!("running.sql"),
+    include_str!("sessions.sql"),
+];
 
 impl PostgresStore {
     /// Opens the database at `url` and makes its tables when there are none.
@@ -455,6 +461,27 @@ impl ManifestStore for PostgresStore {
 
     async fn trim_spent(&self, spent_before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
         ask!(self, "manifests.trim_spent", |session| collection::trim_spent(session, spent_before, limit))
+    }
+
+    async fn records(&self, page: &Page<Digest>) -> Result<Vec<BlobRecord>, StoreError> {
+        ask!(self, "manifests.records", |session| collection::records(session, page))
+    }
+
+    async fn content_state(
+        &self,
+        digest: &Digest,
+        location: &BlobLocation,
+    ) -> Result<ContentState, StoreError> {
+        ask_at_once!(self, "manifests.content_state", |session| {
+            collection::content_state(session, digest, location)
+        })
+    }
+
+    async fn kept_manifests(
+        &self,
+        page: &Page<(RepositoryId, Digest)>,
+    ) -> Result<Vec<KeptManifest>, StoreError> {
+        ask_at_once!(self, "manifests.kept_manifests", |session| collection::kept_manifests(session, page))
     }
 
     async fn quarantine(&self, digest: &Digest, location: &BlobLocation) -> Result<(), StoreError> {

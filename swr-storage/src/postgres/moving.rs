@@ -369,8 +369,8 @@ const fn table(to: &'static str, columns: &'static str) -> Table {
     Table { to, columns, from: to, of: columns }
 }
 
-/// What refers comes after what it refers to. What only the source knows stays there: its garbage, its leases, and the
-/// uploads that are under way.
+/// What refers comes after what it refers to. What only the source knows stays there: its garbage, its leases, the
+/// uploads that are under way, and the sessions of people, who sign in again.
 const TABLES: &[Table] = &[
     Table {
         of: "id, name, made, listed, vacant, visibility, category, creator, creator_name, updated, pulls, description",

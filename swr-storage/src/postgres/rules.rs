@@ -86,6 +86,7 @@ pub(super) async fn aging_facts(
             updated: Some(updated),
             last_pulled: optional(&row, 4)?.map_or(LastPulled::Never, LastPulled::At),
             needed_by: needed_by(session, id, &digest, subject.as_ref()).await?,
+            fixed: false,
         };
         facts.push(AgingFacts { version, digest, updated });
     }

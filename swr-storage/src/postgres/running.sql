@@ -1,6 +1,7 @@
 -- Format 3: what runs by itself for a repository, and what accounts use.
 --
--- All of it hangs on the repository's id, and goes when the repository does.
+-- All of it hangs on the repository's id, and goes when the repository does: what there may be much of goes later, as
+-- its time comes, and nothing leads to it until then.
 
 -- Whether the account has let the service act in its name.
 ALTER TABLE accounts ADD COLUMN agency BOOLEAN NOT NULL DEFAULT FALSE;
@@ -22,7 +23,8 @@ CREATE INDEX syncs_of_repository ON syncs (repository, id);
 -- Versions that were asked to go.
 CREATE TABLE sync_jobs (
     id            BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    repository    BIGINT NOT NULL REFERENCES repositories (id),
+    -- Perhaps gone by now.
+    repository    BIGINT NOT NULL,
     tag           TEXT COLLATE "C" NOT NULL,
     region        TEXT COLLATE "C" NOT NULL,
     organisation  TEXT COLLATE "C" NOT NULL,
@@ -35,6 +37,7 @@ CREATE TABLE sync_jobs (
     updated       BIGINT NOT NULL
 );
 CREATE INDEX sync_jobs_of_repository ON sync_jobs (repository, id);
+CREATE INDEX sync_jobs_by_time ON sync_jobs (updated, id);
 
 -- Aging rules, of which a repository has one at most.
 CREATE TABLE rules (
@@ -49,7 +52,8 @@ CREATE INDEX rules_by_due ON rules (due, id);
 -- What rules have cleared: with the rule as it was, because it may be another by now, or gone.
 CREATE TABLE cleared (
     seq        BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    repository BIGINT NOT NULL REFERENCES repositories (id),
+    -- Perhaps gone by now.
+    repository BIGINT NOT NULL,
     rule_id    BIGINT NOT NULL,
     rule       TEXT NOT NULL,
     tag        TEXT COLLATE "C" NOT NULL,
@@ -60,7 +64,8 @@ CREATE INDEX cleared_by_time ON cleared (at, seq);
 
 CREATE TABLE triggers (
     id           BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    repository   BIGINT NOT NULL REFERENCES repositories (id),
+    -- Null once the trigger was removed: it stays until its deliveries have gone.
+    repository   BIGINT REFERENCES repositories (id),
     name         TEXT COLLATE "C" NOT NULL,
     enabled      BOOLEAN NOT NULL,
     -- When it was made, or enabled last: versions from before do not fire it.
@@ -78,6 +83,7 @@ CREATE TABLE triggers (
     created      BIGINT NOT NULL,
     UNIQUE (repository, name)
 );
+CREATE INDEX triggers_removed ON triggers (id) WHERE repository IS NULL;
 
 CREATE TABLE deliveries (
     trigger       BIGINT NOT NULL REFERENCES triggers (id),
@@ -124,6 +130,7 @@ CREATE TABLE usage (
     bytes   BIGINT NOT NULL,
     PRIMARY KEY (account, kind, day)
 );
+CREATE INDEX usage_by_day ON usage (day);
 
 -- How far each consumer of traces has come.
 CREATE TABLE trace_cursors (

@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU32;
 
+use chrono::{DateTime, Utc};
+
 use swr_core::RepositoryName;
 use swr_core::control::change::Effect;
 use swr_core::control::sync::{SyncJob, SyncRule, SyncTarget};
@@ -79,6 +81,18 @@ pub(super) async fn sync_jobs(
         })
     });
     Ok(Some(Listing { entries: entries.collect::<Result<_, Failure>>()?, total }))
+}
+
+const TRIM_JOBS: &str = "
+    DELETE FROM sync_jobs WHERE id IN (
+        SELECT id FROM sync_jobs WHERE updated < $1 ORDER BY updated, id LIMIT $2)";
+
+pub(super) async fn trim_jobs(
+    session: &Session,
+    before: DateTime<Utc>,
+    limit: NonZeroU32,
+) -> Result<u64, Failure> {
+    session.execute(TRIM_JOBS, &[&Sql(before), &Sql(limit)]).await
 }
 
 // What must be true, and what changes.

@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use swr_core::OrganisationName;
 use swr_core::caller::{Actor, Task};
 use swr_core::control::trace::{
-    Operation, Outcome, RefusedOperation, Trace, TraceId, TraceQuery, TraceRating, Traced,
+    Operation, Outcome, Trace, TraceId, TraceQuery, TraceRating, Traced, TracedOperation,
 };
 use swr_core::event::RecordedEvent;
 
@@ -90,10 +90,10 @@ pub(super) async fn owner(
     first(session.query_opt(OWNER, &[&Sql(organisation)]).await?)
 }
 
-pub(super) async fn record_refused(pool: &Pool, refused: &[RefusedOperation]) -> Result<(), WriteError> {
+pub(super) async fn record_operations(pool: &Pool, operations: &[TracedOperation]) -> Result<(), WriteError> {
     let transaction = pool.begin(&Locks::beside_others(pool)).await?;
     let mut entries = NewEntries::default();
-    for RefusedOperation { traced, outcome, user, origin, at } in refused {
+    for TracedOperation { traced, outcome, user, origin, at } in operations {
         let Some(user) = acting_user(&transaction, user.as_str()).await? else { continue };
         let origin = serde_json::to_string(origin)?;
         let left = Left {

@@ -43,22 +43,31 @@ fn to_trigger(row: &Row, repository: RepositoryName) -> Result<(TriggerId, Trigg
 }
 
 /// A repository that has a trigger has a name.
-const TRIGGER: &str = "
-    SELECT triggers.id, triggers.name, triggers.enabled, triggers.condition, triggers.target, triggers.secret,
-        triggers.creator, triggers.creator_name, triggers.created, repositories.name
-    FROM triggers JOIN repositories ON repositories.id = triggers.repository
-    WHERE triggers.id = $1";
+macro_rules! with_repository {
+    ($which:literal) => {
+        concat!(
+            "SELECT triggers.id, triggers.name, enabled, condition, target, secret, triggers.creator,
+                triggers.creator_name, created, repositories.name
+            FROM triggers JOIN repositories ON repositories.id = triggers.repository ",
+            $which
+        )
+    };
+}
+
+fn with_repository(row: &Row) -> Result<(TriggerId, Trigger), Failure> {
+    let Sql(repository) = row.try_get(9)?;
+    to_trigger(row, repository)
+}
+
+const TRIGGER: &str = with_repository!("WHERE triggers.id = $1");
 
 pub(super) async fn trigger(session: &Session, id: TriggerId) -> Result<Trigger, Failure> {
     let row = only(session.query(TRIGGER, &[&Sql(id)]).await?)?;
-    to_trigger(&row, row.try_get::<_, Sql<_>>(9)?.0).map(|(_, trigger)| trigger)
+    with_repository(&row).map(|(_, trigger)| trigger)
 }
 
-const SEALED: &str = "
-    SELECT triggers.id, triggers.name, triggers.enabled, triggers.condition, triggers.target, triggers.secret,
-        triggers.creator, triggers.creator_name, triggers.created, repositories.name
-    FROM triggers JOIN repositories ON repositories.id = triggers.repository
-    WHERE triggers.id > $1 AND triggers.secret IS NOT NULL ORDER BY triggers.id LIMIT $2";
+const SEALED: &str =
+    with_repository!("WHERE triggers.id > $1 AND secret IS NOT NULL ORDER BY triggers.id LIMIT $2");
 
 pub(super) async fn sealed(
     session: &Session,
@@ -67,7 +76,7 @@ pub(super) async fn sealed(
 ) -> Result<Vec<(TriggerId, Trigger)>, Failure> {
     let after = after.unwrap_or(TriggerId(i64::MIN));
     let rows = session.query(SEALED, &[&Sql(after), &Sql(limit)]).await?;
-    rows.iter().map(|row| to_trigger(row, row.try_get::<_, Sql<_>>(9)?.0)).collect()
+    rows.iter().map(with_repository).collect()
 }
 
 const RESEAL: &str = "UPDATE triggers SET secret = $3 WHERE id = $1 AND secret = $2";
@@ -105,7 +114,8 @@ const ENABLE: &str = "
 
 const FIND: &str = "SELECT id, target_key FROM triggers WHERE repository = $1 AND name = $2";
 
-const REMOVE: &str = "DELETE FROM triggers WHERE id = $1";
+/// It goes with its deliveries, later.
+const REMOVE: &str = "UPDATE triggers SET repository = NULL, enabled = FALSE, secret = NULL WHERE id = $1";
 
 /// What stands for the target; where that is longer than an index takes, its hash.
 fn key(target: &TriggerTarget) -> String {
@@ -163,8 +173,7 @@ impl Applying<'_> {
         let Some(row) = self.transaction.query_opt(FIND, &[&Sql(of), &Sql(name)]).await? else {
             return Ok(Effect::Nothing);
         };
-        let (Sql(id), Sql(key)): (_, Sql<String>) = (row.try_get(0)?, row.try_get(1)?);
-        deliveries::remove_of(self.transaction, id).await?;
+        let (Sql(id), Sql(key)): (Sql<TriggerId>, Sql<String>) = (row.try_get(0)?, row.try_get(1)?);
         deliveries::wake(self.transaction, &key, self.at).await?;
         self.remove(REMOVE, &[&Sql(id)]).await
     }

@@ -44,6 +44,11 @@ const NOTE: &str = "
     INSERT INTO usage (account, kind, day, bytes) VALUES ($1, $2, $3, $4)
     ON CONFLICT (account, kind, day) DO UPDATE SET bytes = $4";
 
+/// What whoever notes, or forgets, locks.
+pub(super) fn locks(pool: &Pool) -> Locks {
+    Locks::beside_others(pool).work("usage")
+}
+
 /// Each account's repositories are counted as of one instant, one account after the other.
 pub(super) async fn note_stored(pool: &Pool, day: NaiveDate) -> Result<(), WriteError> {
     const AT_ONCE: NonZeroU32 = NonZeroU32::new(500).expect("500 is not zero");
@@ -59,13 +64,21 @@ pub(super) async fn note_stored(pool: &Pool, day: NaiveDate) -> Result<(), Write
             stored.push((account.id, bytes));
         }
     }
-    let transaction = pool.begin(&Locks::beside_others(pool).work("usage")).await?;
+    let transaction = pool.begin(&locks(pool)).await?;
     for (account, bytes) in &stored {
         let kind = number(UsageKind::Stored);
         transaction.execute(NOTE, &[&Sql(account), &kind, &Sql(day), &Sql(*bytes)]).await?;
     }
     transaction.end(&NewEntries::default()).await?;
     Ok(())
+}
+
+const TRIM: &str = "
+    DELETE FROM usage WHERE (account, kind, day) IN (
+        SELECT account, kind, day FROM usage WHERE day < $1 ORDER BY day LIMIT $2)";
+
+pub(super) async fn trim(session: &Session, before: NaiveDate, limit: NonZeroU32) -> Result<u64, Failure> {
+    session.execute(TRIM, &[&Sql(before), &Sql(limit)]).await
 }
 
 /// Who owns the organisation of what was pulled.

@@ -24,10 +24,10 @@ mod repository_lists;
 mod reserve;
 #[cfg(feature = "control")]
 mod rules;
-#[cfg(all(feature = "filesystem", unix))]
-mod snapshot;
 #[cfg(feature = "control")]
 mod sessions;
+#[cfg(all(feature = "filesystem", unix))]
+mod snapshot;
 #[cfg(all(feature = "control", feature = "postgres"))]
 mod source;
 #[cfg(feature = "control")]
