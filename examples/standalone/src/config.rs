@@ -293,7 +293,7 @@ pub(crate) enum FactsStore {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Postgres {
     /// `postgres://user:password@host/database`; in the environment rather than in a file, where it has a password.
-    #[serde(deserialize_with = "secret")]
+    #[serde(deserialize_with = "secret", serialize_with = "hidden")]
     pub(crate) url: Option<Secret>,
     /// A file of certificates in PEM that are trusted beside those that the machine trusts.
     pub(crate) authorities: Option<PathBuf>,
