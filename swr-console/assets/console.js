@@ -121,7 +121,7 @@
       data.append("fragment", "yes");
       data.append(files.name, file);
       const request = new XMLHttpRequest();
-      request.open("POST", form.action);
+      request.open("POST", form.getAttribute("action"));
       request.responseType = "document";
       request.upload.addEventListener("progress", (event) => {
         if (event.lengthComputable && event.total) bar.value = event.loaded / event.total;

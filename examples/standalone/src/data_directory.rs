@@ -49,7 +49,7 @@ pub(crate) enum Served {
     /// Everybody has to be somebody.
     WithAccounts(Box<DataDirectory>),
     /// Nobody is asked who they are.
-    Open(Config, Facts),
+    Open(Box<Config>, Facts),
 }
 
 /// A data directory that has accounts, which nobody else has open.
@@ -91,7 +91,7 @@ impl DataDirectory {
         let facts = Facts::open(&config).await?;
         let metadata = facts.metadata();
         let Some(accounts) = Accounts::find(&config, Arc::clone(&metadata)).await? else {
-            return Ok(Served::Open(config, facts));
+            return Ok(Served::Open(config.into(), facts));
         };
         let (plane, desk) = (accounts.plane_without_bytes(&config), accounts.desk());
         Ok(Served::WithAccounts(Box::new(Self { config, facts, metadata, accounts, plane, desk })))

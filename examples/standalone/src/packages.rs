@@ -175,7 +175,7 @@ impl Held {
             Served::Open(config, facts) => {
                 let manifests: Arc<dyn ManifestStore> = facts.metadata();
                 let registry = stores::registry(&config, &facts, &manifests, Arc::new(AnyoneMay)).await?;
-                Ok(Self { config, host, registry, caller: Caller::Anonymous, plane: None })
+                Ok(Self { config: *config, host, registry, caller: Caller::Anonymous, plane: None })
             }
         }
     }

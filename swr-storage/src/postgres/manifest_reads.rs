@@ -198,7 +198,7 @@ pub(super) async fn referrers(
     of_type: Option<&MediaType>,
     page: &Page<Digest>,
 ) -> Result<Vec<Descriptor>, Failure> {
-    let mut weight = PageWeight::of_referrers();
+    let mut weight = PageWeight::default();
     let mut listed: Vec<Descriptor> = Vec::new();
     let of_type = of_type.map(Sql);
     loop {
