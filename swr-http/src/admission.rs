@@ -147,7 +147,10 @@ impl Admission {
         let now = Instant::now();
         let hold = if asking.goes_on { HOLD_OF_UPLOADS.max(limits.hold) } else { limits.hold };
         let (begin, places) = self.reserve(shares, now, asking.goes_on)?;
-        sleep_until(begin).await;
+        // Even a time that has come is waited for in a turn of the runtime.
+        if begin > now {
+            sleep_until(begin).await;
+        }
         let mut admitted = Admitted::default();
         for places in places {
             admitted.places.push(places.take(now + hold).await?);
