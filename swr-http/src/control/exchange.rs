@@ -21,8 +21,8 @@ use swr_core::{Access, RepositoryName, Tag};
 use super::body::{BodyDefect, Object, read};
 use super::error::ManagementFailure;
 use super::service::ManagementOptions;
-#[cfg(feature = "packages")]
 use crate::admission::Admitted;
+#[cfg(feature = "packages")]
 use crate::body::ResponseBody;
 
 /// What every operation needs of a request.
