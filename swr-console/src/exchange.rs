@@ -48,9 +48,9 @@ impl Frame<'_> {
         format!("{}{to}", self.base)
     }
 
-    /// This page, with another value in its query.
+    /// This page, with another value in its query. What was done on the way here is not said again.
     pub(crate) fn here_with(&self, name: &str, value: Option<&str>) -> String {
-        format!("{}{}{}", self.base, self.path, self.query.with(name, value).query())
+        format!("{}{}{}", self.base, self.path, self.query.with(DONE, None).with(name, value).query())
     }
 }
 

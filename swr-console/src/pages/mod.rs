@@ -8,12 +8,15 @@ pub(crate) mod overview;
 pub(crate) mod people;
 pub(crate) mod sign_in;
 
-use crate::exchange::{Answer, Exchange, Problem, Sent};
+use crate::exchange::{Answer, Exchange, Problem, Reply, Sent};
 
 /// The page at the address: what follows the console's own, part by part.
 pub(crate) async fn show(exchange: &Exchange<'_>, path: &[&str]) -> Answer {
     match path {
         [] => overview::show(exchange).await,
+        // Addresses that take forms alone, and answer with a page where one is refused: that page is elsewhere.
+        ["login"] => Ok(Reply::Redirect(exchange.link("/"))),
+        ["credentials", _] => Ok(Reply::Redirect(exchange.link("/credentials"))),
         ["organisations", rest @ ..] => organisations::show(exchange, rest).await,
         ["images", rest @ ..] => images::show(exchange, rest).await,
         ["upload"] => images::upload::show(exchange).await,

@@ -159,6 +159,25 @@ async fn nobody_sees_a_page_who_has_not_signed_in() {
 }
 
 #[tokio::test]
+async fn an_address_that_takes_forms_leads_to_its_page() {
+    let house = furnished().await;
+    let browser = house.signed_in(&house.olga).await;
+    for (address, page) in [
+        ("/console/login", "/console/"),
+        ("/console/credentials/delete", "/console/credentials"),
+        ("/console/organisations/lib/delete", "/console/organisations/lib"),
+        ("/console/organisations/lib/grants", "/console/organisations/lib"),
+        ("/console/organisations/lib/grants/remove", "/console/organisations/lib"),
+        ("/console/users/acme/role", "/console/users/acme"),
+    ] {
+        browser.get(address).await.goes_to(page);
+    }
+    browser.get("/console/organisations/lib/nowhere").await.is(404);
+    // What was done is said once: no other language says it again.
+    browser.get("/console/organisations/lib?done=created").await.is(200).lacks("?done=");
+}
+
+#[tokio::test]
 async fn navigation_leads_where_there_is_something() {
     let house = House::new().await;
     let page = house.signed_in(&house.bob).await.get("/console").await;
