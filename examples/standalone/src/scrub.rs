@@ -12,7 +12,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use swr_auth::AnyoneMay;
 use swr_core::caller::Task;
-use swr_core::ports::{Lease, ManifestStore, StoreError};
+use swr_core::ports::{ManifestStore, StoreError};
 use swr_core::registry::{Finding, Pace, Registry, ScrubCursor, Scrubbed, Unpaced};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -146,7 +146,6 @@ impl Scrub {
         let facts = Facts::Sqlite(Arc::clone(&sqlite));
         let registry = stores::registry(&config, &facts, &manifests, Arc::new(AnyoneMay)).await?;
         let failed = |error: StoreError| in_one_line("scrub", &error);
-        free(&*manifests).await.map_err(failed)?;
         let mut report = Report { database: sqlite.check().await.map_err(failed)?, ..Report::default() };
         let mut cursor = ScrubCursor::default();
         loop {
@@ -169,18 +168,6 @@ impl Scrub {
                 Err(format!("scrub: {broken} of what is kept is broken; what is pushed again is whole"))
             }
         }
-    }
-}
-
-/// Ends the lease of a server that was killed in the middle of a scrub. Whoever has the database is alone with it.
-async fn free(manifests: &dyn ManifestStore) -> Result<(), StoreError> {
-    let until = Utc::now();
-    // No lease lasts so long.
-    let now = until + TimeDelta::days(1);
-    let lease = Lease { name: Task::Scrub.as_str(), holder: "swr scrub", now, until };
-    match manifests.lease(&lease).await? {
-        Some(fence) => manifests.release_lease(&fence).await,
-        None => Ok(()),
     }
 }
 

@@ -14,7 +14,9 @@ use object_store::signer::Url;
 use object_store::{BackoffConfig, ClientOptions, ObjectStoreScheme, RetryConfig, StaticCredentialProvider};
 use swr_auth::AnyoneMay;
 use swr_core::control::identity::{AccountName, PersonNameError, UserName};
-use swr_core::ports::{Authorizer, BlobStore, ManifestStore, MetadataStore, StoreErrorKind, UploadStore};
+use swr_core::ports::{
+    Authorizer, BlobStore, Lease, ManifestStore, MetadataStore, StoreError, StoreErrorKind, UploadStore,
+};
 use swr_core::registry::{Limits, Registry, RegistryBuilder};
 use swr_policy::{OciNaming, SwrNaming, SwrNestedNaming};
 use swr_storage::bucket::BucketBlobs;
@@ -109,13 +111,26 @@ async fn accounts(
 pub(crate) async fn sqlite(config: &Config) -> Result<Arc<SqliteStore>, String> {
     make_folder(config)?;
     let opened = SqliteStore::open(database(config)).await;
-    Ok(Arc::new(opened.map_err(|error| match error.source().is_some_and(<dyn Error>::is::<InUse>) {
+    let sqlite = opened.map_err(|error| match error.source().is_some_and(<dyn Error>::is::<InUse>) {
         true => format!(
             "data: {} is in use: a server runs on it; stop it, or ask it with --server URL",
             config.data.display()
         ),
         false => in_one_line("storage.facts", &error),
-    })?))
+    })?;
+    end_leases(&sqlite).await.map_err(|error| in_one_line("storage.facts", &error))?;
+    Ok(Arc::new(sqlite))
+}
+
+/// Ends what a server left held that was killed at its work. Whoever has opened the database is alone with it.
+async fn end_leases(sqlite: &SqliteStore) -> Result<(), StoreError> {
+    for (name, until) in sqlite.backlog().await?.leases {
+        let lease = Lease { name: &name, holder: "the next to open it", now: until, until };
+        if let Some(fence) = sqlite.lease(&lease).await? {
+            sqlite.release_lease(&fence).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether there can be accounts: in a database of its own, or one in the data directory.
@@ -366,5 +381,28 @@ pub(crate) fn place(config: &Config) -> String {
         }
         (BytesStore::Filesystem, _) => folder(&config.data),
         _ => facts,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_killed_server_was_at_is_gone_on_with_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config { data: folder.path().to_owned(), ..Config::default() };
+        let far = DateTime::<Utc>::MAX_UTC;
+        let lease = |holder| Lease { name: "collection", holder, now: DateTime::UNIX_EPOCH, until: far };
+        let killed = sqlite(&config).await.unwrap();
+        let fence = killed.lease(&lease("the first")).await.unwrap().unwrap();
+        assert!(killed.lease(&lease("the second")).await.unwrap().is_none());
+        drop(killed);
+
+        let next = sqlite(&config).await.unwrap();
+        assert!(next.backlog().await.unwrap().leases.is_empty());
+        assert!(next.lease(&lease("the second")).await.unwrap().unwrap().token > fence.token);
     }
 }
