@@ -78,7 +78,7 @@ pub(super) async fn version(exchange: &Exchange<'_>, image: &Image, tag: &Tag) -
         }
         details.card {
             summary { (texts.whole) }
-            pre.event tabindex="0" { (manifest.text) }
+            pre tabindex="0" { (manifest.text) }
         }
     };
     Ok(page(exchange, image, Tab::Versions, body).into())
