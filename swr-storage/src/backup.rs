@@ -20,7 +20,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use swr_core::commit::StoredBlob;
-use swr_core::digest::{Digest, Hasher};
+use swr_core::digest::{Algorithm, Digest, Hasher};
 use swr_core::ports::{BlobRecord, Page, StoreError};
 
 use crate::filesystem::{self, FilesystemBlobs};
@@ -119,7 +119,15 @@ pub fn back_up(from: &Place, to: &Path) -> Result<Copied, BackupError> {
         let mut copied = Copied::default();
         let mut missing = BTreeSet::new();
         for record in Records::of(&snapshot) {
-            let stored = record?;
+            let BlobRecord { stored, quarantined } = record?;
+            if quarantined {
+                // An earlier backup may have it as it was.
+                if copying.has_sound(&stored)? {
+                    snapshot.restore(&stored.digest, &stored.location).map_err(facts)?;
+                    copied.count(&stored, false);
+                }
+                continue;
+            }
             match copying.blob(&stored)? {
                 Outcome::Missing if !missing_before.contains(&stored.location) => {
                     missing.insert(stored.location);
@@ -184,7 +192,10 @@ pub fn restore(from: &Path, to: &Place, set_aside: bool) -> Result<Copied, Backu
     let mut copying = Copying { from: &source, to: &target, verify: true, folders: BTreeSet::new() };
     let mut copied = Copied::default();
     for record in Records::of(&snapshot) {
-        let stored = record?;
+        let BlobRecord { stored, quarantined } = record?;
+        if quarantined {
+            continue;
+        }
         match copying.blob(&stored)? {
             Outcome::There | Outcome::Copied => copied.count(&stored, true),
             Outcome::Missing | Outcome::Damaged if set_aside => {
@@ -252,20 +263,10 @@ impl Copying<'_> {
         }
         let part = beside(&to, PART);
         let mut target = create(&part)?;
-        let mut hasher = Hasher::new(stored.digest.algorithm());
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            let read = match source.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(read) => read,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(io_error(&from)(error)),
-            };
-            let chunk = buffer.get(..read).unwrap_or_default();
-            hasher.update(chunk);
-            target.write_all(chunk).map_err(io_error(&part))?;
-        }
-        if hasher.finish() != stored.digest {
+        let read = hashed(&mut source, stored.digest.algorithm(), |chunk| {
+            target.write_all(chunk).map_err(io_error(&part))
+        });
+        if read?.map_err(io_error(&from))? != stored.digest {
             fs::remove_file(&part).map_err(io_error(&part))?;
             return Ok(Outcome::Damaged);
         }
@@ -273,6 +274,21 @@ impl Copying<'_> {
         target.sync_all().map_err(io_error(&part))?;
         rename(&part, &to)?;
         Ok(Outcome::Copied)
+    }
+
+    /// Whether what is there already hashes to its digest.
+    fn has_sound(&self, stored: &StoredBlob) -> Result<bool, BackupError> {
+        if !filesystem::is_location_of(&stored.digest, &stored.location) {
+            return Ok(false);
+        }
+        let there = self.to.join(stored.location.as_str());
+        let mut file = match File::open(&there) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(io_error(&there)(error)),
+        };
+        let read = hashed(&mut file, stored.digest.algorithm(), |_| Ok(()))?;
+        Ok(read.map_err(io_error(&there))? == stored.digest)
     }
 
     /// From here on the names of what was written are on the disk.
@@ -286,7 +302,28 @@ impl Copying<'_> {
     }
 }
 
-/// Removes what the facts of the backup do not name. Digests and folders stand in the same order, so that the names of
+/// Reads to the end, chunk by chunk; reading fails within, taking a chunk without.
+fn hashed(
+    source: &mut File,
+    algorithm: Algorithm,
+    mut take: impl FnMut(&[u8]) -> Result<(), BackupError>,
+) -> Result<io::Result<Digest>, BackupError> {
+    let mut hasher = Hasher::new(algorithm);
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let read = match source.read(&mut buffer) {
+            Ok(0) => return Ok(Ok(hasher.finish())),
+            Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Ok(Err(error)),
+        };
+        let chunk = buffer.get(..read).unwrap_or_default();
+        hasher.update(chunk);
+        take(chunk)?;
+    }
+}
+
+/// Removes what the facts of the backup do not name; what is set aside they name too. Digests and folders stand in the same order, so that the names of
 /// one folder are in memory, and no more.
 fn remove_unnamed(backup: &Path) -> Result<u64, BackupError> {
     let path = backup.join(DATABASE);
@@ -297,10 +334,10 @@ fn remove_unnamed(backup: &Path) -> Result<u64, BackupError> {
     for algorithm in entries(&blobs)? {
         for folder in entries(&algorithm)? {
             let mut unnamed = entries(&folder)?;
-            while let Some(Ok(stored)) =
-                named.next_if(|stored| stored.as_ref().is_ok_and(|stored| is_up_to(stored, &blobs, &folder)))
+            while let Some(Ok(record)) =
+                named.next_if(|record| record.as_ref().is_ok_and(|of| is_up_to(&of.stored, &blobs, &folder)))
             {
-                unnamed.remove(&blobs.join(stored.location.as_str()));
+                unnamed.remove(&blobs.join(record.stored.location.as_str()));
             }
             // What cannot be read names perhaps everything.
             if let Some(Err(_)) = named.peek() {
@@ -321,7 +358,7 @@ fn is_up_to(stored: &StoredBlob, blobs: &Path, folder: &Path) -> bool {
     file.parent().is_none_or(|of| of <= folder)
 }
 
-/// What a snapshot has records of that is not set aside, in the order of the digests.
+/// What a snapshot has records of, in the order of the digests.
 struct Records<'a> {
     snapshot: &'a Snapshot,
     page: Page<Digest>,
@@ -335,20 +372,19 @@ impl<'a> Records<'a> {
 }
 
 impl Iterator for Records<'_> {
-    type Item = Result<StoredBlob, BackupError>;
+    type Item = Result<BlobRecord, BackupError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(record) = self.read.find(|record| !record.quarantined) {
-                return Some(Ok(record.stored));
+        if let Some(record) = self.read.next() {
+            return Some(Ok(record));
+        }
+        match self.snapshot.records(&self.page) {
+            Ok(records) => {
+                self.page.after = Some(records.last()?.stored.digest);
+                self.read = records.into_iter();
+                self.read.next().map(Ok)
             }
-            match self.snapshot.records(&self.page) {
-                Ok(records) => {
-                    self.page.after = Some(records.last()?.stored.digest);
-                    self.read = records.into_iter();
-                }
-                Err(source) => return Some(Err(BackupError::Facts { path: DATABASE.into(), source })),
-            }
+            Err(source) => Some(Err(BackupError::Facts { path: DATABASE.into(), source })),
         }
     }
 }

@@ -14,7 +14,7 @@ use swr_core::caller::{Caller, Origin, Task};
 use swr_core::commit::Grounds;
 use swr_core::digest::{Algorithm, Digest};
 use swr_core::ports::{Ask, Authorizer, Candidates, StoreError, Verdict};
-use swr_core::registry::{Content, Limits, ManifestPush, Precondition};
+use swr_core::registry::{Content, Limits, ManifestPush, Precondition, ScrubCursor, Unpaced};
 use swr_core::testing::ManualClock;
 use swr_core::testing::minute;
 use swr_core::testing::sample_images::SampleManifest;
@@ -252,6 +252,41 @@ async fn what_is_broken_already_is_set_aside_in_the_backup_and_told() {
     assert!(matches!(pull_blob(&restored, &lost.digest).await, Err(Error::BlobUnknown { .. })));
     push(&restored, "v1").await;
     assert_pulls(&restored, "v1", &image).await;
+}
+
+#[tokio::test]
+async fn what_rots_after_a_backup_is_still_in_the_next_one() {
+    let (live, backup, back) = (TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap());
+    let clock = clock();
+    let registry = open(live.path(), &clock).await;
+    let image = push(&registry, "v1").await;
+    let copied = backed_up(&live, backup.path()).await;
+    for file in files(&live.path().join("bytes")) {
+        let length = fs::metadata(&file).unwrap().len();
+        fs::write(&file, vec![0; usize::try_from(length).unwrap()]).unwrap();
+    }
+    let mut cursor = ScrubCursor::default();
+    let mut set_aside = 0;
+    loop {
+        let step = registry.caretaker(Task::Scrub).scrub(&cursor, &Unpaced).await.unwrap().unwrap();
+        set_aside += step.findings.len() as u64;
+        let Some(next) = step.next else { break };
+        cursor = next;
+    }
+    assert_eq!(set_aside, copied.blobs);
+
+    let again = backed_up(&live, backup.path()).await;
+    assert_eq!((again.blobs, again.copied, again.removed), (copied.blobs, 0, 0));
+    restore(backup.path(), &place(back.path()), false).unwrap();
+    assert_pulls(&open(back.path(), &clock).await, "v1", &image).await;
+
+    // What the backup has lost as well stays set aside.
+    let file = files(backup.path()).remove(0);
+    fs::write(&file, b"rot").unwrap();
+    let again = backed_up(&live, backup.path()).await;
+    assert_eq!((again.blobs, again.copied, again.removed), (copied.blobs - 1, 0, 0));
+    let back = TempDir::new().unwrap();
+    assert_eq!(restore(backup.path(), &place(back.path()), false).unwrap().blobs, copied.blobs - 1);
 }
 
 #[tokio::test]

@@ -5,13 +5,14 @@ use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, params};
 
 use swr_core::commit::{BlobLocation, RepositoryId};
 use swr_core::digest::Digest;
 use swr_core::ports::{BlobRecord, KeptManifest, Page, StoreError, StoreErrorKind};
 
 use super::collection;
+use super::columns::Sql;
 use super::connections::failure;
 use super::{expect_ours, prepare};
 
@@ -62,6 +63,13 @@ impl Snapshot {
     /// What is broken is unknown from here on, until a push brings it again.
     pub(crate) fn quarantine(&self, digest: &Digest, location: &BlobLocation) -> Result<(), StoreError> {
         collection::quarantine(&self.connection, digest, location).map_err(|error| failure(OPERATION, error))
+    }
+
+    /// What was set aside is known again: whoever has the file has its bytes.
+    pub(crate) fn restore(&self, digest: &Digest, location: &BlobLocation) -> Result<(), StoreError> {
+        const RESTORE: &str = "UPDATE blobs SET quarantined = 0 WHERE digest = ?1 AND location = ?2";
+        let restored = self.connection.execute(RESTORE, params![Sql(digest), Sql(location)]);
+        restored.map(drop).map_err(|error| failure(OPERATION, error))
     }
 
     /// What is wrong with the database: nothing, if it is sound.
