@@ -7,7 +7,8 @@
 //!
 //! A backup writes nothing where it reads. It copies the facts first and then the bytes that they name; where collection
 //! has meanwhile removed some of these, it copies the facts anew, and the few bytes that are new then, until everything
-//! that the facts name is there. So whatever had been answered when it began is in it. Each byte is hashed on its way.
+//! that the facts name is there. So whatever had been answered when it began is in it. What is copied is hashed on its
+//! way; of what an earlier backup has copied the length is compared, until it is restored.
 //!
 //! Repeated into the same folder it copies the bytes that are not there yet, and removes those that no fact names any
 //! more. At all times there is a whole backup in the folder, the old one or the new one.
@@ -19,6 +20,8 @@ use std::num::NonZeroU32;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use swr_core::commit::StoredBlob;
 use swr_core::digest::{Algorithm, Digest, Hasher};
 use swr_core::ports::{BlobRecord, Page, StoreError};
@@ -203,7 +206,7 @@ pub fn restore(from: &Path, to: &Place, set_aside: bool) -> Result<Copied, Backu
                 copied.broken.push(stored.digest);
             }
             Outcome::Missing => return Err(broken(format!("{} is not there", stored.digest))),
-            Outcome::Damaged => return Err(broken(format!("{} has other bytes", stored.digest))),
+            Outcome::Damaged => return Err(broken(format!("{} is not what it should be", stored.digest))),
         }
     }
     copying.sync()?;
@@ -238,7 +241,7 @@ enum Outcome {
     Copied,
     /// There is nothing to be copied.
     Missing,
-    /// What is there is not what it should be.
+    /// What is there is not what it should be, or cannot be read.
     Damaged,
 }
 
@@ -249,12 +252,15 @@ impl Copying<'_> {
             return Ok(Outcome::Damaged);
         }
         let (from, to) = (self.from.join(stored.location.as_str()), self.to.join(stored.location.as_str()));
-        if !self.verify && fs::symlink_metadata(&to).is_ok_and(|there| there.len() == stored.size) {
+        if !self.verify
+            && fs::symlink_metadata(&to).is_ok_and(|there| there.is_file() && there.len() == stored.size)
+        {
             return Ok(Outcome::There);
         }
-        let mut source = match File::open(&from) {
+        let mut source = match open_content(&from) {
             Ok(source) => source,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Outcome::Missing),
+            Err(error) if is_damage(&error) => return Ok(Outcome::Damaged),
             Err(error) => return Err(io_error(&from)(error)),
         };
         if let Some(folder) = to.parent().filter(|folder| !self.folders.contains(*folder)) {
@@ -266,9 +272,13 @@ impl Copying<'_> {
         let read = hashed(&mut source, stored.digest.algorithm(), |chunk| {
             target.write_all(chunk).map_err(io_error(&part))
         });
-        if read?.map_err(io_error(&from))? != stored.digest {
-            fs::remove_file(&part).map_err(io_error(&part))?;
-            return Ok(Outcome::Damaged);
+        match read? {
+            Ok(digest) if digest == stored.digest => {}
+            Err(error) if !is_damage(&error) => return Err(io_error(&from)(error)),
+            Ok(_) | Err(_) => {
+                fs::remove_file(&part).map_err(io_error(&part))?;
+                return Ok(Outcome::Damaged);
+            }
         }
         // Whatever has its name is whole, also after a power cut.
         target.sync_all().map_err(io_error(&part))?;
@@ -282,13 +292,15 @@ impl Copying<'_> {
             return Ok(false);
         }
         let there = self.to.join(stored.location.as_str());
-        let mut file = match File::open(&there) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(io_error(&there)(error)),
+        let read = match open_content(&there) {
+            Ok(mut file) => hashed(&mut file, stored.digest.algorithm(), |_| Ok(()))?,
+            Err(error) => Err(error),
         };
-        let read = hashed(&mut file, stored.digest.algorithm(), |_| Ok(()))?;
-        Ok(read.map_err(io_error(&there))? == stored.digest)
+        match read {
+            Ok(digest) => Ok(digest == stored.digest),
+            Err(error) if error.kind() == ErrorKind::NotFound || is_damage(&error) => Ok(false),
+            Err(error) => Err(io_error(&there)(error)),
+        }
     }
 
     /// From here on the names of what was written are on the disk.
@@ -300,6 +312,20 @@ impl Copying<'_> {
         above.into_iter().try_for_each(sync_folder)?;
         sync_folder(self.to)
     }
+}
+
+/// Opens what lies among content. Never follows a link, and never waits for the other end of a pipe.
+fn open_content(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(File::from(rustix::io::retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?))
+}
+
+/// Whether it speaks of this file alone: the disk cannot read it, or it is no plain file.
+fn is_damage(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::BADMSG | Errno::IO | Errno::ISDIR | Errno::LOOP | Errno::NXIO | Errno::UCLEAN)
+    )
 }
 
 /// Reads to the end, chunk by chunk; reading fails within, taking a chunk without.

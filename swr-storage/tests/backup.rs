@@ -255,6 +255,27 @@ async fn what_is_broken_already_is_set_aside_in_the_backup_and_told() {
 }
 
 #[tokio::test]
+async fn one_content_that_cannot_be_read_does_not_end_a_backup() {
+    let (live, backup, back) = (TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap());
+    let clock = clock();
+    let registry = open(live.path(), &clock).await;
+    push(&registry, "v1").await;
+    let [unreadable, elsewhere, ..] = &*files(&live.path().join("bytes")) else { panic!("there are some") };
+    // To read a folder fails, as to read from a bad sector does.
+    fs::remove_file(unreadable).unwrap();
+    fs::create_dir(unreadable).unwrap();
+    // The bytes are the right ones, and not the registry's.
+    let outside = live.path().join("outside");
+    fs::rename(elsewhere, &outside).unwrap();
+    std::os::unix::fs::symlink(&outside, elsewhere).unwrap();
+
+    let copied = backed_up(&live, backup.path()).await;
+    assert_eq!(copied.broken.len(), 2);
+    assert_eq!(files(backup.path()).len() as u64, copied.blobs);
+    assert_eq!(restore(backup.path(), &place(back.path()), false).unwrap().blobs, copied.blobs);
+}
+
+#[tokio::test]
 async fn what_rots_after_a_backup_is_still_in_the_next_one() {
     let (live, backup, back) = (TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap());
     let clock = clock();
