@@ -543,6 +543,25 @@ async fn a_commit_whose_answer_is_lost_is_asked_after() {
     assert_eq!(receipt.events.len(), 2);
 }
 
+/// As SQLite's, in `scrubbing.rs`.
+#[tokio::test]
+async fn a_manifest_whose_bytes_rot_in_the_database_is_mended_by_a_push() {
+    let place = Place::new().await;
+    let store = place.open().await;
+    store.commit(push("a", "x")).await.unwrap();
+    let client = place.connect().await;
+    let rot = "UPDATE manifest_contents SET bytes = set_byte(bytes, 0, get_byte(bytes, 0) # 1)";
+    assert_eq!(client.execute(rot, &[]).await.unwrap(), 1);
+    let kept = async || {
+        let page = Page { after: None, limit: many() };
+        let [kept] = &*store.kept_manifests(&page).await.unwrap() else { panic!("there is one") };
+        Algorithm::Sha256.digest(&kept.bytes) == kept.digest
+    };
+    assert!(!kept().await);
+    store.commit(push("a", "x")).await.unwrap();
+    assert!(kept().await);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_commit_that_was_not_kept_can_be_tried_again() {
     let place = Place::new().await;

@@ -516,6 +516,9 @@ const PUT_MANIFEST: &str = "
         VALUES ($1, $2, $3, $4, $5, $6) RETURNING id)
     INSERT INTO manifest_contents (manifest, annotations, bytes) SELECT id, $7, $8 FROM put RETURNING manifest";
 
+/// Writes bytes anew that have rotted.
+const MEND_CONTENT: &str = "UPDATE manifest_contents SET bytes = $2 WHERE manifest = $1 AND bytes <> $2";
+
 const PUT_REFERENCES: &str = "
     INSERT INTO manifest_references (repository, digest, kind, manifest, size)
     SELECT $1, named.digest, named.kind, $2, named.size
@@ -585,6 +588,7 @@ impl Changing<'_> {
         let ManifestRecord { digest, media_type, bytes, artifact_type, annotations, subject, references } =
             record;
         if self.keep_manifest(digest).await? == Before::Present {
+            self.run(MEND_CONTENT, &[&self.manifest(digest).await?, &&**bytes]).await?;
             return Ok(Before::Present);
         }
         let (artifact_type, subject) = (artifact_type.as_ref().map(Sql), subject.as_ref().map(Sql));
