@@ -541,6 +541,11 @@ async fn a_commit_whose_answer_is_lost_is_asked_after() {
     assert_eq!(lossy.lost(), 1);
     assert_eq!(receipt.events, store.events(EventSeq(3), many()).await.unwrap());
     assert_eq!(receipt.events.len(), 2);
+    // Whoever asked has written as well, and so has waited for the standbys that the write has to be on.
+    let written =
+        "SELECT kept.xmin::text <> events.xmin::text FROM kept JOIN events ON events.seq = kept.events
+        ORDER BY events.seq DESC LIMIT 1";
+    assert!(place.connect().await.query_one(written, &[]).await.unwrap().get::<_, bool>(0));
 }
 
 /// As SQLite's, in `scrubbing.rs`.

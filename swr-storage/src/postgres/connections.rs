@@ -355,6 +355,7 @@ impl Pool {
         if session.execute(CLAIM, &[&id]).await? > 0 {
             return Ok(None);
         }
+        // A write that can be seen here may not be on the standbys yet that it has to be on. This one comes to them later.
         let row = session.query_opt(KEPT, &[&id]).await?;
         let newest: Option<i64> = row.map(|row| row.try_get(0)).transpose()?;
         // Less is what an earlier question left, whose own answer was lost.
@@ -402,7 +403,7 @@ const LOCK: &str = "
 /// What is in the way is there already, or about to be.
 const CLAIM: &str = "INSERT INTO kept (id, events) VALUES ($1, -1) ON CONFLICT (id) DO NOTHING";
 
-const KEPT: &str = "SELECT events FROM kept WHERE id = $1";
+const KEPT: &str = "UPDATE kept SET made = now() WHERE id = $1 RETURNING events";
 
 const KEEP: &str = "INSERT INTO kept (id, events) VALUES ($1, 0)";
 
