@@ -548,6 +548,31 @@ async fn a_commit_whose_answer_is_lost_is_asked_after() {
     assert!(place.connect().await.query_one(written, &[]).await.unwrap().get::<_, bool>(0));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_waits_for_what_somebody_else_has_given_up() {
+    let place = Place::new().await;
+    let mut options = place.options();
+    options.connections_max = NonZeroUsize::new(2).unwrap();
+    options.statement_timeout = Duration::from_secs(3600);
+    let store = Arc::new(PostgresStore::open_with(options).await.unwrap());
+    let mut slow = place.connect().await;
+    let holding = slow.transaction().await.unwrap();
+    holding.execute("UPDATE log SET events = events", &[]).await.unwrap();
+    let given_up = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.commit(push("a", "x")).await }
+    });
+    until_waiting(holding.client(), 1).await;
+    given_up.abort();
+    assert!(given_up.await.unwrap_err().is_cancelled());
+    let answer = tokio::time::timeout(Duration::from_secs(60), store.is_listed(&"a".parse().unwrap())).await;
+    assert!(!answer.expect("it has a connection of its own").unwrap());
+    holding.rollback().await.unwrap();
+    // Both are there again; whether the one that was given up has been kept was nobody's to say.
+    let (one, two) = tokio::join!(store.commit(push("b", "x")), store.commit(push("c", "x")));
+    assert_eq!((one.unwrap().events.len(), two.unwrap().events.len()), (3, 3));
+}
+
 /// As SQLite's, in `scrubbing.rs`.
 #[tokio::test]
 async fn a_manifest_whose_bytes_rot_in_the_database_is_mended_by_a_push() {

@@ -21,7 +21,7 @@ use std::fmt;
 use std::ops::Deref;
 #[cfg(all(feature = "control", feature = "sqlite"))]
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,9 +31,10 @@ use futures_util::FutureExt;
 #[cfg(all(feature = "control", feature = "sqlite"))]
 use futures_util::SinkExt;
 use futures_util::future::{join, try_join};
+use tokio::runtime::Handle;
 #[cfg(all(feature = "control", feature = "sqlite"))]
 use tokio::sync::mpsc::Receiver;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, WasNull, WrongType};
@@ -226,8 +227,8 @@ pub(super) struct Pool {
     config: Config,
     tls: Tls,
     bounds: Bounds,
-    permits: Semaphore,
-    idle: Mutex<Vec<Session>>,
+    permits: Arc<Semaphore>,
+    idle: Arc<Mutex<Vec<Session>>>,
     /// Tells the locks of registries apart that share a database.
     schema: AtomicI64,
     writes: AtomicU64,
@@ -247,8 +248,8 @@ impl Pool {
             config,
             tls,
             bounds,
-            permits: Semaphore::new(bounds.connections_max),
-            idle: Mutex::default(),
+            permits: Arc::new(Semaphore::new(bounds.connections_max)),
+            idle: Arc::default(),
             schema: AtomicI64::new(0),
             writes: AtomicU64::new(0),
         }
@@ -265,13 +266,13 @@ impl Pool {
 
     /// A connection, once there is a free one.
     pub(super) async fn session(&self) -> Result<Lent<'_>, Failure> {
-        let permit = match timeout(self.bounds.wait, self.permits.acquire()).await {
+        let permit = match timeout(self.bounds.wait, Arc::clone(&self.permits).acquire_owned()).await {
             Ok(Ok(permit)) => permit,
             // Nobody closes the semaphore.
             Ok(Err(_)) | Err(_) => return Err(Failure::Crowded),
         };
         let usable = loop {
-            match self.idle().pop() {
+            match locked(&self.idle).pop() {
                 Some(session) if session.is_broken() => {}
                 other => break other,
             }
@@ -280,11 +281,7 @@ impl Pool {
             Some(session) => session,
             None => self.connect().await?,
         };
-        Ok(Lent { session: Some(session), pool: self, _permit: permit })
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<Session>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(Lent { session: Some(session), pool: self, permit: Some(permit) })
     }
 
     async fn connect(&self) -> Result<Session, Failure> {
@@ -302,6 +299,7 @@ impl Pool {
             statements: Mutex::default(),
             // The server gives up first, and says so.
             patience: self.bounds.statement + Duration::from_secs(2),
+            in_flight: AtomicUsize::new(0),
             is_silent: AtomicBool::new(false),
         };
         let milliseconds = self.bounds.statement.as_millis();
@@ -412,11 +410,12 @@ const FORGET_KEPT: &str = "
     DELETE FROM kept WHERE id IN (
         SELECT id FROM kept WHERE made < now() - INTERVAL '1 hour' LIMIT 4000 FOR UPDATE SKIP LOCKED)";
 
-/// A connection that somebody uses. Goes back into the pool.
+/// A connection that somebody uses. Goes back into the pool, once the server has nothing to do for whoever had it.
 pub(super) struct Lent<'p> {
     session: Option<Session>,
     pool: &'p Pool,
-    _permit: SemaphorePermit<'p>,
+    /// There until it is given back.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Deref for Lent<'_> {
@@ -430,10 +429,27 @@ impl Deref for Lent<'_> {
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        if let Some(session) = self.session.take().filter(|session| !session.is_broken()) {
-            self.pool.idle().push(session);
+        let Some(session) = self.session.take().filter(|session| !session.is_broken()) else { return };
+        if session.in_flight.load(Ordering::Relaxed) == 0 {
+            locked(&self.pool.idle).push(session);
+            return;
         }
+        // Its user has left before the answer: the next one must not wait for that. It counts as in use until then.
+        let Ok(runtime) = Handle::try_current() else { return };
+        let (idle, permit) = (Arc::clone(&self.pool.idle), self.permit.take());
+        runtime.spawn(async move {
+            // Answered after everything before it.
+            if session.batch("").await.is_ok() {
+                session.in_flight.store(0, Ordering::Relaxed);
+                locked(&idle).push(session);
+            }
+            drop(permit);
+        });
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A connection, and the statements that were prepared on it.
@@ -442,6 +458,8 @@ pub(super) struct Session {
     statements: Mutex<HashMap<Box<str>, Statement>>,
     /// How long an answer may take.
     patience: Duration,
+    /// Statements that were begun and whose answer has not come, those included that nobody waits for any more.
+    in_flight: AtomicUsize,
     /// One took longer.
     is_silent: AtomicBool,
 }
@@ -455,7 +473,10 @@ impl Session {
         &self,
         answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, Failure> {
-        match timeout(self.patience, answer).await {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let answer = timeout(self.patience, answer).await;
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        match answer {
             Ok(answer) => Ok(answer?),
             Err(_) => {
                 self.is_silent.store(true, Ordering::Relaxed);
@@ -464,18 +485,14 @@ impl Session {
         }
     }
 
-    fn statements(&self) -> MutexGuard<'_, HashMap<Box<str>, Statement>> {
-        self.statements.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// There are as many as this program has statements.
     async fn prepared(&self, statement: &str) -> Result<Statement, tokio_postgres::Error> {
-        let known = self.statements().get(statement).cloned();
+        let known = locked(&self.statements).get(statement).cloned();
         if let Some(prepared) = known {
             return Ok(prepared);
         }
         let prepared = self.client.prepare(statement).await?;
-        self.statements().insert(statement.into(), prepared.clone());
+        locked(&self.statements).insert(statement.into(), prepared.clone());
         Ok(prepared)
     }
 
