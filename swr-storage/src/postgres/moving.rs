@@ -186,8 +186,7 @@ impl Move {
     ) -> Result<bool, StoreError> {
         let failed = |why: String| StoreError::new(StoreErrorKind::Corrupt, BLOB, why);
         let Some(body) = from.read(&blob.location, 0..blob.size).await? else {
-            let after = self.source.blobs(None, u32::MAX).await?;
-            return match after.iter().any(|still| still == blob) {
+            return match self.source.names(blob).await? {
                 true => Err(failed(format!("blob {} is not at {}", blob.digest, blob.location))),
                 false => Ok(false),
             };
@@ -279,7 +278,9 @@ const ARRIVING: &str = "
         repository BIGINT NOT NULL, digest BYTEA NOT NULL, renewed BIGINT NOT NULL, named BOOLEAN NOT NULL)
         ON COMMIT DROP";
 
-const IS_UNMOVED: &str = "SELECT 1 FROM arriving WHERE digest NOT IN (SELECT digest FROM moving) LIMIT 1";
+const IS_UNMOVED: &str = "
+    SELECT 1 FROM arriving
+    WHERE NOT EXISTS (SELECT 1 FROM moving WHERE moving.digest = arriving.digest) LIMIT 1";
 
 /// Content by where it has come to. What came and is not named any more goes.
 const SETTLE: &str = "
@@ -289,7 +290,8 @@ const SETTLE: &str = "
 
 const LEAVE: &str = "
     INSERT INTO garbage (location, listed_at)
-    SELECT location, $1::bigint FROM moving WHERE digest NOT IN (SELECT digest FROM arriving)";
+    SELECT location, $1::bigint FROM moving
+    WHERE NOT EXISTS (SELECT 1 FROM arriving WHERE arriving.digest = moving.digest)";
 
 const BYTES: &str = "SELECT count(*), coalesce(sum(size), 0)::bigint FROM arriving";
 

@@ -29,6 +29,11 @@ const BLOBS: &str = "
     WHERE quarantined = 0 AND unlinked = 0 AND (?1 IS NULL OR digest > ?1)
     ORDER BY digest LIMIT ?2";
 
+const NAMED: &str = "
+    SELECT EXISTS (
+        SELECT 1 FROM blobs
+        WHERE digest = ?1 AND size = ?2 AND location = ?3 AND quarantined = 0 AND unlinked = 0)";
+
 /// The digest in a column.
 pub(crate) fn digest_in(column: ValueRef<'_>) -> FromSqlResult<Digest> {
     Sql::column_result(column).map(|Sql(digest)| digest)
@@ -75,6 +80,20 @@ impl Source {
             let connection = locked(&connection);
             let instant = connection.unchecked_transaction().map_err(|error| failure(operation, error))?;
             read(&instant)
+        })
+        .await
+    }
+
+    /// Whether it is among [these](Self::blobs), where it is said to be.
+    pub(crate) async fn names(&self, blob: &StoredBlob) -> Result<bool, StoreError> {
+        const OPERATION: &str = "sqlite.names";
+        let StoredBlob { digest, size, location } = blob.clone();
+        self.read(OPERATION, move |connection| {
+            let named = params![Sql(&digest), Sql(size), Sql(&location)];
+            connection
+                .prepare_cached(NAMED)
+                .and_then(|mut statement| statement.query_row(named, |row| row.get(0)))
+                .map_err(|error| failure(OPERATION, error))
         })
         .await
     }
