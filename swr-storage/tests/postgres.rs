@@ -573,6 +573,17 @@ async fn nobody_waits_for_what_somebody_else_has_given_up() {
     assert_eq!((one.unwrap().events.len(), two.unwrap().events.len()), (3, 3));
 }
 
+#[tokio::test]
+async fn writes_of_long_ago_are_forgotten_without_reading_the_others() {
+    let place = Place::new().await;
+    place.open().await;
+    let client = place.connect().await;
+    client.batch_execute("SET enable_seqscan = off").await.unwrap();
+    let plan = "EXPLAIN SELECT id FROM kept WHERE made < now() - INTERVAL '1 hour' LIMIT 4000";
+    let plan: Vec<String> = client.query(plan, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    assert!(plan.iter().any(|step| step.contains("kept_made")), "{plan:?}");
+}
+
 /// As SQLite's, in `scrubbing.rs`.
 #[tokio::test]
 async fn a_manifest_whose_bytes_rot_in_the_database_is_mended_by_a_push() {

@@ -26,6 +26,7 @@ CREATE TABLE kept (
     events BIGINT NOT NULL,
     made   TIMESTAMPTZ NOT NULL DEFAULT now()
 );
+CREATE INDEX kept_made ON kept (made);
 
 -- Repositories. Everything that belongs to one hangs on its id, and no id is given twice.
 CREATE TABLE repositories (
