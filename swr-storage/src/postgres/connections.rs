@@ -362,14 +362,17 @@ impl Pool {
 
     /// Asks what became of a write until somebody knows, for a while.
     async fn outcome(&self, id: &[u8]) -> Result<Option<i64>, Failure> {
-        for pause in OUTCOME_PAUSES {
-            sleep(pause).await;
-            match self.was_kept(id).await {
-                Ok(kept) => return Ok(kept),
-                Err(error) => tracing::debug!(%error, "nobody says what became of a write"),
+        let asking = async {
+            for pause in OUTCOME_PAUSES {
+                sleep(pause).await;
+                match self.was_kept(id).await {
+                    Ok(kept) => return Ok(kept),
+                    Err(error) => tracing::debug!(%error, "nobody says what became of a write"),
+                }
             }
-        }
-        Err(Failure::InDoubt)
+            Err(Failure::InDoubt)
+        };
+        timeout(OUTCOME_WAIT, asking).await.unwrap_or(Err(Failure::InDoubt))
     }
 }
 
@@ -382,6 +385,9 @@ impl fmt::Debug for Pool {
             .finish_non_exhaustive()
     }
 }
+
+/// How long whoever asks is kept waiting.
+const OUTCOME_WAIT: Duration = Duration::from_secs(6);
 
 /// Long enough for a server to be started again.
 const OUTCOME_PAUSES: [Duration; 6] = [
@@ -705,6 +711,19 @@ mod tests {
 
     fn none() -> Locks {
         Locks { schema: 1, keys: BTreeMap::new() }
+    }
+
+    /// Where a server takes connections and says nothing, each question by itself would take as long as it may.
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_longer_than_six_seconds_to_hear_what_became_of_a_write() {
+        let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("postgres://swr@{}/registry?sslmode=disable", mute.local_addr().unwrap());
+        let hour = Duration::from_secs(3600);
+        let bounds = Bounds { connections_max: 1, wait: hour, statement: hour };
+        let pool = Pool::new(url.parse().unwrap(), Tls::OFF, bounds);
+        let asked = tokio::time::Instant::now();
+        assert!(matches!(pool.outcome(&[1; 16]).await, Err(Failure::InDoubt)));
+        assert_eq!(asked.elapsed().as_secs(), 6);
     }
 
     #[test]
