@@ -12,7 +12,7 @@ use chrono::TimeDelta;
 use swr_core::caller::{Caller, Origin, Task};
 use swr_core::commit::{Grounds, StoredBlob};
 use swr_core::digest::{Algorithm, Digest};
-use swr_core::ports::{Ask, Authorizer, Candidates, StoreError, UploadStore as _, Verdict};
+use swr_core::ports::{Ask, Authorizer, Candidates, StoreError, StoreErrorKind, UploadStore as _, Verdict};
 use swr_core::registry::{
     Content, Damage, Finding, Limits, ManifestPush, Precondition, ScrubCursor, Unpaced,
 };
@@ -181,6 +181,34 @@ async fn whatever_befalls_a_file_is_found_and_a_push_heals_it() {
         let left = house.scrub().await;
         assert!(left.is_empty(), "{left:?}");
     }
+}
+
+#[tokio::test]
+async fn a_store_that_lacks_most_of_what_it_should_have_is_not_believed() {
+    let house = House::new().await;
+    let mut all = Vec::new();
+    for seed in 0..15 {
+        all.push(house.push(&content(seed, 1000)).await);
+    }
+    let elsewhere = house.folder.path().join("elsewhere");
+    let scrub = async || house.registry.caretaker(Task::Scrub).scrub(&ScrubCursor::default(), &Unpaced).await;
+    let hide = |blob: &StoredBlob| {
+        fs::create_dir_all(&elsewhere).unwrap();
+        fs::rename(house.file(blob), elsewhere.join(blob.digest.hex())).unwrap();
+    };
+    all[..8].iter().for_each(hide);
+    let refused = scrub().await.unwrap_err();
+    assert_eq!(refused.kind(), StoreErrorKind::Unavailable, "{refused:?}");
+    for blob in &all[..8] {
+        fs::rename(elsewhere.join(blob.digest.hex()), house.file(blob)).unwrap();
+    }
+    for blob in &all {
+        house.pull(&blob.digest).await.unwrap();
+    }
+    // The lease of the one that ended early is over; half of them may get lost.
+    house.clock.advance(TimeDelta::hours(1));
+    all[..7].iter().for_each(hide);
+    assert_eq!(scrub().await.unwrap().unwrap().findings.len(), 7);
 }
 
 #[tokio::test]

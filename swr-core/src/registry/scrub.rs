@@ -141,6 +141,19 @@ pub enum Damage {
 /// How much one step reads, in bytes, unless the first content that it reads is larger.
 const STEP_BYTES: u64 = 256 << 20;
 
+/// How many contents may be missing, whatever part of those that were looked for they are.
+const MISSING_MIN: usize = 8;
+
+/// Bytes do not get lost in such numbers: it is the wrong store that was asked.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{missing} of {read} contents are not there: the blob store is another one, or behind; nothing is set aside"
+)]
+struct MostIsMissing {
+    missing: usize,
+    read: usize,
+}
+
 /// How many manifests one step asks for.
 const MANIFESTS: NonZeroU32 = NonZeroU32::new(100).expect("100 is not zero");
 
@@ -162,6 +175,10 @@ impl Caretaker<'_> {
     ///
     /// What is broken or lost is set aside, and answers as unknown until a push brings it again. What merely could not
     /// be read is left alone, and told. No client waits for a scrub.
+    ///
+    /// Where most of what a step has looked for is not there, and that is eight contents at least, the blob store is
+    /// rather another one than it should be, or behind: nothing is set aside, and the error is
+    /// [`StoreErrorKind::Unavailable`].
     #[instrument(level = "debug", skip_all, fields(task = self.task().as_str()))]
     pub async fn scrub(&self, from: &ScrubCursor, pace: &dyn Pace) -> Result<Option<Scrubbed>, StoreError> {
         let Some(mut held) = self.parts.hold(Task::Scrub.as_str()).await? else {
@@ -190,6 +207,7 @@ impl Caretaker<'_> {
         if records.is_empty() {
             return Ok(Some(Place::Manifests(None)));
         }
+        let (mut read, mut damaged) = (0, Vec::new());
         for BlobRecord { stored, quarantined } in records {
             after = Some(stored.digest);
             scrubbed.blobs += 1;
@@ -197,11 +215,10 @@ impl Caretaker<'_> {
                 scrubbed.findings.push(Finding::Unhealed(stored));
                 continue;
             }
+            read += 1;
             match self.verdict(&stored, pace, held, &mut scrubbed.bytes).await? {
                 Verdict::Sound => {}
-                Verdict::Damaged(damage) => {
-                    scrubbed.findings.extend(self.set_aside(stored, damage).await?);
-                }
+                Verdict::Damaged(damage) => damaged.push((stored, damage)),
                 Verdict::Fault(error) => {
                     warn!(?error, digest = %stored.digest, "content could not be looked at");
                     scrubbed.findings.push(Finding::Fault { location: Some(stored.location), error });
@@ -210,6 +227,20 @@ impl Caretaker<'_> {
             if scrubbed.bytes >= STEP_BYTES {
                 break;
             }
+        }
+        let mut missing = 0;
+        for (blob, damage) in &damaged {
+            missing += usize::from(*damage == Damage::Missing && self.is_recorded(blob).await?);
+        }
+        if missing >= MISSING_MIN && missing > read / 2 {
+            return Err(StoreError::new(
+                StoreErrorKind::Unavailable,
+                "scrub",
+                MostIsMissing { missing, read },
+            ));
+        }
+        for (blob, damage) in damaged {
+            scrubbed.findings.extend(self.set_aside(blob, damage).await?);
         }
         Ok(Some(Place::Blobs(after)))
     }
@@ -258,13 +289,18 @@ impl Caretaker<'_> {
 
     /// Sets content aside, unless its record is elsewhere by now, or gone: then its bytes may rightly be.
     async fn set_aside(&self, blob: StoredBlob, damage: Damage) -> Result<Option<Finding>, StoreError> {
-        let StoredBlob { digest, location, .. } = &blob;
-        if self.parts.manifests.content_state(digest, location).await? != ContentState::Recorded {
+        if !self.is_recorded(&blob).await? {
             return Ok(None);
         }
+        let StoredBlob { digest, location, .. } = &blob;
         self.parts.manifests.quarantine(digest, location).await?;
         error!(%digest, %location, %damage, "content is unknown until it is pushed again");
         Ok(Some(Finding::Quarantined { blob, damage }))
+    }
+
+    async fn is_recorded(&self, blob: &StoredBlob) -> Result<bool, StoreError> {
+        let state = self.parts.manifests.content_state(&blob.digest, &blob.location).await?;
+        Ok(state == ContentState::Recorded)
     }
 
     async fn scrub_manifests(
