@@ -22,7 +22,7 @@ use swr_core::ports::{
 use swr_core::stream::{BodyError, ByteStream};
 use swr_core::upload::{Upload, UploadId};
 use swr_storage::FilesystemBlobs;
-use swr_storage::filesystem::OpenError;
+use swr_storage::filesystem::{FilesystemReader, OpenError};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
@@ -735,4 +735,15 @@ mod low_water {
 
 fn cut(path: &Path, length: u64) {
     fs::OpenOptions::new().write(true).open(path).unwrap().set_len(length).unwrap();
+}
+
+#[test]
+fn a_reader_makes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(FilesystemBlobs::options().low_water_bytes(0).open(folder.path()).unwrap());
+    FilesystemReader::open(folder.path()).unwrap();
+    let missing = folder.path().join("blobs/sha512");
+    fs::remove_dir(&missing).unwrap();
+    assert!(matches!(FilesystemReader::open(folder.path()), Err(OpenError::Io { .. })));
+    assert!(!missing.exists());
 }

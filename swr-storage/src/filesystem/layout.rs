@@ -22,6 +22,9 @@ pub(super) const LOCK: &str = "lock";
 /// The folder of finished bytes.
 pub(super) const BLOBS: &str = "blobs";
 
+/// The folder of uploads.
+const UPLOADS: &str = "uploads";
+
 /// What comes behind an upload's id in the name of its session file.
 const SESSION: &str = ".session";
 
@@ -42,7 +45,7 @@ pub(super) struct Folders {
 impl Folders {
     /// Opens the folders below `root`; makes those that are missing, durably.
     pub(super) fn open(root: File) -> io::Result<Self> {
-        let (uploads, made_uploads) = make_folder(&root, "uploads")?;
+        let (uploads, made_uploads) = make_folder(&root, UPLOADS)?;
         let (blobs, made_blobs) = make_folder(&root, BLOBS)?;
         let (sha256, made_sha256) = make_folder(&blobs, Algorithm::Sha256.as_str())?;
         let (sha512, made_sha512) = make_folder(&blobs, Algorithm::Sha512.as_str())?;
@@ -60,6 +63,15 @@ impl Folders {
             folders.durable().extend(prefixes.into_iter().map(|prefix| (algorithm, prefix)));
         }
         Ok(folders)
+    }
+
+    /// Opens the folders below `root` to read in them: none is made, nor is anything written to the disk.
+    pub(super) fn find(root: File) -> io::Result<Self> {
+        let uploads = open_folder(&root, UPLOADS)?;
+        let blobs = open_folder(&root, BLOBS)?;
+        let sha256 = open_folder(&blobs, Algorithm::Sha256.as_str())?;
+        let sha512 = open_folder(&blobs, Algorithm::Sha512.as_str())?;
+        Ok(Self { root, uploads, sha256, sha512, durable: Mutex::default() })
     }
 
     /// The folder of all content under this algorithm.

@@ -20,7 +20,7 @@ pub struct FilesystemReader {
 }
 
 impl FilesystemReader {
-    /// Opens the store in the folder `path`, where there is one.
+    /// Opens the store in the folder `path`, where there is one, and changes nothing there.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = path.as_ref();
         let failed = |source| OpenError::Io { path: path.into(), source };
@@ -28,7 +28,7 @@ impl FilesystemReader {
         if !read_format(&folder, path)? {
             return Err(OpenError::UnknownFormat { path: path.into() });
         }
-        let folders = Folders::open(folder).map_err(failed)?;
+        let folders = Folders::find(folder).map_err(failed)?;
         Ok(Self { store: FilesystemBlobs::options().over(path, folders, None)? })
     }
 }
