@@ -173,13 +173,7 @@ impl Tables {
         name: &RepositoryName,
         now: DateTime<Utc>,
     ) -> bool {
-        let standing = self.standing(user, organisation_of(name).as_ref(), Some(name));
-        let may_public = strangers || standing.user.is_some();
-        standing.level_in_repository().is_some()
-            || standing.repository.is_some_and(|repository| {
-                (repository.visibility == Visibility::Public && may_public)
-                    || repository.share.is_some_and(|deadline| deadline.holds_at(now))
-            })
+        self.standing(user, organisation_of(name).as_ref(), Some(name)).is_readable(strangers, now)
     }
 
     /// `None` for a repository in no organisation.

@@ -13,8 +13,7 @@ use tokio_postgres::types::ToSql;
 use swr_core::commit::RepositoryId;
 use swr_core::control::identity::{AccountId, Role, UserId};
 use swr_core::control::organisation::organisation_of;
-use swr_core::control::repository::{Attributes, RepositoryDetails, Version, Visibility};
-use swr_core::control::standing::Standing;
+use swr_core::control::repository::{Attributes, RepositoryDetails, Version};
 use swr_core::ports::{
     Candidates, Listing, Page, RepositoryList, RepositoryOrder, RepositoryQuery, VersionOrder, VersionQuery,
 };
@@ -312,21 +311,13 @@ pub(super) async fn readable(
             for name in holders(session, digest, near, limit).await? {
                 let organisation = organisation_of(&name);
                 let standing = standing(session, user, organisation.as_ref(), Some(&name)).await?;
-                if is_readable(&standing, strangers, now) {
+                if standing.is_readable(strangers, now) {
                     readable.push(name);
                 }
             }
             Ok(readable)
         }
     }
-}
-
-fn is_readable(standing: &Standing, strangers: bool, now: DateTime<Utc>) -> bool {
-    let by_itself = standing.repository.as_ref().is_some_and(|repository| {
-        let is_public = repository.visibility == Visibility::Public && (strangers || standing.user.is_some());
-        is_public || repository.share.is_some_and(|deadline| deadline.holds_at(now))
-    });
-    by_itself || standing.level_in_repository().is_some()
 }
 
 const VIEWER: &str = "SELECT account, role FROM users WHERE id = $1";
