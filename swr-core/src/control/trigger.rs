@@ -9,7 +9,7 @@ pub use swr_policy::{Pattern, TriggerCondition, TriggerRule};
 use super::credential::Sealed;
 use super::identity::{UserId, UserName};
 use super::uuid_text::uuid_text;
-use crate::digest::Digest;
+use crate::digest::{Algorithm, Digest};
 use crate::event::EventSeq;
 
 /// A trigger's identity: given by the store, never given twice.
@@ -115,9 +115,11 @@ impl TriggerTarget {
         }
     }
 
-    /// What is served one delivery at a time, in order: deliveries to the same address or application.
+    /// What is served one delivery at a time, in order: deliveries to the same address or application. At most 512
+    /// bytes, so that it fits into any index: the hash stands for what is longer.
     pub fn key(&self) -> String {
-        match self {
+        const KEY_BYTES_MAX: usize = 512;
+        let key = match self {
             Self::Workload(workload) => format!(
                 "{}/{}/{}/{}",
                 workload.cluster_id,
@@ -126,7 +128,8 @@ impl TriggerTarget {
                 workload.application
             ),
             Self::Webhook { url, .. } => url.to_string(),
-        }
+        };
+        if key.len() <= KEY_BYTES_MAX { key } else { Algorithm::Sha256.digest(key.as_bytes()).to_string() }
     }
 }
 
@@ -172,4 +175,21 @@ pub enum DeliveryState {
 uuid_text! {
     /// The id of a delivery: a UUID in lowercase with dashes.
     DeliveryId
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_a_target_fits_into_an_index_and_is_no_others() {
+        let key = |length: usize| {
+            let url = format!("https://hook.example/{}", "a".repeat(length));
+            (TriggerTarget::Webhook { url: url.clone().into(), secret: None }.key(), url)
+        };
+        let (short, url) = key(491);
+        assert_eq!((short.len(), &short), (512, &url));
+        let ((long, _), (longer, _)) = (key(492), key(493));
+        assert!(long.len() <= 512 && longer.len() <= 512 && long != longer);
+    }
 }

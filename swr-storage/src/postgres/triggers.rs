@@ -8,7 +8,6 @@ use tokio_postgres::types::ToSql;
 use swr_core::control::change::{Effect, MetadataRequire};
 use swr_core::control::credential::Sealed;
 use swr_core::control::trigger::{Trigger, TriggerId, TriggerRule, TriggerTarget};
-use swr_core::digest::Algorithm;
 use swr_core::{RepositoryName, TriggerName};
 
 use super::columns::Sql;
@@ -117,13 +116,6 @@ const FIND: &str = "SELECT id, target_key FROM triggers WHERE repository = $1 AN
 /// It goes with its deliveries, later.
 const REMOVE: &str = "UPDATE triggers SET repository = NULL, enabled = FALSE, secret = NULL WHERE id = $1";
 
-/// What stands for the target; where that is longer than an index takes, its hash.
-fn key(target: &TriggerTarget) -> String {
-    const KEY_BYTES_MAX: usize = 512;
-    let key = target.key();
-    if key.len() <= KEY_BYTES_MAX { key } else { Algorithm::Sha256.digest(key.as_bytes()).to_string() }
-}
-
 impl Applying<'_> {
     pub(super) async fn create_trigger(&self, trigger: &Trigger) -> Result<Effect, WriteError> {
         let Trigger { repository, name, rule, target, creator, creator_name, created } = trigger;
@@ -141,7 +133,7 @@ impl Applying<'_> {
             let (repository, name) = (repository.clone(), name.clone());
             return Err(WriteError::UnmetMetadata(vec![MetadataRequire::TriggerFree { repository, name }]));
         }
-        let key = key(target);
+        let key = target.key();
         let key = Sql(key.as_str());
         let row: Vec<&(dyn ToSql + Sync)> = row.into_iter().chain([&key as _]).collect();
         self.run(CREATE, &row).await?;
