@@ -1,8 +1,8 @@
 //! `swr backup` and `swr restore`: a registry that runs, or rests, into a folder and back.
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -109,12 +109,27 @@ impl Backup {
         if !stores::has_database(&config) {
             return Err(format!("data: there is no registry in {}", config.data.display()));
         }
+        let key = self.folder.join(MASTER_KEY);
+        let keys = match self.with_master_key {
+            true => Some(Keys::of(&config)?),
+            false => None,
+        };
+        if let Some(keys) = &keys {
+            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
+            made.map_err(|error| format!("{}: {error}", self.folder.display()))?;
+            keys.put(&key)?;
+        }
         let folder = self.folder.clone();
         let copied = blocking(move || backup::back_up(&from, &folder)).await?;
-        if self.with_master_key {
-            copy_key(&master_key::file(&config), &self.folder.join(MASTER_KEY))?;
+        if let Some(keys) = keys {
+            let now = Keys::of(&config)?;
+            match now == keys {
+                true => keys.put_alone(&key)?,
+                // What was copied may be sealed under either.
+                false => now.put(&key)?,
+            }
         }
-        let has_key = self.folder.join(MASTER_KEY).exists();
+        let has_key = key.exists();
         Report::new(&self.folder, copied, has_key).tell(self.format)
     }
 }
@@ -130,7 +145,12 @@ impl Restore {
         let (folder, set_aside) = (self.folder.clone(), self.set_aside);
         let copied = blocking(move || backup::restore(&folder, &to, set_aside)).await?;
         if has_key {
-            copy_key(&key, &master_key::file(&config))?;
+            let to = master_key::file(&config);
+            let (old, old_to) = (master_key::before(&key), master_key::before(&to));
+            if old.exists() {
+                copy_key(&old, &old_to)?;
+            }
+            copy_key(&key, &to)?;
         }
         Report::new(&config.data, copied, has_key).tell(self.format)
     }
@@ -163,21 +183,62 @@ async fn blocking(
     }
 }
 
+/// The master key, and the one that it takes the place of, while it does.
+#[derive(PartialEq, Eq)]
+struct Keys {
+    current: Vec<u8>,
+    previous: Option<Vec<u8>>,
+}
+
+impl Keys {
+    fn of(config: &Config) -> Result<Self, String> {
+        let file = master_key::file(config);
+        let current = fs::read(&file).map_err(|error| key_error(&file, &error))?;
+        let previous = previous(&file)?;
+        Ok(Self { current, previous })
+    }
+
+    /// Puts them into a backup whose facts may still be sealed under the key that is there: that stays beside.
+    fn put(&self, to: &Path) -> Result<(), String> {
+        let there = master_key::read_if_there(to).map_err(|error| key_error(to, &error))?;
+        let previous = self.previous.clone().or(there.filter(|there| *there != self.current));
+        if let Some(previous) = previous {
+            let beside = master_key::before(to);
+            master_key::replace(&beside, &previous).map_err(|error| key_error(&beside, &error))?;
+        }
+        master_key::replace(to, &self.current).map_err(|error| key_error(to, &error))
+    }
+
+    /// The facts are sealed under nothing else now: a key that is of before goes.
+    fn put_alone(&self, to: &Path) -> Result<(), String> {
+        let beside = master_key::before(to);
+        if self.previous.is_some() || previous(to)?.is_none() {
+            return Ok(());
+        }
+        fs::remove_file(&beside)
+            .and_then(|()| master_key::sync_folder(&beside))
+            .map_err(|error| key_error(&beside, &error))
+    }
+}
+
+/// The key that the one in `file` takes the place of, if there is one.
+fn previous(file: &Path) -> Result<Option<Vec<u8>>, String> {
+    let beside = master_key::before(file);
+    master_key::read_if_there(&beside).map_err(|error| key_error(&beside, &error))
+}
+
+fn key_error(path: &Path, error: &std::io::Error) -> String {
+    format!("master key: {}: {error}", path.display())
+}
+
 /// Copies a key to where it is not yet, or is the same.
 fn copy_key(from: &Path, to: &Path) -> Result<(), String> {
-    let failed = |path: &Path, error: std::io::Error| format!("master key: {}: {error}", path.display());
-    let key = fs::read(from).map_err(|error| failed(from, error))?;
+    let key = fs::read(from).map_err(|error| key_error(from, &error))?;
     match fs::read(to) {
         Ok(there) if there == key => return Ok(()),
         Ok(_) => return Err(format!("master key: there is another in {} already", to.display())),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(to, error)),
+        Err(error) => return Err(key_error(to, &error)),
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(to)
-        .map_err(|error| failed(to, error))?;
-    file.write_all(&key).and_then(|()| file.sync_all()).map_err(|error| failed(to, error))
+    master_key::replace(to, &key).map_err(|error| key_error(to, &error))
 }

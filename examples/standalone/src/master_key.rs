@@ -113,7 +113,12 @@ pub(crate) fn file(config: &Config) -> PathBuf {
 
 /// Where the key is that the present one takes the place of, while it does.
 fn previous(config: &Config) -> PathBuf {
-    beside(&file(config), ".previous")
+    before(&file(config))
+}
+
+/// The same for the key in `file`.
+pub(crate) fn before(file: &Path) -> PathBuf {
+    beside(file, ".previous")
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -170,7 +175,8 @@ pub(crate) fn expect_same(from: &Config, to: &Config) -> Result<(), String> {
     }
 }
 
-fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
+/// What is in the file, if there is one.
+pub(crate) fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(content) => Ok(Some(content)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -179,7 +185,7 @@ fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// Writes the file whole and for good, or leaves it as it was. It is for its owner alone.
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let new = beside(path, ".new");
     // What an interrupted attempt has left is worth nothing.
     match fs::remove_file(&new) {
@@ -193,7 +199,8 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     sync_folder(path)
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
+/// What was removed from beside `path` stays removed.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     fs::File::open(folder.unwrap_or_else(|| ".".as_ref()))?.sync_all()
 }

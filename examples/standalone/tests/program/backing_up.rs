@@ -69,3 +69,46 @@ fn the_master_key_is_in_a_backup_where_it_is_asked_for() {
     let listed = swr(&["user", "list", "--account", "default"], &path("back"));
     assert!(listed.status.success(), "{listed:?}");
 }
+
+#[test]
+fn the_master_key_in_a_backup_is_that_of_its_facts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (to, data) = (path("backup"), path("data"));
+    let done = |arguments: &[&str], data: &Path| {
+        let done = swr(arguments, data);
+        assert!(done.status.success(), "{done:?}");
+    };
+    let backup = ["backup", to.to_str().unwrap(), "--with-master-key"];
+    done(&["init"], &data);
+    done(&backup, &data);
+    done(&["master-key", "rotate"], &data);
+    done(&backup, &data);
+    let key = fs::read(path("data/master.key")).unwrap();
+    assert_eq!(fs::read(path("backup/master.key")).unwrap(), key);
+    assert!(!path("backup/master.key.previous").exists());
+
+    // A rotation is under way.
+    fs::copy(path("data/master.key"), path("data/master.key.previous")).unwrap();
+    let other = swr(&["init"], &path("other"));
+    assert!(other.status.success(), "{other:?}");
+    fs::copy(path("other/master.key"), path("data/master.key")).unwrap();
+    done(&backup, &data);
+    done(&["restore", to.to_str().unwrap()], &path("back"));
+    assert_eq!(fs::read(path("back/master.key.previous")).unwrap(), key);
+    assert_eq!(fs::read(path("back/master.key")).unwrap(), fs::read(path("other/master.key")).unwrap());
+    // So everything can be read, and the rotation ends.
+    done(&["master-key", "rotate"], &path("back"));
+
+    // Where the facts cannot be copied, those that are there keep their key.
+    done(&["master-key", "rotate"], &path("back"));
+    fs::write(path("data/registry.db"), b"rot").unwrap();
+    fs::rename(path("data/master.key.previous"), path("spare")).unwrap();
+    fs::copy(path("back/master.key"), path("data/master.key")).unwrap();
+    let failed = swr(&backup, &data);
+    assert!(!failed.status.success());
+    assert_eq!(
+        fs::read(path("backup/master.key.previous")).unwrap(),
+        fs::read(path("other/master.key")).unwrap()
+    );
+}
