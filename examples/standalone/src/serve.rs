@@ -151,10 +151,13 @@ impl Serve {
         }
         announce(&format!("listening on {scheme}://{}", config.listen))?;
 
-        // No event is kept for who is told of none any more.
-        let consumers: Vec<&str> = sinks.iter().map(|sink| sink.name()).chain([Courier::CONSUMER]).collect();
-        let forgotten = assembled.manifests.retain_consumers(&consumers).await;
-        forgotten.map_err(|error| in_one_line("notifications", &error))?;
+        if !config.read_only {
+            // No event is kept for who is told of none any more.
+            let consumers: Vec<&str> =
+                sinks.iter().map(|sink| sink.name()).chain([Courier::CONSUMER]).collect();
+            let forgotten = assembled.manifests.retain_consumers(&consumers).await;
+            forgotten.map_err(|error| in_one_line("notifications", &error))?;
+        }
         let mut chores = match config.read_only {
             true => JoinSet::new(),
             false => chores::start(&assembled.registry, &metrics, &config, &stop),

@@ -91,6 +91,11 @@ async fn accounts(
         )),
         (Some(accounts), false) => Ok((Some(accounts), None)),
         (None, true) => Ok((None, None)),
+        (None, false) if config.read_only => Err(
+            "read_only: there are no accounts, and none are made where reads alone are served; serve it once without \
+             `read_only`, or `open`"
+                .into(),
+        ),
         (None, false) => {
             let name = |error: PersonNameError| format!("accounts: {error}");
             let account = AccountName::parse(FIRST_ACCOUNT).map_err(name)?;
@@ -118,7 +123,9 @@ pub(crate) async fn sqlite(config: &Config) -> Result<Arc<SqliteStore>, String> 
         ),
         false => in_one_line("storage.facts", &error),
     })?;
-    end_leases(&sqlite).await.map_err(|error| in_one_line("storage.facts", &error))?;
+    if !config.read_only {
+        end_leases(&sqlite).await.map_err(|error| in_one_line("storage.facts", &error))?;
+    }
     Ok(Arc::new(sqlite))
 }
 
@@ -401,8 +408,24 @@ mod tests {
         assert!(killed.lease(&lease("the second")).await.unwrap().is_none());
         drop(killed);
 
+        // Not by who does nothing unasked.
+        let reader = sqlite(&Config { read_only: true, ..config.clone() }).await.unwrap();
+        assert_eq!(reader.backlog().await.unwrap().leases.len(), 1);
+        drop(reader);
+
         let next = sqlite(&config).await.unwrap();
         assert!(next.backlog().await.unwrap().leases.is_empty());
         assert!(next.lease(&lease("the second")).await.unwrap().unwrap().token > fence.token);
+    }
+
+    #[tokio::test]
+    async fn no_account_is_made_where_reads_alone_are_served() {
+        let folder = tempfile::tempdir().unwrap();
+        let config =
+            Config { data: folder.path().to_owned(), read_only: true, open: false, ..Config::default() };
+        let refused = assemble(&config).await.unwrap_err();
+        assert!(refused.starts_with("read_only: "), "{refused}");
+        assert!(!folder.path().join("master.key").exists());
+        assert!(assemble(&Config { read_only: false, ..config }).await.unwrap().first.is_some());
     }
 }

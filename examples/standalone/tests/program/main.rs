@@ -10,7 +10,11 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use chrono::{DateTime, Utc};
 use swr_core::digest::Algorithm;
+use swr_core::event::EventSeq;
+use swr_core::ports::{Lease, ManifestStore as _};
+use swr_storage::sqlite::SqliteStore;
 
 struct Program {
     child: Child,
@@ -197,6 +201,24 @@ fn at_the_end_what_was_accepted_finishes_and_nothing_new_is() {
     let program = Program::start(data.path());
     let pulled = program.request("GET", &format!("/v2/org/app/blobs/{digest}"), "", b"");
     assert!(pulled.ends_with("half of it, and the rest"), "{pulled}");
+}
+
+/// What was not asked for waits until it may be done.
+#[tokio::test]
+async fn who_serves_reads_alone_forgets_no_consumer() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("registry.db");
+    let store = async || SqliteStore::open(&database).await.unwrap();
+    let kept = store().await;
+    let (now, until) = (DateTime::UNIX_EPOCH, DateTime::<Utc>::MAX_UTC);
+    let lease = Lease { name: "telling", holder: "somebody", now, until };
+    let fence = kept.lease(&lease).await.unwrap().unwrap();
+    kept.advance("somebody", EventSeq(1), &fence).await.unwrap();
+    drop(kept);
+    for (environment, seq) in [(&[("SWR_READ_ONLY", "true")][..], EventSeq(1)), (&[], EventSeq::START)] {
+        assert!(Program::start_with(folder.path(), Stdio::null(), environment).end());
+        assert_eq!(store().await.cursor("somebody").await.unwrap(), seq, "{environment:?}");
+    }
 }
 
 #[test]
