@@ -121,24 +121,42 @@ impl Import {
         for path in &self.files {
             let shown = path.display().to_string();
             let mut follower = Follower { meter: &mut meter, file: shown.clone() };
-            let opened = File::open(path).map_err(|error| format!("{shown}: {error}"));
-            let file = importer.import(opened?, &organisation, target, &mut follower).await;
-            let file = file.map_err(|error| format!("{shown}: {error}"))?;
-            outcome.files.push(PackageFile { name: shown, ..file });
+            let imported = match File::open(path) {
+                Ok(file) => importer.import(file, &organisation, target, &mut follower).await,
+                Err(error) => Err(error.to_string()),
+            };
+            // One that fails does not stop those after it.
+            let failed = |error| PackageFile { error: Some(error), ..PackageFile::default() };
+            let file = PackageFile { name: shown, ..imported.unwrap_or_else(failed) };
+            if let (Some(error), 2..) = (&file.error, self.files.len()) {
+                meter.tell(&format!("{}: {error}", file.name));
+            }
+            outcome.files.push(file);
         }
         drop(meter);
         if let Format::Json = self.manager.format() {
             output::document(&serde_json::to_value(&outcome).map_err(|error| error.to_string())?)?;
         }
-        let failed =
-            outcome.files.iter().find_map(|file| Some(format!("{}: {}", file.name, file.error.as_ref()?)));
-        let images = outcome.files.iter().flat_map(|file| &file.images);
-        match (failed, images.filter(|image| image.error.is_some()).count()) {
-            (Some(failed), _) => Err(failed),
-            (None, 0) => Ok(()),
-            (None, refused) => Err(format!("images that were refused: {refused}; the lines above say why")),
-        }
+        whole(&outcome.files)
     }
+}
+
+/// The error says what of it was not imported.
+fn whole(files: &[PackageFile]) -> Result<(), String> {
+    if let [PackageFile { name, error: Some(error), .. }] = files {
+        return Err(format!("{name}: {error}"));
+    }
+    let failed = files.iter().filter(|file| file.error.is_some()).count();
+    let images = files.iter().flat_map(|file| &file.images);
+    let refused = images.filter(|image| image.error.is_some()).count();
+    Err(match (failed, refused) {
+        (0, 0) => return Ok(()),
+        (0, refused) => format!("images that were refused: {refused}; the lines above say why"),
+        (failed, 0) => format!("packages that failed: {failed}; the lines above say why"),
+        (failed, refused) => format!(
+            "packages that failed: {failed}, images that were refused: {refused}; the lines above say why"
+        ),
+    })
 }
 
 /// Where packages go.
@@ -289,7 +307,7 @@ async fn follow(mut events: Streamed, follower: &mut Follower<'_>) -> Result<Pac
             "end" => {
                 let outcome: PackageOutcome = read(&data)?;
                 return match (outcome.error, outcome.files.into_iter().next()) {
-                    (Some(error), _) => Err(error),
+                    (Some(error), file) => Ok(PackageFile { error: Some(error), ..file.unwrap_or_default() }),
                     (None, Some(file)) => Ok(file),
                     (None, None) => Err("the server says nothing of the package".into()),
                 };

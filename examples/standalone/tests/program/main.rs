@@ -269,4 +269,22 @@ fn packages_go_out_of_one_open_registry_and_into_another() {
     let program = Program::start(to.path());
     let pulled = program.request("GET", "/v2/org/app/manifests/v1", "", b"");
     assert!(pulled.starts_with("HTTP/1.1 200"), "{pulled}");
+    assert!(program.end());
+
+    let bad = from.path().join("bad.tar");
+    std::fs::write(&bad, "no archive").unwrap();
+    let (bad, absent) = (bad.to_str().unwrap(), from.path().join("absent.tar"));
+    let out = Command::new(env!("CARGO_BIN_EXE_swr"))
+        .args(["import", bad, absent.to_str().unwrap(), file, "--organisation", "org", "--format", "json"])
+        .arg("--data")
+        .arg(to.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    assert!(said.trim_end().ends_with("packages that failed: 2; the lines above say why"), "{said}");
+    let told: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    let failed = [0, 1, 2].map(|at| told["files"][at]["error"].is_string());
+    assert_eq!(failed, [true, true, false], "one that fails does not stop those after it: {told}");
+    assert_eq!(told["files"][2]["images"][0]["repository"], "org/app", "{told}");
 }
