@@ -74,6 +74,8 @@ pub struct ConsoleOptions {
     pub patience: Option<Patience>,
     /// How long a page may take. 30 seconds.
     pub answer_within: Option<Duration>,
+    /// How long a store may take while the content of a package goes in or out without moving a byte of it. 5 minutes.
+    pub store_within: Option<Duration>,
     /// Where users hand in packages of images, and versions are taken out as such. Nowhere.
     pub packages: Option<PackageDesk>,
     /// Who is told of requests. Nobody.
@@ -91,6 +93,7 @@ impl ConsoleOptions {
             trusted_proxies: Vec::new(),
             patience: Some(Patience { within: Duration::from_secs(30), bytes_min: 1024 }),
             answer_within: Some(Duration::from_secs(30)),
+            store_within: Some(Duration::from_secs(300)),
             packages: None,
             observer: None,
         })

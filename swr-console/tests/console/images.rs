@@ -1,8 +1,11 @@
 //! Images on pages: their lists, what each right finds in one, rules before and after they are kept, packages.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use http::Request;
 use serde_json::json;
+use swr_console::ConsoleOptions;
 use swr_core::OrganisationName;
 use swr_core::control::grant::{GrantLevel, GrantScope};
 use swr_core::control::identity::AccountName;
@@ -451,6 +454,23 @@ async fn packages_are_taken_in_and_what_became_of_each_is_said() {
 }
 
 #[tokio::test]
+async fn what_brings_a_package_in_takes_longer_than_a_page_may() {
+    let at_once = |options| ConsoleOptions { answer_within: Some(Duration::ZERO), ..options };
+    let house = House::with(at_once).await;
+    let access = house.access(&house.ada);
+    access.create_organisation(&OrganisationName::parse("lib").unwrap()).await.unwrap();
+    let made = house.desk.access_key(&access, &house.ada.user.id, "").await.unwrap();
+    let ada = house.browser();
+    let form = format!("with=key&key={}&secret={}", made.key.id, made.secret.expose());
+    ada.post("/console/sign-in", &form).await.goes_to("/console/");
+    let token = ada.get("/console/upload").await.is(200).form_token().unwrap().to_owned();
+    // It is kept and read again by another thread, which is not there at once.
+    let archive = package("web:v1");
+    let one = files(&token, &[("organisation", "lib")], &[("a.tar", &archive)]);
+    upload(&ada, &one).await.is(200).says("href=\"/console/images/lib/web/versions/v1\"");
+}
+
+#[tokio::test]
 async fn nobody_brings_packages_where_they_may_not_or_in_the_name_of_another() {
     let house = furnished().await;
     granted(&house, GrantLevel::Manage).await;
@@ -489,7 +509,7 @@ async fn a_version_is_taken_out_as_a_package() {
         assert_eq!(package.headers["content-length"], package.text.len().to_string().as_str());
     }
     house.signed_in(&house.bob).await.get(&address).await.is(404);
-    let without = House::with(|options| swr_console::ConsoleOptions { packages: None, ..options }).await;
+    let without = House::with(|options| ConsoleOptions { packages: None, ..options }).await;
     let ada = without.signed_in(&without.ada).await;
     ada.get("/console/upload").await.is(404);
     ada.get("/console/images").await.is(200).lacks("/console/upload");

@@ -122,14 +122,13 @@ pub(super) async fn upload(
     head: &request::Parts,
     body: RequestBody,
 ) -> Answer {
-    let within = exchange.options.answer_within;
     let desk = exchange.options.packages.as_ref().ok_or(ManagementEndpointError::NoSuchPath)?;
     let mut destination = Destination::new(wanted.organisation.clone());
     if let Some((repository, tag)) = wanted.target {
         destination = destination.with_target(repository.clone(), tag.clone());
     }
     let admitted = desk.admit(exchange.signer.caller(), exchange.origin.clone(), destination);
-    let admitted = in_time(within, admitted).await?.map_err(|error| match error {
+    let admitted = in_time(exchange.options.answer_within, admitted).await?.map_err(|error| match error {
         AdmissionError::Control(error) => error.into(),
         _ => ManagementFailure::Busy { retry_after: ROOM_AFTER },
     })?;
@@ -148,7 +147,7 @@ pub(super) async fn upload(
     } else {
         admitted.package("", Package::stream(body.into_stream()))
     };
-    let mut watched = Watched { uploading, within, progress };
+    let mut watched = Watched { uploading, within: exchange.options.store_within, progress };
     let events = MediaType::parse(EVENTS).is_ok_and(|events| {
         let accept = header(ACCEPT);
         accept.contains(EVENTS) && Accept::parse(accept).admits(&events)
@@ -293,7 +292,7 @@ pub(super) async fn download(exchange: &Exchange<'_>, repository: &RepositoryNam
     let (_, within) = parts(repository);
     let file = format!("attachment; filename=\"{}_{tag}.tar\"", within.replace('/', "_"));
     let length = exported.body.length().unwrap_or_default();
-    let body = ResponseBody::empty().stream(exported.body, length).within(exchange.options.answer_within);
+    let body = ResponseBody::empty().stream(exported.body, length).within(exchange.options.store_within);
     Ok(Reply::content(TAR, body)
         .with(CONTENT_DISPOSITION, headers::value(file))
         .with(DOCKER_CONTENT_DIGEST, headers::value(exported.digest.to_string())))

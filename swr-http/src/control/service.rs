@@ -93,6 +93,8 @@ pub struct ManagementOptions {
     pub patience: Option<Patience>,
     /// How long the control plane may take for an answer before the client gets a 503. 30 seconds.
     pub answer_within: Option<Duration>,
+    /// How long a store may take while the content of a package goes in or out without moving a byte of it. 5 minutes.
+    pub store_within: Option<Duration>,
     /// How much one caller may take; see [`ServiceOptions::admission`](crate::ServiceOptions::admission).
     pub admission: Admission,
     /// Who is told of requests. Nobody.
@@ -113,6 +115,7 @@ impl ManagementOptions {
             trusted_proxies: Vec::new(),
             patience: Some(Patience { within: Duration::from_secs(30), bytes_min: 1024 }),
             answer_within: Some(Duration::from_secs(30)),
+            store_within: Some(Duration::from_secs(300)),
             admission: Admission::default(),
             observer: None,
             #[cfg(feature = "packages")]

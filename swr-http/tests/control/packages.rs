@@ -5,6 +5,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -13,6 +14,7 @@ use http_body::{Body, Frame};
 use http_body_util::Full;
 use serde_json::{Value, json};
 use swr_auth::{SignedRequest, Signer};
+use swr_http::control::ManagementOptions;
 
 use crate::house::{Answer, House, Person, send};
 use crate::package::package;
@@ -207,6 +209,16 @@ async fn a_package_that_stands_still_is_given_up() {
     let refused = upload(&house, &house.ada, "", &[], Never).await.is(408);
     assert_eq!(refused.json()["error_msg"], "the package broke off before its end");
     assert_eq!(trail(&house).await, [("group".to_owned(), "408".to_owned())]);
+}
+
+#[tokio::test]
+async fn what_brings_a_package_in_takes_longer_than_an_answer_may() {
+    let at_once = |options| ManagementOptions { answer_within: Some(Duration::ZERO), ..options };
+    let house = House::with(at_once).await;
+    house.ada(Method::POST, "/v2/manage/namespaces", json!({ "namespace": "group" })).await.is(201);
+    // It is kept and read again by another thread, which is not there at once.
+    upload_one(&house, "", package(&["new:v1"], "a layer")).await.is(200);
+    digest(&house, "new", "v1").await;
 }
 
 #[tokio::test]

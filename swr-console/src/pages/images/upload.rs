@@ -69,7 +69,7 @@ pub(crate) async fn take(exchange: &Exchange<'_>, sent: SentFiles) -> Answer {
         Err(problem) => return page(exchange, desk, &form, Some(&problem), None).await,
     };
     let mut outcome = Outcome::default();
-    let within = exchange.parts.options.answer_within;
+    let within = exchange.parts.options.store_within;
     loop {
         match while_moving(within, &progress, uploading.next()).await {
             Some(Some(Progress::FileDone(file))) => outcome.files.push(file),
@@ -243,7 +243,7 @@ pub(super) async fn download(exchange: &Exchange<'_>, image: &Image, tag: &Tag) 
         export(exchange.parts.plane.registry(), caller, origin, &image.name, &reference, host).await;
     let exported = exported.map_err(ControlError::from)?;
     let length = exported.body.length().unwrap_or_default();
-    let within = exchange.parts.options.answer_within;
+    let within = exchange.parts.options.store_within;
     let body = ResponseBody::from(bytes::Bytes::new()).stream(exported.body, length).within(within);
     let file = format!("attachment; filename=\"{}_{tag}.tar\"", image.within().replace('/', "_"));
     let mut response = Response::new(body);
