@@ -66,9 +66,11 @@ impl Rate {
 /// count together.
 ///
 /// A request that does not fit is held back first, since most clients know no better than to fail when they are
-/// refused. An upload that is under way is never refused for the rate, so that what has been sent is not lost.
+/// refused. An upload that is under way is neither held back nor refused for the rate, so that what has been sent is not
+/// lost; it counts, and what its caller asks for beside it waits for as long as may be.
 ///
-/// What is remembered of callers is bounded: of those that ask for nothing nothing is kept.
+/// What is remembered of callers is bounded. Where there is room for no more, those are forgotten that have asked for
+/// nothing since, and what is new beyond that is counted as one.
 #[derive(Clone, Debug, Default)]
 pub struct Admission(Arc<Inner>);
 
@@ -175,18 +177,23 @@ impl Admission {
             let key = with_room(&mut standings, key, of, now);
             let standing = standings.entry(key.clone()).or_insert_with(|| Standing::new(share, now));
             places.extend(standing.places.clone());
-            if let Some(rate) = share.rate.filter(|_| !goes_on) {
-                let due = standing.next.max(now);
-                begin = begin.max(due.checked_sub(rate.tolerance()).unwrap_or(now));
-                next.push((key, due + rate.interval()));
+            if let Some(rate) = share.rate {
+                let mut due = standing.next.max(now);
+                match goes_on {
+                    // It owes no more than whoever has waited for as long as may be.
+                    true => due = due.min(now + rate.tolerance() + self.0.limits.hold),
+                    false => begin = begin.max(due.checked_sub(rate.tolerance()).unwrap_or(now)),
+                }
+                next.push((key, share, due + rate.interval()));
             }
         }
         let wait = begin - now;
         if wait > self.0.limits.hold {
             return Err(Crowded { retry_after: wait });
         }
-        for (key, next) in next {
-            standings.entry(key).and_modify(|standing| standing.next = next);
+        for (key, share, next) in next {
+            // Room for the second share may have been made of the first.
+            standings.entry(key).or_insert_with(|| Standing::new(share, now)).next = next;
         }
         Ok((begin, places))
     }
@@ -336,6 +343,22 @@ mod tests {
         assert_eq!(held(&admission, goes_on).await, Ok(Duration::ZERO), "an upload goes on");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_goes_on_and_the_rest_waits_for_it_within_bounds() {
+        let (admission, ada) = (to_each(rate(1, 2)), user("ada"));
+        let goes_on = Asking { goes_on: true, ..asking(&ada) };
+        for _ in 0..3 {
+            assert_eq!(held(&admission, goes_on).await, Ok(Duration::ZERO));
+        }
+        assert_eq!(seconds(held(&admission, asking(&ada)).await), Ok(2), "what goes on counts");
+        for _ in 0..100 {
+            assert_eq!(held(&admission, goes_on).await, Ok(Duration::ZERO));
+        }
+        assert_eq!(admission.reserve_for(&ada), Err(6), "and is owed for no longer than may be");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(admission.reserve_for(&ada), Ok(5));
+    }
+
     impl Admission {
         fn reserve_for(&self, caller: &Caller) -> Result<u64, u64> {
             let shares = [
@@ -415,6 +438,21 @@ mod tests {
         tokio::time::advance(Duration::from_secs(600)).await;
         assert_eq!(held(&admission, asking(&user("late"))).await, Ok(Duration::ZERO));
         assert_eq!(count(), 1, "those that asked for nothing since are forgotten");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_is_counted_where_room_for_its_account_was_made_of_it() {
+        let (caller, account) = (rate(1, 1), rate(100, 100));
+        let admission = Admission::new(AdmissionLimits { caller, account, ..AdmissionLimits::default() });
+        for number in 0..STANDINGS_MAX - 1 {
+            let _ = admission.reserve_for(&user(&number.to_string()));
+        }
+        tokio::time::advance(Duration::from_secs(600)).await;
+        let ada = user("ada");
+        let of_account = Asking { account: Some("one"), ..asking(&ada) };
+        for expected in [0, 1, 1] {
+            assert_eq!(seconds(held(&admission, of_account).await), Ok(expected));
+        }
     }
 
     #[tokio::test]
