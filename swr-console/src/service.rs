@@ -17,13 +17,15 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body::Body;
 use maud::Markup;
 use swr_auth::session_desk::{NewSession, ResumedSession};
-use swr_auth::{ControlAuthenticator, DeskSettings, KeyDesk, Secret, SessionDesk};
-use swr_core::caller::Channel;
+use swr_auth::{ControlAuthenticator, DeskSettings, KeyDesk, Secret, SessionDesk, Signer};
+use swr_core::caller::{Caller, Channel, Origin};
 use swr_core::control::{ControlError, ControlPlane};
 use swr_core::stream::BodyError;
 use swr_http::control::Refusals;
-use swr_http::door::{Chain, Progress, RequestBody, Visit, origin};
-use swr_http::{MountPoint, MountPointError, Network, Patience, RequestId, RequestObserver, ResponseBody};
+use swr_http::door::{Asking, Chain, Crowded, Progress, RequestBody, Visit, origin};
+use swr_http::{
+    Admission, MountPoint, MountPointError, Network, Patience, RequestId, RequestObserver, ResponseBody,
+};
 use swr_packages::import::FILES_MAX;
 use swr_packages::upload::PackageDesk;
 use tower_service::Service;
@@ -76,6 +78,9 @@ pub struct ConsoleOptions {
     pub answer_within: Option<Duration>,
     /// How long a store may take while the content of a package goes in or out without moving a byte of it. 5 minutes.
     pub store_within: Option<Duration>,
+    /// How much one caller may take; see [`ServiceOptions::admission`](swr_http::ServiceOptions::admission). Whoever has
+    /// not signed in, or is about to, counts as a stranger at its address.
+    pub admission: Admission,
     /// Where users hand in packages of images, and versions are taken out as such. Nowhere.
     pub packages: Option<PackageDesk>,
     /// Who is told of requests. Nobody.
@@ -94,6 +99,7 @@ impl ConsoleOptions {
             patience: Some(Patience { within: Duration::from_secs(30), bytes_min: 1024 }),
             answer_within: Some(Duration::from_secs(30)),
             store_within: Some(Duration::from_secs(300)),
+            admission: Admission::default(),
             packages: None,
             observer: None,
         })
@@ -223,7 +229,6 @@ impl Parts {
         body: RequestBody,
         frame: Frame<'_>,
     ) -> Response<ResponseBody> {
-        let segments: Vec<&str> = frame.path.split('/').filter(|segment| !segment.is_empty()).collect();
         let is_change = head.method == Method::POST;
         if !is_change && !matches!(head.method, Method::GET | Method::HEAD) {
             return whole(alone(&frame, &Problem::Method));
@@ -239,6 +244,39 @@ impl Parts {
             },
             None => None,
         };
+        let path = format!("{}{}", frame.base, frame.path);
+        let origin = origin(head, &path, &self.options.trusted_proxies);
+        let signer = session.as_ref().map(|session| &session.signer);
+        let asking = Asking {
+            caller: &signer.map_or(Caller::Anonymous, Signer::caller),
+            account: signer.map(|signer| signer.account.id.as_str()),
+            source: origin.source,
+            goes_on: false,
+        };
+        let admitted = match self.options.admission.admit(asking).await {
+            Ok(admitted) => admitted,
+            Err(Crowded { retry_after }) => {
+                let mut refused = whole(alone(&frame, &Problem::Busy));
+                refused.headers_mut().insert(RETRY_AFTER, retry_after.as_secs().max(1).into());
+                return refused;
+            }
+        };
+        let response = self.page_for(session, token.as_ref(), &origin, head, body, frame).await;
+        response.map(|body| body.of(admitted))
+    }
+
+    /// The page for somebody who was let in, signed in or not.
+    async fn page_for(
+        &self,
+        session: Option<ResumedSession>,
+        token: Option<&Secret>,
+        origin: &Origin,
+        head: &request::Parts,
+        body: RequestBody,
+        frame: Frame<'_>,
+    ) -> Response<ResponseBody> {
+        let segments: Vec<&str> = frame.path.split('/').filter(|segment| !segment.is_empty()).collect();
+        let is_change = head.method == Method::POST;
         let Some(session) = session else {
             return match (segments.as_slice(), is_change) {
                 (["sign-in"], true) => self.sign_in(&frame, body).await,
@@ -249,14 +287,12 @@ impl Parts {
         if segments == ["sign-in"] {
             return redirect(&frame.link("/"));
         }
-        let path = format!("{}{}", frame.base, frame.path);
-        let origin = origin(head, &path, &self.options.trusted_proxies);
         let ResumedSession { signer, form_token } = &session;
-        let exchange = Exchange { parts: self, frame, signer, form_token, origin: &origin };
+        let exchange = Exchange { parts: self, frame, signer, form_token, origin };
         let answer = match is_change {
             true => match self.sent(head, body, form_token).await {
                 Ok(_) if segments == ["sign-out"] => {
-                    return self.sign_out(&exchange.frame, token.as_ref()).await;
+                    return self.sign_out(&exchange.frame, token).await;
                 }
                 Ok(sent) => pages::change(&exchange, &segments, sent).await,
                 Err(problem) => Err(problem),

@@ -112,25 +112,39 @@ struct Places {
 
 /// Who asks, and for what kind of thing.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asking<'a> {
-    pub(crate) caller: &'a Caller,
-    pub(crate) account: Option<&'a str>,
-    pub(crate) source: Option<IpAddr>,
-    /// It goes on with an upload.
-    pub(crate) goes_on: bool,
+#[expect(clippy::exhaustive_structs, reason = "a door writes it")]
+pub struct Asking<'a> {
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// The account that the caller is of, where there is one.
+    pub account: Option<&'a str>,
+    /// Where the request comes from: strangers are told apart by it.
+    pub source: Option<IpAddr>,
+    /// Whether it goes on with an upload.
+    pub goes_on: bool,
 }
 
-/// A request that was let in, until it is dropped.
+impl Asking<'_> {
+    /// Somebody who has not proved anything yet.
+    #[cfg(feature = "control")]
+    pub(crate) fn stranger(source: Option<IpAddr>) -> Self {
+        Self { caller: &Caller::Anonymous, account: None, source, goes_on: false }
+    }
+}
+
+/// A request that was let in, until it is dropped; an answer holds it by [`ResponseBody::of`](crate::ResponseBody::of).
 #[derive(Debug, Default)]
-pub(crate) struct Admitted {
+pub struct Admitted {
     places: Vec<OwnedSemaphorePermit>,
 }
 
 /// A request that was not let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Crowded {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many requests")]
+#[expect(clippy::exhaustive_structs, reason = "it says all there is to say")]
+pub struct Crowded {
     /// After how long it is worth another try.
-    pub(crate) retry_after: Duration,
+    pub retry_after: Duration,
 }
 
 impl Admission {
@@ -139,8 +153,9 @@ impl Admission {
         Self(Arc::new(Inner { limits, standings: Mutex::default() }))
     }
 
-    /// Waits until the request may begin.
-    pub(crate) async fn admit(&self, asking: Asking<'_>) -> Result<Admitted, Crowded> {
+    /// Waits until the request may begin, for as long as [`AdmissionLimits::hold`] says. Asks for a tokio runtime with
+    /// time where something is limited.
+    pub async fn admit(&self, asking: Asking<'_>) -> Result<Admitted, Crowded> {
         let limits = &self.0.limits;
         let shares = [
             (Of::Callers, limits.caller, Some(key(asking.caller, asking.source))),

@@ -378,7 +378,8 @@ impl ResponseBody {
     }
 
     /// The request is under way until this has been sent.
-    pub(crate) fn of(mut self, admitted: Admitted) -> Self {
+    #[must_use]
+    pub fn of(mut self, admitted: Admitted) -> Self {
         self.admitted = admitted;
         self
     }

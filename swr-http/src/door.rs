@@ -1,11 +1,12 @@
-//! What a host's own door takes from these: bodies that are waited for within bounds, where requests come from, and
-//! connections that are left in order. `swr-console` is one.
+//! What a host's own door takes from these: bodies that are waited for within bounds, where requests come from, who is
+//! let in, and connections that are left in order. `swr-console` is one.
 
 use std::future::Future;
 use std::time::Duration;
 
 use crate::exchange;
 
+pub use crate::admission::{Admitted, Asking, Crowded};
 pub use crate::body::{Progress, RequestBody};
 pub use crate::error_response::Chain;
 pub use crate::source::origin;

@@ -172,8 +172,10 @@ impl Accounts {
         let mut options = options(ManagementOptions::new(self.settings.clone()));
         options.packages = Some(packages(config, &plane));
         let tokens = TokenOptions {
+            trusted_proxies: options.trusted_proxies.clone(),
             patience: options.patience,
             answer_within: options.answer_within,
+            admission: options.admission.clone(),
             observer: options.observer.clone(),
             ..TokenOptions::new(self.settings.clone())
         };
@@ -183,6 +185,8 @@ impl Accounts {
             trusted_proxies: options.trusted_proxies.clone(),
             patience: options.patience,
             answer_within: options.answer_within,
+            store_within: options.store_within,
+            admission: options.admission.clone(),
             packages: options.packages.clone(),
             observer: options.observer.clone(),
             ..ConsoleOptions::new(self.settings.clone()).map_err(|error| format!("console: {error}"))?

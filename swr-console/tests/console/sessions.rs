@@ -1,8 +1,13 @@
 //! Signing in and out, and what ends a session.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use http::Request;
+use swr_console::ConsoleOptions;
 use swr_core::caller::Origin;
+use swr_http::{Admission, AdmissionLimits, Rate, Share};
 
 use super::house::{Browser, House, PASSWORD};
 
@@ -174,4 +179,26 @@ async fn what_another_site_sends_changes_nothing() {
     }
     let request = Request::post("/console/sign-in").header("origin", "https://evil.example");
     house.browser().send(request, "account=acme&user=ada&password=open+sesame").await.is(403);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sign_ins_count_as_a_strangers_and_pages_as_those_of_whoever_has_signed_in() {
+    let rate = Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::new(2).unwrap() };
+    let caller = Share { rate: Some(rate), ..Share::default() };
+    let limits = AdmissionLimits { caller, hold: Duration::ZERO, ..AdmissionLimits::default() };
+    let admission = Admission::new(limits);
+    let house = House::with(|options| ConsoleOptions { admission: admission.clone(), ..options }).await;
+    let ada = house.signed_in(&house.ada).await;
+    let wrong = "with=password&account=acme&user=ada&password=wrong";
+    let other = house.browser();
+    other.post("/console/sign-in", wrong).await.is(401);
+    let refused = other.post("/console/sign-in", wrong).await.is(429);
+    assert_eq!(refused.headers["retry-after"], "1");
+
+    ada.get("/console").await.is(200);
+    ada.get("/console/images").await.is(200);
+    ada.get("/console").await.is(429);
+    tokio::time::advance(Duration::from_secs(2)).await;
+    ada.get("/console").await.is(200);
+    other.post("/console/sign-in", wrong).await.is(401);
 }

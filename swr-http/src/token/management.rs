@@ -13,6 +13,7 @@ use swr_core::Error;
 use swr_core::control::identity::{AccountName, UserName};
 
 use super::{TokenOptions, collected};
+use crate::admission::Crowded;
 use crate::body::{RequestBody, ResponseBody};
 use crate::error_response::{Chain, Failure};
 use crate::exchange::{in_time, response};
@@ -108,6 +109,11 @@ pub(super) async fn answer(
         Ok((signer, issued)) => given(options, &signer, &issued),
         Err(refused) => refusal(refused),
     }
+}
+
+/// The answer to a request that there is no room for.
+pub(super) fn crowded(Crowded { retry_after }: Crowded) -> Response<ResponseBody> {
+    refusal(Refused::Busy(retry_after))
 }
 
 async fn give(

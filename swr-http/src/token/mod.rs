@@ -25,6 +25,7 @@ use tracing::{Instrument as _, debug_span, field};
 use swr_core::Error;
 use swr_core::stream::BodyError;
 
+use crate::admission::{Admission, Asking, Crowded};
 use crate::authenticate::{PresentedError, presented};
 use crate::body::{Patience, Progress, RequestBody, ResponseBody};
 use crate::endpoint::EndpointError;
@@ -32,6 +33,7 @@ use crate::error_response::{Asked, Failure, error_response};
 use crate::exchange::{Answer, in_time, json};
 use crate::observe::RequestObserver;
 use crate::service::MountPoint;
+use crate::source::{Network, origin};
 use crate::visit::Visit;
 use request::{TokenGrant, TokenRequest, TokenRequestError};
 
@@ -61,10 +63,15 @@ pub struct TokenOptions {
     pub settings: DeskSettings,
     /// Where in the host's paths `/token` and `/v3/auth/tokens` are. At their beginning.
     pub mount: MountPoint,
+    /// The proxies that are believed when they say for whom they ask. None.
+    pub trusted_proxies: Vec<Network>,
     /// How slow the sender of a body may be before it gets a 408. 1 KiB within 30 seconds.
     pub patience: Option<Patience>,
     /// How long an answer may take before the client gets a 503. 30 seconds.
     pub answer_within: Option<Duration>,
+    /// How much one caller may take; see [`ServiceOptions::admission`](crate::ServiceOptions::admission). Whoever asks for
+    /// a token counts as a stranger at its address, before what it shows is looked at.
+    pub admission: Admission,
     /// Who is told of requests. Nobody.
     pub observer: Option<Arc<dyn RequestObserver>>,
 }
@@ -75,8 +82,10 @@ impl TokenOptions {
         Self {
             settings,
             mount: MountPoint::root(),
+            trusted_proxies: Vec::new(),
             patience: Some(Patience { within: Duration::from_secs(30), bytes_min: 1024 }),
             answer_within: Some(Duration::from_secs(30)),
+            admission: Admission::default(),
             observer: None,
         }
     }
@@ -160,13 +169,24 @@ impl Parts {
         let path = options.mount.below(head.uri.path()).unwrap_or_default();
         let answer = match TokenEndpoint::parse(&head.method, path) {
             Err(error) => Err(error.into()),
-            Ok(TokenEndpoint::Management) => {
-                visit.asks("management_token");
-                Ok(management::answer(&self.desk, options, body).await)
-            }
             Ok(wanted) => {
-                visit.asks("token");
-                self.give(&head, wanted, body).await
+                let is_management = wanted == TokenEndpoint::Management;
+                visit.asks(if is_management { "management_token" } else { "token" });
+                let path = format!("{}{path}", options.mount.outside_of(&head));
+                let source = origin(&head, &path, &options.trusted_proxies).source;
+                match options.admission.admit(Asking::stranger(source)).await {
+                    Ok(admitted) if is_management => {
+                        Ok(management::answer(&self.desk, options, body).await.map(|body| body.of(admitted)))
+                    }
+                    Ok(admitted) => {
+                        let given = self.give(&head, wanted, body).await;
+                        given.map(|response| response.map(|body| body.of(admitted)))
+                    }
+                    Err(crowded) if is_management => Ok(management::crowded(crowded)),
+                    Err(Crowded { retry_after }) => {
+                        Err(Error::TooManyRequests { retry_after: Some(retry_after) }.into())
+                    }
+                }
             }
         };
         let asked = Asked { endpoint: None, base: "", challenge: Some(&self.challenge) };

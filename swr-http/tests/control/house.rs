@@ -130,12 +130,14 @@ impl House {
         let desk = Arc::new(KeyDesk::new(vault, settings.clone(), clock.clone()));
         let mut options = change(ManagementOptions::new(settings.clone()));
         options.packages = Some(PackageDesk::new(plane.clone(), ImportOptions::new(std::env::temp_dir()), 1));
+        let admission = options.admission.clone();
         let management = ManagementService::new(plane.clone(), authenticator.clone(), desk.clone(), options);
         let options =
             ServiceOptions { refusals: Some(management.refusals().clone()), ..ServiceOptions::default() };
         let registry = RegistryService::with_options(registry, authenticator.clone(), options);
         let token_desk = Arc::new(TokenDesk::new(authenticator.clone(), authorizer));
-        let tokens = TokenService::new(token_desk, TokenOptions::new(settings.clone()));
+        let tokens =
+            TokenService::new(token_desk, TokenOptions { admission, ..TokenOptions::new(settings.clone()) });
 
         let acme = account(&plane, "acme").await;
         let globex = account(&plane, "globex").await;

@@ -1,9 +1,14 @@
 //! Tokens: for the registry's protocol and for the management protocol.
 
+use std::num::NonZeroU32;
+
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::Full;
 use serde_json::{Value, json};
+use swr_http::control::ManagementOptions;
+use swr_http::{Admission, AdmissionLimits, Share};
+use tower_service::Service as _;
 
 use crate::house::{Answer, HOST, House, PASSWORD, Person, send};
 
@@ -246,4 +251,25 @@ async fn a_wrong_name_account_or_password_is_one_and_the_same() {
         assert_eq!(identify(&house, body).await.is(400).json()["error"]["title"], "Bad Request");
     }
     identify(&house, "x".repeat((64 << 10) + 1)).await.is(413);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_for_tokens_has_a_place_until_the_end_of_the_answer_and_no_more_than_a_stranger() {
+    let caller = Share { concurrent: NonZeroU32::new(1), ..Share::default() };
+    let limits = AdmissionLimits { caller, ..AdmissionLimits::default() };
+    let admission = Admission::new(limits);
+    let house = House::with(|options| ManagementOptions { admission: admission.clone(), ..options }).await;
+    let login = format!("Basic {}", house.ada.login().auth());
+    let request = Request::get("/token").header("authorization", login).body(Full::<Bytes>::default());
+    let unread = house.tokens.clone().call(request.unwrap()).await.unwrap();
+    assert_eq!(unread.status(), 200);
+
+    let refused = get(&house, Some(&house.bob), "").await.is(429);
+    assert_eq!((code(&refused), refused.header("retry-after")), (json!("TOOMANYREQUESTS"), "1"));
+    let wrong = Request::post("/v3/auth/tokens").body(Full::<Bytes>::default()).unwrap();
+    let refused = send(&house.tokens, wrong).await.is(429);
+    assert_eq!((&refused.json()["error"]["code"], refused.header("retry-after")), (&json!(429), "1"));
+
+    drop(unread);
+    get(&house, Some(&house.bob), "").await.is(200);
 }
