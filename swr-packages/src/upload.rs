@@ -1,7 +1,7 @@
 //! Uploads of packages by users of a control plane: no more at once than may be, and each told of while it runs (feature
 //! `control`).
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,6 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 use swr_core::caller::{Caller, Origin};
 use swr_core::control::{ControlError, ControlPlane};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::control::import_for_user;
 use crate::import::{FILES_MAX, FileOutcome, Files, TooManyFiles, UploadError};
@@ -25,14 +24,14 @@ use crate::source::Package;
 pub struct PackageDesk {
     plane: ControlPlane,
     options: ImportOptions,
-    room: Arc<Semaphore>,
+    room: Arc<Room>,
 }
 
 impl PackageDesk {
     /// The desk of a control plane, at which so many uploads are taken in at once: each keeps one package in
-    /// [`ImportOptions::spool`] at a time.
+    /// [`ImportOptions::spool`] at a time. One user has at most half of the places, and at least one.
     pub fn new(plane: ControlPlane, options: ImportOptions, at_once: usize) -> Self {
-        Self { plane, options, room: Arc::new(Semaphore::new(at_once.min(Semaphore::MAX_PERMITS))) }
+        Self { plane, options, room: Arc::new(Room { at_once, taken: Mutex::default() }) }
     }
 
     /// What it takes in.
@@ -50,18 +49,54 @@ impl PackageDesk {
     ) -> Result<AdmittedUpload, AdmissionError> {
         let access = self.plane.access(caller.clone(), origin.clone());
         access.admit_packages(&destination.organisation).await?;
-        let room = Arc::clone(&self.room).try_acquire_owned().map_err(|_| AdmissionError::Busy)?;
-        Ok(AdmittedUpload { desk: self.clone(), caller, origin, destination, room })
+        let place = Place::of(&self.room, &caller).ok_or(AdmissionError::Busy)?;
+        Ok(AdmittedUpload { desk: self.clone(), caller, origin, destination, place })
     }
 }
 
 impl fmt::Debug for PackageDesk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let room = self.room.available_permits();
         f.debug_struct("PackageDesk")
             .field("options", &self.options)
-            .field("room", &room)
+            .field("room", &self.room)
             .finish_non_exhaustive()
+    }
+}
+
+/// The places at a desk.
+#[derive(Debug)]
+struct Room {
+    at_once: usize,
+    /// By whom; nobody is in it who has none.
+    taken: Mutex<HashMap<Caller, usize>>,
+}
+
+/// A place at a desk, until it is dropped.
+#[derive(Debug)]
+struct Place {
+    room: Arc<Room>,
+    caller: Caller,
+}
+
+impl Place {
+    fn of(room: &Arc<Room>, caller: &Caller) -> Option<Self> {
+        let mut taken = room.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = taken.get(caller).copied().unwrap_or_default();
+        if taken.values().sum::<usize>() >= room.at_once || own >= (room.at_once / 2).max(1) {
+            return None;
+        }
+        taken.insert(caller.clone(), own + 1);
+        Some(Self { room: Arc::clone(room), caller: caller.clone() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.room.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = taken.get_mut(&self.caller) {
+            *own -= 1;
+        }
+        taken.retain(|_, own| *own > 0);
     }
 }
 
@@ -72,7 +107,7 @@ pub enum AdmissionError {
     /// The caller may not, or there is no such organisation.
     #[error(transparent)]
     Control(#[from] ControlError),
-    /// As many as may be are taken in already.
+    /// As many as may be are taken in already, of this user or of all.
     #[error("too many packages are taken in at once: try again later")]
     Busy,
 }
@@ -84,7 +119,7 @@ pub struct AdmittedUpload {
     caller: Caller,
     origin: Origin,
     destination: Destination,
-    room: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl AdmittedUpload {
@@ -103,7 +138,7 @@ impl AdmittedUpload {
     }
 
     async fn work(self, mut files: Files, told: Told) {
-        let Self { desk, caller, origin, destination, room } = self;
+        let Self { desk, caller, origin, destination, place } = self;
         let mut number = 0;
         let broken = loop {
             let (name, package) = match files.next().await {
@@ -129,7 +164,7 @@ impl AdmittedUpload {
         if let Some(error) = broken {
             told.tell(Progress::Broken(Arc::new(error)));
         }
-        drop(room);
+        drop(place);
     }
 }
 

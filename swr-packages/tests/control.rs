@@ -235,6 +235,22 @@ async fn nobody_is_admitted_without_the_right_or_without_room() {
 }
 
 #[tokio::test]
+async fn one_user_has_no_more_than_half_of_the_places() {
+    let scene = Scene::new().await;
+    scene.grant_bob(GrantScope::Organisation(team()), GrantLevel::Edit).await;
+    let spool = tempfile::tempdir().unwrap();
+    let desk = scene.desk(&spool, 5);
+    let admit = async |who: &User| desk.admit(caller(who), origin(), Destination::new(team())).await;
+    let first = admit(&scene.ada).await.unwrap();
+    let _second = admit(&scene.ada).await.unwrap();
+    assert!(matches!(admit(&scene.ada).await, Err(AdmissionError::Busy)));
+    let _others = [admit(&scene.bob).await.unwrap(), admit(&scene.bob).await.unwrap()];
+    drop(first);
+    let _third = admit(&scene.ada).await.unwrap();
+    assert!(matches!(admit(&scene.ada).await, Err(AdmissionError::Busy)));
+}
+
+#[tokio::test]
 async fn a_layer_is_told_of_while_it_is_written() {
     let scene = Scene::new().await;
     let spool = tempfile::tempdir().unwrap();
