@@ -11,6 +11,8 @@ use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
 use futures_util::StreamExt;
 use futures_util::stream;
+use swr_core::Error;
+use swr_core::ports::{StoreError, StoreErrorKind};
 use swr_core::stream::{BodyError, ByteStream};
 
 use crate::contents::{Collector, Contents, Part};
@@ -266,7 +268,21 @@ impl Intake {
 
 /// A file without a name, gone when it is closed, whatever becomes of the process.
 fn spool_file(folder: &Path) -> Result<File, ImportError> {
-    tempfile::tempfile_in(folder).map_err(ImportError::Unreadable)
+    tempfile::tempfile_in(folder).map_err(unkept)
+}
+
+/// Why something could not be kept in the spool. Where there is no room for it the registry is as full as when there is
+/// none for a blob.
+fn unkept(error: io::Error) -> ImportError {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    match error.kind() {
+        StorageFull | QuotaExceeded => ImportError::Registry(Error::StoreFull(StoreError::new(
+            StoreErrorKind::Full,
+            "packages.spool",
+            error,
+        ))),
+        _ => ImportError::Unreadable(error),
+    }
 }
 
 /// Where the plain archive goes: through the reader, and into the spool where there is one.
@@ -282,7 +298,7 @@ impl Unpacked {
         // First the reader, which knows the limit: nothing beyond it is written.
         self.tar.feed(bytes, &mut self.collector)?;
         match &mut self.spool {
-            Some(spool) => spool.write_all(bytes).map_err(ImportError::Unreadable),
+            Some(spool) => spool.write_all(bytes).map_err(unkept),
             None => Ok(()),
         }
     }
@@ -317,5 +333,34 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => Ok(done),
         Err(error) => Err(ImportError::Unreadable(io::Error::other(error))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spool_without_room_is_a_full_registry_and_any_other_fault_is_one() {
+        for (kind, is_full) in [
+            (io::ErrorKind::StorageFull, true),
+            (io::ErrorKind::QuotaExceeded, true),
+            (io::ErrorKind::PermissionDenied, false),
+        ] {
+            let error = unkept(kind.into());
+            assert_eq!(matches!(error, ImportError::Registry(Error::StoreFull(_))), is_full, "{error:?}");
+            assert_eq!(matches!(error, ImportError::Unreadable(_)), !is_full, "{error:?}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_does_not_fit_into_the_spool_is_told_as_such() {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let tar = TarReader::new(16, 1 << 20);
+        let mut unpacked =
+            Unpacked { tar, collector: Collector::default(), spool: Some(full), refused: None };
+        let error = unpacked.take(&[0; 512]).unwrap_err();
+        assert!(matches!(error, ImportError::Registry(Error::StoreFull(_))), "{error:?}");
     }
 }
