@@ -251,6 +251,24 @@ async fn one_user_has_no_more_than_half_of_the_places() {
 }
 
 #[tokio::test]
+async fn an_upload_that_is_dropped_leaves_the_traces_of_what_it_has_done() {
+    let scene = Scene::new().await;
+    let spool = tempfile::tempdir().unwrap();
+    let names = ["app:v1", "app:v2", "app:v3"];
+    let package = Package::stream(docker(&images(&names)).end().into());
+    let desk = scene.desk(&spool, 1);
+    let admitted = desk.admit(caller(&scene.ada), origin(), Destination::new(team())).await.unwrap();
+    let mut uploading = admitted.package("a", package);
+    let mut done = 0;
+    while done < 2 {
+        done += usize::from(matches!(uploading.next().await.unwrap(), Progress::Image(_)));
+    }
+    drop(uploading);
+    let names: Vec<String> = scene.trail().await.into_iter().map(|(name, ..)| name).collect();
+    assert!(names.ends_with(&["team/app:v2".to_owned(), "team/app:v1".to_owned()]), "{names:?}");
+}
+
+#[tokio::test]
 async fn a_layer_is_told_of_while_it_is_written() {
     let scene = Scene::new().await;
     let spool = tempfile::tempdir().unwrap();
