@@ -21,6 +21,7 @@ use swr_auth::{
 use tower_service::Service;
 use tracing::{Instrument as _, Span, debug_span, field};
 
+use swr_core::caller::Origin;
 use swr_core::control::ControlPlane;
 use swr_core::control::grant::GrantScope;
 #[cfg(feature = "packages")]
@@ -37,7 +38,7 @@ use super::{
     account, administration, grants, logins, namespaces, openapi, repositories, retentions, sharing, sync,
     tags, traces, triggers,
 };
-use crate::admission::{Admission, Asking};
+use crate::admission::{Admission, Admitted, Asking, Crowded};
 use crate::body::{Patience, Progress, RequestBody, ResponseBody};
 use crate::exchange::in_time;
 use crate::headers;
@@ -238,22 +239,9 @@ impl Parts {
         let below = self.options.mount.below(head.uri.path()).unwrap_or_default();
         let path = format!("{}{below}", self.options.mount.outside_of(head));
         let streams = matches!(endpoint, Ok(ManagementEndpoint::UploadImagePackage { .. }));
-        let (signer, body) = self.signer(head, &path, body, streams).await?;
-        let endpoint = endpoint?;
-
         let origin = origin(head, &path, &self.options.trusted_proxies);
-        let asking = Asking {
-            caller: &signer.caller(),
-            account: Some(signer.account.id.as_str()),
-            source: origin.source,
-            goes_on: false,
-        };
-        let admitted = self
-            .options
-            .admission
-            .admit(asking)
-            .await
-            .map_err(|crowded| ManagementFailure::Busy { retry_after: crowded.retry_after })?;
+        let (signer, admitted, body) = self.signer(head, &path, &origin, body, streams).await?;
+        let endpoint = endpoint?;
         let (body, incoming) = match body {
             Sent::Whole(body) => (body, None),
             Sent::Streaming(body) => (Bytes::new(), Some(body)),
@@ -289,28 +277,31 @@ impl Parts {
         answer.map(|reply| Reply { admitted, ..reply })
     }
 
-    /// Who is calling, and the body, which a signature is about unless it `streams`. Of those who show nothing no body
-    /// is read.
+    /// Who is calling, once there is room for it, and the body, which a signature is about unless it `streams`. No body is
+    /// read of those who show nothing, nor before there is room where something else than the signature says who calls.
     async fn signer(
         &self,
         head: &request::Parts,
         path: &str,
+        origin: &Origin,
         body: RequestBody,
         streams: bool,
-    ) -> Result<(Signer, Sent), ManagementFailure> {
+    ) -> Result<(Signer, Admitted, Sent), ManagementFailure> {
         let sent = async |body| match streams {
             true => Ok(Sent::Streaming(body)),
             false => collected(body, BODY_BYTES_MAX).await.map(Sent::Whole),
         };
         if let Some(signer) = head.extensions.get::<Signer>() {
-            return Ok((signer.clone(), sent(body).await?));
+            let admitted = self.admitted(signer, origin).await?;
+            return Ok((signer.clone(), admitted, sent(body).await?));
         }
         if let Some(token) = head.headers.get(X_AUTH_TOKEN) {
             let token = token.to_str().ok().filter(|token| token.len() <= TOKEN_BYTES_MAX);
             let token = Secret::new(token.ok_or(ManagementFailure::Token)?);
             let signer = self.authenticated(self.authenticator.management_token(&token)).await;
             let signer = signer?.ok_or(ManagementFailure::Token)?;
-            return Ok((signer, sent(body).await?));
+            let admitted = self.admitted(&signer, origin).await?;
+            return Ok((signer, admitted, sent(body).await?));
         }
         if !head.headers.contains_key(AUTHORIZATION) {
             return Err(ManagementFailure::Unsigned);
@@ -336,7 +327,21 @@ impl Parts {
             },
         };
         let signer = self.authenticated(self.authenticator.signed(&request)).await?;
-        Ok((signer.ok_or(ManagementFailure::Unsigned)?, sent))
+        let signer = signer.ok_or(ManagementFailure::Unsigned)?;
+        let admitted = self.admitted(&signer, origin).await?;
+        Ok((signer, admitted, sent))
+    }
+
+    /// Waits until there is room for what is asked.
+    async fn admitted(&self, signer: &Signer, origin: &Origin) -> Result<Admitted, ManagementFailure> {
+        let asking = Asking {
+            caller: &signer.caller(),
+            account: Some(signer.account.id.as_str()),
+            source: origin.source,
+            goes_on: false,
+        };
+        let admitted = self.options.admission.admit(asking).await;
+        admitted.map_err(|Crowded { retry_after }| ManagementFailure::Busy { retry_after })
     }
 
     /// `None`: what was shown proves nothing.

@@ -1,18 +1,23 @@
 //! Who may speak to the management protocol at all.
 
+use std::convert::Infallible;
 use std::future::pending;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::TimeDelta;
+use futures_util::stream;
 use http::header::{AUTHORIZATION, HeaderValue};
 use http::{Method, Request};
-use http_body_util::Full;
+use http_body::Frame;
+use http_body_util::{Full, StreamBody};
 use serde_json::json;
 use swr_auth::Signer;
 use swr_core::caller::{Channel, Origin};
 use swr_http::control::ManagementOptions;
-use swr_http::{PeerAddress, RequestId};
+use swr_http::{Admission, AdmissionLimits, PeerAddress, RequestId, Share};
+use tower_service::Service as _;
 
 use crate::house::{HOST, House, PASSWORD, send};
 
@@ -202,4 +207,22 @@ async fn whom_the_host_vouches_for_needs_no_signature_and_has_no_more_rights() {
         (&json!("ada"), &json!("204"))
     );
     assert_eq!(last["traces"][0]["trace_type"], "ConsoleAction");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_body_is_waited_for_before_there_is_room_for_whoever_is_known() {
+    let caller = Share { concurrent: NonZeroU32::new(1), ..Share::default() };
+    let admission = Admission::new(AdmissionLimits { caller, ..AdmissionLimits::default() });
+    let house = House::with(|options| ManagementOptions { admission: admission.clone(), ..options }).await;
+    let signer = || Signer { user: house.ada.user.clone(), account: house.ada.account.clone(), key: None };
+    let unread = Request::get(NAMESPACES).extension(signer()).body(Full::<Bytes>::default()).unwrap();
+    let unread = house.management.clone().call(unread).await.unwrap();
+
+    let body = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
+    let request = Request::post(NAMESPACES).extension(signer()).body(body).unwrap();
+    let refused = send(&house.management, request).await.is(403);
+    assert_eq!(refused.number(), "4031032");
+    drop(unread);
+    let request = Request::get(NAMESPACES).extension(signer()).body(Full::<Bytes>::default()).unwrap();
+    send(&house.management, request).await.is(200);
 }
