@@ -20,9 +20,10 @@ use swr_packages::import::{FILES_MAX, TooManyFiles};
 use swr_packages::upload::{AdmissionError, Uploading};
 use swr_packages::{Destination, FileOutcome, Form, ImageOutcome, Package, Progress, UploadError, export};
 
-use super::endpoint::ManagementEndpointError;
-use super::error::ManagementFailure;
+use super::endpoint::{Kind, ManagementEndpointError};
+use super::error::{ManagementFailure, status};
 use super::exchange::{Answer, Exchange, Reply, parts};
+use super::refusals::Attempt;
 use crate::accept::Accept;
 use crate::body::{self, RequestBody, ResponseBody};
 use crate::exchange::{in_time, while_moving};
@@ -112,13 +113,22 @@ pub(super) struct Wanted<'a> {
     pub(super) target: Option<&'a (RepositoryName, Tag)>,
     /// How many files its sender says that there are.
     pub(super) files: Option<u64>,
+    /// What the trail is told where it fails once its answer says that it has begun.
+    pub(super) attempt: Option<Attempt>,
+}
+
+/// Leaves a trace of what the status of the answer does not say.
+fn trace(attempt: &mut Option<Attempt>, failure: &ManagementFailure) {
+    if let Some(attempt) = attempt.take() {
+        attempt.refused(status(failure, Some(Kind::UploadImagePackage)), failure);
+    }
 }
 
 /// Takes packages in. Whoever accepts events is told what happens while it does; everybody else what became of it, and
 /// of one package that is none at all that it is refused.
 pub(super) async fn upload(
     exchange: &Exchange<'_>,
-    wanted: Wanted<'_>,
+    mut wanted: Wanted<'_>,
     head: &request::Parts,
     body: RequestBody,
 ) -> Answer {
@@ -163,7 +173,10 @@ pub(super) async fn upload(
                 Progress::Broken(error) if outcome.files.is_empty() => {
                     return Err(ManagementFailure::Upload(error));
                 }
-                Progress::Broken(error) => outcome.error = Some(error.to_string()),
+                Progress::Broken(error) => {
+                    outcome.error = Some(error.to_string());
+                    trace(&mut wanted.attempt, &ManagementFailure::Upload(error));
+                }
                 _ => {}
             }
         }
@@ -179,7 +192,8 @@ pub(super) async fn upload(
             break;
         }
     }
-    let told = Telling { begun: begun.into_iter(), watched, outcome: Some(PackageOutcome::default()) };
+    let outcome = Some(PackageOutcome::default());
+    let told = Telling { begun: begun.into_iter(), watched, outcome, attempt: wanted.attempt };
     let told = stream::unfold(told, async |mut told| told.next().await.map(|event| (event, told)));
     let mut reply = Reply::content(EVENTS, ResponseBody::empty().open(told.boxed()));
     if head.version < Version::HTTP_2 {
@@ -212,6 +226,7 @@ struct Telling {
     watched: Watched,
     /// `None` once it was told.
     outcome: Option<PackageOutcome>,
+    attempt: Option<Attempt>,
 }
 
 impl Telling {
@@ -223,10 +238,16 @@ impl Telling {
                 None => self.watched.next().await,
             };
             let event = match progress {
+                Ok(Some(Progress::Broken(error))) => {
+                    outcome.error = Some(error.to_string());
+                    trace(&mut self.attempt, &ManagementFailure::Upload(error));
+                    None
+                }
                 Ok(Some(progress)) => outcome.event(progress),
                 Ok(None) => return Some(event("end", &outcome)),
                 Err(failure) => {
                     outcome.error = Some(failure.to_string());
+                    trace(&mut self.attempt, &failure);
                     return Some(event("end", &outcome));
                 }
             };
@@ -260,10 +281,6 @@ impl PackageOutcome {
                 let done = event("done", &file);
                 self.files.push(file);
                 done
-            }
-            Progress::Broken(error) => {
-                self.error = Some(error.to_string());
-                return None;
             }
             _ => return None,
         })

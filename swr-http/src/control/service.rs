@@ -259,7 +259,11 @@ impl Parts {
         let answer = match (&endpoint, incoming) {
             #[cfg(feature = "packages")]
             (ManagementEndpoint::UploadImagePackage { organisation, target, files }, Some(body)) => {
-                let wanted = packages::Wanted { organisation, target: target.as_ref(), files: *files };
+                let traced = traced(&endpoint, &[]);
+                let attempt =
+                    traced.and_then(|traced| self.refusals.attempt(&signer.caller(), &origin, traced));
+                let target = target.as_ref();
+                let wanted = packages::Wanted { organisation, target, files: *files, attempt };
                 packages::upload(&exchange, wanted, head, body).await
             }
             _ => match in_time(self.options.answer_within, dispatch(&exchange, &endpoint)).await {

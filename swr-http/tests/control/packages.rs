@@ -140,6 +140,12 @@ async fn an_eleventh_file_ends_an_upload_and_one_that_is_announced_begins_none()
     let outcome = upload(&house, &house.ada, "", &[FORM], form(&[("x", &*archive); 11])).await.is(200).json();
     assert_eq!(outcome["files"].as_array().unwrap().len(), 10);
     assert_eq!(outcome["error"], "at most 10 files in one upload");
+    let broken = ("group".to_owned(), "400".to_owned());
+    assert_eq!(trail(&house).await[0], broken);
+    let headers = [FORM, EVENTS];
+    let told = upload(&house, &house.ada, "", &headers, form(&[("x", &*archive); 11])).await.is(200);
+    assert_eq!(events(&told).last().unwrap().1["error"], "at most 10 files in one upload");
+    assert_eq!(trail(&house).await[0], broken);
 
     let polled = Arc::new(AtomicUsize::new(0));
     let headers = [FORM, ("expect", "100-continue")];
