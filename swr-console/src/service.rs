@@ -26,7 +26,6 @@ use swr_http::door::{Asking, Chain, Crowded, Progress, RequestBody, Visit, origi
 use swr_http::{
     Admission, MountPoint, MountPointError, Network, Patience, RequestId, RequestObserver, ResponseBody,
 };
-use swr_packages::import::FILES_MAX;
 use swr_packages::upload::PackageDesk;
 use tower_service::Service;
 use tracing::{Instrument as _, debug_span, error, field};
@@ -355,10 +354,7 @@ impl Parts {
         let shown = |text: &str| Secret::from(text) == *token;
         if let (true, Some(desk)) = (is_files(head), &self.options.packages) {
             let progress = body.progress();
-            let most = desk.options().package_bytes_max.saturating_mul(FILES_MAX as u64);
-            let most = most.saturating_add(Form::BYTES_MAX as u64);
-            let form = swr_packages::Form::new(content_type(head), body.into_stream(), most);
-            let mut form = form.map_err(of_form)?;
+            let mut form = desk.form(content_type(head), body.into_stream()).map_err(of_form)?;
             let first = form.next().await.map_err(of_form)?.filter(|part| *part.name == *FORM_TOKEN_FIELD);
             let first = first.ok_or(Problem::Forged)?.body.collect(TOKEN_BYTES_MAX).await;
             let first = first.map_err(|_| Problem::Forged)?;

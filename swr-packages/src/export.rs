@@ -34,6 +34,8 @@ pub struct ExportedPackage {
     pub digest: Digest,
     /// The archive, whose length is known.
     pub body: ByteStream,
+    /// What a file is called that has it: the repository without its organisation, and what was asked for.
+    pub file_name: Box<str>,
 }
 
 /// Writes a version as an archive that `docker load` and whatever reads an OCI image layout take: the same bytes
@@ -65,7 +67,9 @@ pub async fn export(
     };
     let pieces = found.pieces(digest, name)?;
     let length = pieces.iter().map(Piece::length).sum::<u64>() + write_tar::END.len() as u64;
-    Ok(ExportedPackage { digest, body: ByteStream::new(stream_of(reader, pieces), Some(length)) })
+    let (_, within) = repository.as_str().split_once('/').unwrap_or(("", repository.as_str()));
+    let file_name = format!("{within}_{reference}.tar").replace(['/', ':'], "_").into();
+    Ok(ExportedPackage { digest, body: ByteStream::new(stream_of(reader, pieces), Some(length)), file_name })
 }
 
 /// A registry as the caller who exports may read it.

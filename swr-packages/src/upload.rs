@@ -11,13 +11,18 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, Stream, StreamExt, stream};
 use swr_core::caller::{Caller, Origin};
 use swr_core::control::{ControlError, ControlPlane};
+use swr_core::stream::ByteStream;
 
 use crate::control::import_for_user;
+use crate::form::{Form, FormError};
 use crate::import::{FILES_MAX, FileOutcome, Files, TooManyFiles, UploadError};
 use crate::names::Destination;
 use crate::options::ImportOptions;
 use crate::progress::Progress;
 use crate::source::Package;
+
+/// What a form may have beside its packages, in bytes.
+const FORM_BYTES: u64 = 512 << 10;
 
 /// Where users hand in packages. Cheap to clone; all clones are the same desk, whichever doors lead to it.
 #[derive(Clone)]
@@ -37,6 +42,12 @@ impl PackageDesk {
     /// What it takes in.
     pub fn options(&self) -> &ImportOptions {
         &self.options
+    }
+
+    /// The form that a body of this type is, no longer than one of as many packages as may be.
+    pub fn form(&self, content_type: &str, body: ByteStream) -> Result<Form, FormError> {
+        let packages = self.options.package_bytes_max.saturating_mul(FILES_MAX as u64);
+        Form::new(content_type, body, packages.saturating_add(FORM_BYTES))
     }
 
     /// Asks, before anything is read, whether the caller may bring packages to the organisation now: it needs the

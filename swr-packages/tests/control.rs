@@ -269,6 +269,24 @@ async fn an_upload_that_is_dropped_leaves_the_traces_of_what_it_has_done() {
 }
 
 #[tokio::test]
+async fn a_form_is_no_longer_than_one_of_as_many_packages_as_may_be() {
+    let scene = Scene::new().await;
+    let mut options = ImportOptions::new(std::env::temp_dir());
+    options.package_bytes_max = 1000;
+    let desk = PackageDesk::new(scene.plane.clone(), options, 1);
+    let head = "--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a\"\r\n\r\n";
+    for (bytes, is_whole) in [(9_000 + (512 << 10), true), (11_000 + (512 << 10), false)] {
+        let body = Bytes::from([head, &"x".repeat(bytes), "\r\n--b--\r\n"].concat());
+        let mut form = desk.form("multipart/form-data; boundary=b", body.into()).unwrap();
+        let whole = match form.next().await {
+            Ok(part) => part.unwrap().body.collect(1 << 20).await.is_ok(),
+            Err(_) => false,
+        };
+        assert_eq!(whole, is_whole, "{bytes}");
+    }
+}
+
+#[tokio::test]
 async fn a_layer_is_told_of_while_it_is_written() {
     let scene = Scene::new().await;
     let spool = tempfile::tempdir().unwrap();

@@ -20,7 +20,6 @@ use swr_core::registry::Registry;
 use swr_http::actions::webhook::Opener;
 use swr_http::control::{ManagementOptions, ManagementService, Refusals};
 use swr_http::token::{TokenOptions, TokenService};
-use swr_packages::ImportOptions;
 use swr_packages::upload::PackageDesk;
 
 use crate::config::{Config, FactsStore};
@@ -237,9 +236,7 @@ impl Control {
 
 /// Where image packages are handed in.
 fn packages(config: &Config, plane: &ControlPlane) -> PackageDesk {
-    let mut options = ImportOptions::new(stores::spool(config));
-    options.package_bytes_max = config.packages.size_max.0;
-    PackageDesk::new(plane.clone(), options, config.packages.at_once as usize)
+    PackageDesk::new(plane.clone(), stores::imports(config), config.packages.at_once as usize)
 }
 
 /// The control plane as whoever has the machine may use it.

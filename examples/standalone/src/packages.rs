@@ -18,9 +18,7 @@ use swr_core::{OrganisationName, RepositoryName, Tag};
 use swr_http::control::packages::{PackageFile, PackageImage, PackageOutcome};
 use swr_packages::control::import_for_user;
 use swr_packages::import::FILES_MAX;
-use swr_packages::{
-    Destination, ImageOutcome, ImportError, ImportOptions, Package, Progress, export, import,
-};
+use swr_packages::{Destination, ImageOutcome, ImportError, Package, Progress, export, import};
 
 use crate::accounts::settings;
 use crate::config::Config;
@@ -204,8 +202,7 @@ impl Held {
         package: Package,
         report: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Vec<ImageOutcome>, ImportError> {
-        let mut options = ImportOptions::new(stores::spool(&self.config));
-        options.package_bytes_max = self.config.packages.size_max.0;
+        let options = stores::imports(&self.config);
         match &self.plane {
             Some(plane) => {
                 let (caller, origin) = (&self.caller, origin());

@@ -18,6 +18,7 @@ use swr_core::ports::{
     Authorizer, BlobStore, Lease, ManifestStore, MetadataStore, StoreError, StoreErrorKind, UploadStore,
 };
 use swr_core::registry::{Limits, Registry, RegistryBuilder};
+use swr_packages::ImportOptions;
 use swr_policy::{OciNaming, SwrNaming, SwrNestedNaming};
 use swr_storage::bucket::BucketBlobs;
 use swr_storage::filesystem::{FilesystemBlobs, FilesystemReader};
@@ -214,9 +215,12 @@ pub(crate) fn has_folder(config: &Config) -> bool {
     config.storage.facts == FactsStore::Sqlite || config.storage.bytes == BytesStore::Filesystem
 }
 
-/// The folder of what is taken in and not kept yet.
-pub(crate) fn spool(config: &Config) -> PathBuf {
-    if has_folder(config) { config.data.clone() } else { std::env::temp_dir() }
+/// How packages are taken in.
+pub(crate) fn imports(config: &Config) -> ImportOptions {
+    let spool = if has_folder(config) { config.data.clone() } else { std::env::temp_dir() };
+    let mut options = ImportOptions::new(spool);
+    options.package_bytes_max = config.packages.size_max.0;
+    options
 }
 
 /// Makes the data directory, which is for nobody else.

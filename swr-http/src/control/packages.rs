@@ -22,7 +22,7 @@ use swr_packages::{Destination, FileOutcome, Form, ImageOutcome, Package, Progre
 
 use super::endpoint::{Kind, ManagementEndpointError};
 use super::error::{ManagementFailure, status};
-use super::exchange::{Answer, Exchange, Reply, parts};
+use super::exchange::{Answer, Exchange, Reply};
 use super::refusals::Attempt;
 use crate::accept::Accept;
 use crate::body::{self, RequestBody, ResponseBody};
@@ -33,8 +33,6 @@ use crate::headers::{self, DOCKER_CONTENT_DIGEST};
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 const EVENTS: &str = "text/event-stream";
 const TAR: &str = "application/x-tar";
-/// What a form may have beside its files, in bytes.
-const FORM_BYTES: u64 = 1 << 20;
 /// After how long it is worth another try when as many packages as may be are taken in.
 const ROOM_AFTER: Duration = Duration::from_secs(10);
 
@@ -151,8 +149,7 @@ pub(super) async fn upload(
     let content_type = header(CONTENT_TYPE);
     let is_form = Form::is_one(content_type);
     let uploading = if is_form {
-        let limit = desk.options().package_bytes_max.saturating_mul(FILES_MAX as u64);
-        let form = Form::new(content_type, body.into_stream(), limit.saturating_add(FORM_BYTES));
+        let form = desk.form(content_type, body.into_stream());
         admitted.files(form.map_err(|error| upload_failure(error.into()))?.into_files())
     } else {
         admitted.package("", Package::stream(body.into_stream()))
@@ -306,8 +303,7 @@ pub(super) async fn download(exchange: &Exchange<'_>, repository: &RepositoryNam
     let host = exchange.options.settings.host();
     let exported = export(exchange.plane.registry(), caller, origin, repository, &reference, host).await;
     let exported = exported.map_err(ControlError::from)?;
-    let (_, within) = parts(repository);
-    let file = format!("attachment; filename=\"{}_{tag}.tar\"", within.replace('/', "_"));
+    let file = format!("attachment; filename=\"{}\"", exported.file_name);
     let length = exported.body.length().unwrap_or_default();
     let body = ResponseBody::empty().stream(exported.body, length).within(exchange.options.store_within);
     Ok(Reply::content(TAR, body)

@@ -157,6 +157,18 @@ async fn what_is_no_image_is_in_the_layout_alone_and_what_has_no_tag_has_no_name
 }
 
 #[tokio::test]
+async fn the_file_of_a_version_is_called_after_it() {
+    let scene = Scene::new();
+    let image = SampleManifest::image("app");
+    scene.push("team/deep/app", tag("v1"), &image).await;
+    let digest = image.digest().to_string();
+    let by_digest = format!("deep_app_{}.tar", digest.replace(':', "_"));
+    for (reference, expected) in [("v1", "deep_app_v1.tar"), (&digest, &by_digest)] {
+        assert_eq!(*scene.export("team/deep/app", reference, "host").await.unwrap().file_name, *expected);
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_not_exported() {
     let scene = Scene::new();
     scene.push("team/app", tag("v1"), &SampleManifest::image("app")).await;

@@ -242,10 +242,10 @@ pub(super) async fn download(exchange: &Exchange<'_>, image: &Image, tag: &Tag) 
     let exported =
         export(exchange.parts.plane.registry(), caller, origin, &image.name, &reference, host).await;
     let exported = exported.map_err(ControlError::from)?;
+    let file = format!("attachment; filename=\"{}\"", exported.file_name);
     let length = exported.body.length().unwrap_or_default();
     let within = exchange.parts.options.store_within;
     let body = ResponseBody::from(bytes::Bytes::new()).stream(exported.body, length).within(within);
-    let file = format!("attachment; filename=\"{}_{tag}.tar\"", image.within().replace('/', "_"));
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-tar"));
