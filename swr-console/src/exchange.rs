@@ -33,6 +33,7 @@ pub(crate) struct Exchange<'a> {
 }
 
 /// What every page has around it.
+#[derive(Clone, Copy)]
 pub(crate) struct Frame<'a> {
     /// Where the console is, as clients see it.
     pub(crate) base: &'a str,

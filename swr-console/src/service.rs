@@ -22,11 +22,12 @@ use swr_core::caller::{Caller, Channel, Origin};
 use swr_core::control::{ControlError, ControlPlane};
 use swr_core::stream::BodyError;
 use swr_http::control::Refusals;
-use swr_http::door::{Asking, Chain, Crowded, Progress, RequestBody, Visit, origin};
+use swr_http::door::{Admitted, Asking, Chain, Crowded, Progress, RequestBody, Visit, origin};
 use swr_http::{
     Admission, MountPoint, MountPointError, Network, Patience, RequestId, RequestObserver, ResponseBody,
 };
 use swr_packages::upload::PackageDesk;
+use tokio::time::Instant;
 use tower_service::Service;
 use tracing::{Instrument as _, debug_span, error, field};
 
@@ -201,18 +202,9 @@ impl Parts {
         let texts = texts::of(chosen.unwrap_or_else(|| Language::preferred(&head.headers)));
         let query = query.with(language::PARAMETER, None);
         let frame = Frame { base: &base, path: path.unwrap_or_default(), query: &query, texts };
-        let page = match path {
-            Some(_) => self.page(head, body, frame),
-            None => return whole(alone(&frame_of(&base, &query, texts), &Problem::NoSuchPage)),
-        };
-        // Files take as long as they come; who takes them in waits for no more than that.
-        let within = self.options.answer_within.filter(|_| !is_files(head));
-        let mut response = match within {
-            Some(within) => match tokio::time::timeout(within, page).await {
-                Ok(response) => response,
-                Err(_) => whole(alone(&frame_of(&base, &query, texts), &Problem::TooSlow)),
-            },
-            None => page.await,
+        let mut response = match path {
+            Some(_) => self.page(head, body, frame).await,
+            None => return whole(alone(&Frame { path: "/", ..frame }, &Problem::NoSuchPage)),
         };
         if let Some(chosen) = chosen {
             let kept = cookies::set(language::COOKIE, chosen.as_str(), Some(YEAR), self.options.secure);
@@ -221,30 +213,55 @@ impl Parts {
         response
     }
 
-    /// The page for whoever is there.
+    /// The page for whoever is there, if it does not take too long.
     async fn page(
         &self,
         head: &request::Parts,
         body: RequestBody,
         frame: Frame<'_>,
     ) -> Response<ResponseBody> {
+        let segments: Vec<&str> = frame.path.split('/').filter(|segment| !segment.is_empty()).collect();
+        let end = self.options.answer_within.and_then(|within| Instant::now().checked_add(within));
+        let path = format!("{}{}", frame.base, frame.path);
+        let origin = origin(head, &path, &self.options.trusted_proxies);
+        let begun = match in_time(end, self.begin(head, body, &frame, &segments, &origin)).await {
+            Some(Ok(begun)) => begun,
+            Some(Err(response)) => return response,
+            None => return whole(alone(&Frame { path: "/", ..frame }, &Problem::TooSlow)),
+        };
+        // Files take as long as they come; who takes them in waits for no more than that.
+        let end = end.filter(|_| !matches!(begun.sent, Some(Ok(Sent::Files(_)))));
+        let Begun { session, sent, admitted } = begun;
+        match in_time(end, self.answer_of(&session, sent, &origin, frame, &segments)).await {
+            Some(response) => response.map(|body| body.of(admitted)),
+            None => whole(alone(&Frame { path: "/", ..frame }, &Problem::TooSlow)),
+        }
+    }
+
+    /// Finds out who is there and what was sent; a response where there is nobody, or nothing more to do.
+    async fn begin(
+        &self,
+        head: &request::Parts,
+        body: RequestBody,
+        frame: &Frame<'_>,
+        segments: &[&str],
+        origin: &Origin,
+    ) -> Result<Begun, Response<ResponseBody>> {
         let is_change = head.method == Method::POST;
         if !is_change && !matches!(head.method, Method::GET | Method::HEAD) {
-            return whole(alone(&frame, &Problem::Method));
+            return Err(whole(alone(frame, &Problem::Method)));
         }
         if is_change && !same_origin::is_ours(head, self.options.settings.host()) {
-            return whole(alone(&frame, &Problem::Forged));
+            return Err(whole(alone(frame, &Problem::Forged)));
         }
         let token = cookie(&head.headers, self.cookie_name()).map(Secret::from);
         let session = match &token {
             Some(token) => match self.sessions.resume(token).await {
                 Ok(session) => session,
-                Err(error) => return whole(alone(&frame, &error.into())),
+                Err(error) => return Err(whole(alone(frame, &error.into()))),
             },
             None => None,
         };
-        let path = format!("{}{}", frame.base, frame.path);
-        let origin = origin(head, &path, &self.options.trusted_proxies);
         let signer = session.as_ref().map(|session| &session.signer);
         let asking = Asking {
             caller: &signer.map_or(Caller::Anonymous, Signer::caller),
@@ -255,48 +272,47 @@ impl Parts {
         let admitted = match self.options.admission.admit(asking).await {
             Ok(admitted) => admitted,
             Err(Crowded { retry_after }) => {
-                let mut refused = whole(alone(&frame, &Problem::Busy));
+                let mut refused = whole(alone(frame, &Problem::Busy));
                 refused.headers_mut().insert(RETRY_AFTER, retry_after.as_secs().max(1).into());
-                return refused;
+                return Err(refused);
             }
         };
-        let response = self.page_for(session, token.as_ref(), &origin, head, body, frame).await;
-        response.map(|body| body.of(admitted))
-    }
-
-    /// The page for somebody who was let in, signed in or not.
-    async fn page_for(
-        &self,
-        session: Option<ResumedSession>,
-        token: Option<&Secret>,
-        origin: &Origin,
-        head: &request::Parts,
-        body: RequestBody,
-        frame: Frame<'_>,
-    ) -> Response<ResponseBody> {
-        let segments: Vec<&str> = frame.path.split('/').filter(|segment| !segment.is_empty()).collect();
-        let is_change = head.method == Method::POST;
         let Some(session) = session else {
-            return match (segments.as_slice(), is_change) {
-                (["sign-in"], true) => self.sign_in(&frame, body).await,
-                (["sign-in"], false) => whole(sign_in::page(&frame, &Form::default(), None)),
-                _ => redirect(&sign_in::address(&frame, is_change)),
-            };
+            return Err(match (segments, is_change) {
+                (["sign-in"], true) => self.sign_in(head, frame, body).await,
+                (["sign-in"], false) => whole(sign_in::page(frame, &Form::default(), None)),
+                _ => redirect(&sign_in::address(frame, is_change)),
+            });
         };
         if segments == ["sign-in"] {
-            return redirect(&frame.link("/"));
+            return Err(redirect(&frame.link("/")));
         }
-        let ResumedSession { signer, form_token } = &session;
+        if !is_change {
+            return Ok(Begun { session, sent: None, admitted });
+        }
+        let sent = self.sent(head, segments, body, &session.form_token).await;
+        if sent.is_ok() && segments == ["sign-out"] {
+            return Err(self.sign_out(frame, token.as_ref()).await);
+        }
+        Ok(Begun { session, sent: Some(sent), admitted })
+    }
+
+    /// The page for whoever has signed in.
+    async fn answer_of(
+        &self,
+        session: &ResumedSession,
+        sent: Option<Result<Sent, Problem>>,
+        origin: &Origin,
+        frame: Frame<'_>,
+        segments: &[&str],
+    ) -> Response<ResponseBody> {
+        let ResumedSession { signer, form_token } = session;
+        let is_change = sent.is_some();
         let exchange = Exchange { parts: self, frame, signer, form_token, origin };
-        let answer = match is_change {
-            true => match self.sent(head, body, form_token).await {
-                Ok(_) if segments == ["sign-out"] => {
-                    return self.sign_out(&exchange.frame, token).await;
-                }
-                Ok(sent) => pages::change(&exchange, &segments, sent).await,
-                Err(problem) => Err(problem),
-            },
-            false => pages::show(&exchange, &segments).await,
+        let answer = match sent {
+            Some(Ok(sent)) => pages::change(&exchange, segments, sent).await,
+            Some(Err(problem)) => Err(problem),
+            None => pages::show(&exchange, segments).await,
         };
         match answer {
             Ok(Reply::Page(page)) => {
@@ -318,9 +334,14 @@ impl Parts {
         }
     }
 
-    async fn sign_in(&self, frame: &Frame<'_>, body: RequestBody) -> Response<ResponseBody> {
-        let form = match collected(body).await {
-            Ok(body) => Form::parse(&body),
+    async fn sign_in(
+        &self,
+        head: &request::Parts,
+        frame: &Frame<'_>,
+        body: RequestBody,
+    ) -> Response<ResponseBody> {
+        let form = match form_of(head, body).await {
+            Ok(form) => form,
             Err(problem) => return whole(sign_in::page(frame, &Form::default(), Some(&problem))),
         };
         match sign_in::begin(&self.sessions, frame, &form).await {
@@ -350,9 +371,16 @@ impl Parts {
     }
 
     /// What was sent, if it was by a page of this session.
-    async fn sent(&self, head: &request::Parts, body: RequestBody, token: &Secret) -> Result<Sent, Problem> {
+    async fn sent(
+        &self,
+        head: &request::Parts,
+        segments: &[&str],
+        body: RequestBody,
+        token: &Secret,
+    ) -> Result<Sent, Problem> {
         let shown = |text: &str| Secret::from(text) == *token;
-        if let (true, Some(desk)) = (is_files(head), &self.options.packages) {
+        let is_files = segments == ["upload"] && swr_packages::Form::is_one(content_type(head));
+        if let (true, Some(desk)) = (is_files, &self.options.packages) {
             let progress = body.progress();
             let mut form = desk.form(content_type(head), body.into_stream()).map_err(of_form)?;
             let first = form.next().await.map_err(of_form)?.filter(|part| *part.name == *FORM_TOKEN_FIELD);
@@ -363,10 +391,7 @@ impl Parts {
                 false => Err(Problem::Forged),
             };
         }
-        if !content_type(head).to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
-            return Err(Problem::Forged);
-        }
-        let form = Form::parse(&collected(body).await?);
+        let form = form_of(head, body).await?;
         match form.get(FORM_TOKEN_FIELD).is_some_and(shown) {
             true => Ok(Sent::Form(form)),
             false => Err(Problem::Forged),
@@ -379,29 +404,41 @@ impl Parts {
     }
 }
 
+/// What is known of a request before its page is asked.
+struct Begun {
+    session: ResumedSession,
+    /// What came with a change.
+    sent: Option<Result<Sent, Problem>>,
+    admitted: Admitted,
+}
+
 /// No token of a session is longer, in bytes.
 const TOKEN_BYTES_MAX: usize = 256;
 
 const YEAR: TimeDelta = TimeDelta::days(365);
 
-fn frame_of<'a>(base: &'a str, query: &'a Form, texts: &'static Texts) -> Frame<'a> {
-    Frame { base, path: "/", query, texts }
-}
-
-/// Whether a request brings files.
-fn is_files(head: &request::Parts) -> bool {
-    swr_packages::Form::is_one(content_type(head))
+/// Waits until `end`, or for as long as it takes where there is none.
+async fn in_time<T>(end: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    match end {
+        Some(end) => tokio::time::timeout_at(end, work).await.ok(),
+        None => Some(work.await),
+    }
 }
 
 fn content_type(head: &request::Parts) -> &str {
     head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-async fn collected(body: RequestBody) -> Result<Bytes, Problem> {
-    body.into_stream().collect(Form::BYTES_MAX).await.map_err(|error| match error {
+async fn form_of(head: &request::Parts, body: RequestBody) -> Result<Form, Problem> {
+    let media_type = content_type(head).split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(Problem::MediaType);
+    }
+    let body = body.into_stream().collect(Form::BYTES_MAX).await.map_err(|error| match error {
         BodyError::TooLong { .. } => Problem::TooLong,
         _ => Problem::Interrupted,
-    })
+    })?;
+    Ok(Form::parse(&body))
 }
 
 /// A page that says what went wrong, for whoever is signed in.

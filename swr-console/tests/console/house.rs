@@ -1,11 +1,14 @@
 //! A deployment in memory behind the console: two accounts, a few users, and a browser for each.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use serde_json::{Value, json};
 use swr_auth::{
     ControlAuthenticator, DeskSettings, GrantAuthorizer, KeyDesk, NewPassword, Secret, SessionDesk,
@@ -111,7 +114,11 @@ impl House {
         }
     }
 
-    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
+    pub(crate) async fn send<B>(&self, request: Request<B>) -> Answer
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let response: Response<ResponseBody> = self.console.clone().call(request).await.unwrap();
         let (head, body) = response.into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
@@ -199,14 +206,29 @@ impl Browser<'_> {
         self.post(address, &format!("form_token={token}&{form}")).await
     }
 
-    pub(crate) async fn send(&self, mut request: http::request::Builder, body: &str) -> Answer {
+    pub(crate) async fn send(&self, request: http::request::Builder, body: &str) -> Answer {
+        self.send_body(request, Full::new(Bytes::from(body.to_owned()))).await
+    }
+
+    /// A request whose body begins like this and does not end.
+    pub(crate) async fn send_without_end(&self, request: http::request::Builder, body: &str) -> Answer {
+        let first = Ok::<_, Infallible>(Frame::data(Bytes::from(body.to_owned())));
+        let body = StreamBody::new(stream::once(async { first }).chain(stream::pending()));
+        self.send_body(request, body).await
+    }
+
+    async fn send_body<B>(&self, mut request: http::request::Builder, body: B) -> Answer
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let cookies = self.cookies.lock().unwrap().clone();
         let line: Vec<String> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         if !line.is_empty() {
             request = request.header(COOKIE, line.join("; "));
         }
         request = request.header("accept-language", self.languages).header("host", HOST);
-        let answer = self.house.send(request.body(Full::new(Bytes::from(body.to_owned()))).unwrap()).await;
+        let answer = self.house.send(request.body(body).unwrap()).await;
         for line in answer.headers.get_all(SET_COOKIE) {
             let pair = line.to_str().unwrap().split(';').next().unwrap();
             let (name, value) = pair.split_once('=').unwrap();

@@ -163,18 +163,18 @@ async fn what_another_site_sends_changes_nothing() {
     let other = house.signed_in(&house.bob).await;
     let others = other.get("/console").await.form_token().unwrap().to_owned();
     let form = "application/x-www-form-urlencoded";
-    for (site, media_type, body) in [
-        ("cross-site", form, format!("form_token={token}")),
-        ("same-site", form, format!("form_token={token}")),
-        ("same-origin", form, String::new()),
-        ("same-origin", form, "form_token=".to_owned()),
-        ("same-origin", form, format!("form_token={others}")),
-        ("same-origin", "text/plain", format!("form_token={token}")),
+    for (site, media_type, body, status) in [
+        ("cross-site", form, format!("form_token={token}"), 403),
+        ("same-site", form, format!("form_token={token}"), 403),
+        ("same-origin", form, String::new(), 403),
+        ("same-origin", form, "form_token=".to_owned(), 403),
+        ("same-origin", form, format!("form_token={others}"), 403),
+        ("same-origin", "text/plain", format!("form_token={token}"), 415),
     ] {
         let request = Request::post("/console/sign-out")
             .header("sec-fetch-site", site)
             .header("content-type", media_type);
-        browser.send(request, &body).await.is(403);
+        browser.send(request, &body).await.is(status);
         assert!(is_in(&browser).await, "{site} {media_type} {body}");
     }
     let request = Request::post("/console/sign-in").header("origin", "https://evil.example");
@@ -201,4 +201,34 @@ async fn sign_ins_count_as_a_strangers_and_pages_as_those_of_whoever_has_signed_
     tokio::time::advance(Duration::from_secs(2)).await;
     ada.get("/console").await.is(200);
     other.post("/console/sign-in", wrong).await.is(401);
+}
+
+#[tokio::test]
+async fn nobody_keeps_a_request_open_that_is_no_upload() {
+    let house = House::with(|options| swr_console::ConsoleOptions { patience: None, ..options }).await;
+    let (ada, nobody) = (house.signed_in(&house.ada).await, house.browser());
+    // From now on an hour is over as soon as nothing else happens.
+    tokio::time::pause();
+    let files = "multipart/form-data; boundary=b";
+    let form = "application/x-www-form-urlencoded";
+    for (browser, method, path, media_type, status) in [
+        (&nobody, "POST", "/sign-in", files, 415),
+        (&nobody, "POST", "/sign-in", "text/plain", 415),
+        (&nobody, "POST", "/sign-in", form, 503),
+        (&nobody, "POST", "/upload", files, 303),
+        (&ada, "POST", "/organisations", files, 415),
+        (&ada, "POST", "/organisations", form, 503),
+        (&ada, "POST", "/upload", files, 503),
+        (&ada, "GET", "/upload", files, 200),
+    ] {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/console{path}"))
+            .header("content-type", media_type)
+            .header("sec-fetch-site", "same-origin");
+        let answer = browser.send_without_end(request, "--b\r\n");
+        let answer = tokio::time::timeout(std::time::Duration::from_secs(3600), answer).await;
+        let answer = answer.unwrap_or_else(|_| panic!("{method} {path} {media_type} is never answered"));
+        assert_eq!(answer.status, status, "{method} {path} {media_type}");
+    }
 }
