@@ -41,6 +41,21 @@ async fn an_administrator_looks_after_the_users_of_its_account() {
 }
 
 #[tokio::test]
+async fn nobody_sets_their_own_password_without_the_one_before() {
+    let house = House::new().await;
+    for (person, page) in [(&house.ada, ACME), (&house.olga, "/console/users/base")] {
+        let browser = house.signed_in(person).await;
+        for password in ["another+sesame", ""] {
+            let form = format!("user={}&password={password}", person.user.name);
+            let refused = browser.submit(page, &format!("{page}/password"), &form).await.is(400);
+            refused.says("Change your own password under My credentials.");
+        }
+        // The session ends with the password.
+        browser.get(page).await.is(200);
+    }
+}
+
+#[tokio::test]
 async fn nobody_becomes_an_operator_through_an_administrator() {
     let house = House::new().await;
     let ada = house.signed_in(&house.ada).await;

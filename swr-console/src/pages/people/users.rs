@@ -121,6 +121,10 @@ async fn set_password(exchange: &Exchange<'_>, account: &Account, form: &Form) -
     let what = Attempt::new(Operation::UpdateUser, shown(form));
     let set = exchange.attempt(what, async {
         let user = of_row(exchange, account, form).await?;
+        // Whoever changes its own shows the one before: a browser that was left open is not enough.
+        if user.id == exchange.signer.user.id {
+            return Err(Problem::Field(exchange.texts().people.own_password.to_owned()));
+        }
         let password = password(exchange, form).await?;
         Ok::<_, Problem>(exchange.access().set_password(&user.id, password).await?)
     });
