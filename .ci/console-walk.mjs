@@ -437,7 +437,10 @@ async function images(visitor) {
     await dialog.getByLabel("Condition", { exact: true }).pressSequentially("5]");
     await dialog.getByText("2 of 4 existing versions match.").waitFor();
     await visitor.inspect("what a trigger matches");
+    const asked = page.waitForRequest(/triggers\/preview/);
     await dialog.getByLabel("Address").fill(webhook.url);
+    const { searchParams } = new URL((await asked).url());
+    same("what a preview asks with", ["kind", "condition"], [...searchParams.keys()]);
     await dialog.getByLabel("Secret").fill("a secret of 16 bytes or more");
     await dialog.getByRole("button", { name: "Add trigger" }).click();
     await done(page, "The trigger was added.");

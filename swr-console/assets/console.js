@@ -68,18 +68,18 @@
     for (const form of document.forms) delete form.dataset.sent;
   });
 
-  // data-preview="address": asks there, with what is in the form, as one types, and shows the answer in the element
-  // that data-preview-in names. Only the last answer counts.
+  // data-preview="address": asks there, with those fields of the form that data-preview-fields names, as one types, and
+  // shows the answer in the element that data-preview-in names. Only the last answer counts.
   for (const form of document.querySelectorAll("form[data-preview]")) {
     const target = document.getElementById(form.dataset.previewIn);
     let timer = 0;
     let latest = 0;
     const ask = async () => {
       const turn = ++latest;
-      const fields = new URLSearchParams(new FormData(form));
-      fields.delete("form_token");
-      // What is secret stands in no address.
-      for (const secret of form.querySelectorAll("input[type=password]")) fields.delete(secret.name);
+      const fields = new URLSearchParams();
+      const typed = new FormData(form);
+      // Addresses are written down on the way: nothing else stands in one.
+      for (const name of form.dataset.previewFields.split(" ")) fields.append(name, typed.get(name) ?? "");
       const answer = await fetch(`${form.dataset.preview}?${fields}`, { headers: { accept: "text/html" } });
       const text = await answer.text();
       if (turn !== latest || !answer.ok || answer.redirected) return;

@@ -326,6 +326,24 @@ async fn a_condition_is_shown_at_work_before_it_is_kept() {
     asked.says("1 of 2").says("value=\"*2\"").says("The image has no trigger.");
 }
 
+/// What the script may put into the address that it asks.
+#[tokio::test]
+async fn a_preview_asks_with_what_it_shows_alone() {
+    let house = furnished().await;
+    let ada = house.signed_in(&house.ada).await;
+    for (tab, fields) in [("/triggers", "kind condition"), ("/aging", "kind number tags patterns")] {
+        let page = ada.get(&format!("{APP}{tab}")).await.is(200);
+        assert_eq!(page.text.matches("data-preview=").count(), 1, "{tab}");
+        let page = page.says(&format!("data-preview-fields=\"{fields}\""));
+        let (_, script) = page.text.split_once("<script src=\"").unwrap();
+        let script = ada.get(script.split('"').next().unwrap()).await.is(200);
+        script.says("previewFields.split").lacks("URLSearchParams(new FormData");
+        for field in fields.split(' ') {
+            assert!(page.text.contains(&format!("name=\"{field}\"")), "{tab} has no {field}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_rule_is_shown_at_work_before_it_is_kept() {
     let house = furnished().await;

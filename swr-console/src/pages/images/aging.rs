@@ -371,7 +371,8 @@ fn rule_form(
         section.card aria-labelledby="rule-form-title" {
             h2 #rule-form-title { (title) }
             form method="post" action=(image.link(exchange, to))
-                data-preview=(image.link(exchange, "/aging/preview")) data-preview-in="preview" {
+                data-preview=(image.link(exchange, "/aging/preview")) data-preview-in="preview"
+                data-preview-fields="kind number tags patterns" {
                 (token(exchange))
                 @if let Some(RepositoryRule { id, .. }) = current { input type="hidden" name="rule" value=(id.0); }
                 (field("kind", texts.kind, None).choice(&kind, kinds))

@@ -383,7 +383,8 @@ fn add_form(exchange: &Exchange<'_>, image: &Image, form: &Form, matches: Option
     ];
     html! {
         form method="post" action=(image.link(exchange, "/triggers"))
-            data-preview=(image.link(exchange, "/triggers/preview")) data-preview-in="matches" {
+            data-preview=(image.link(exchange, "/triggers/preview")) data-preview-in="matches"
+            data-preview-fields="kind condition" {
             (token(exchange))
             (field("name", exchange.texts().layout.name, Some(texts.name_hint)).line("text", form.text("name"), "off", false, 64))
             (field("kind", texts.kind, None).choice(form.text("kind"), [("all", texts.all), ("tag", texts.tag), ("pattern", texts.pattern)]))
