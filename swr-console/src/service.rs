@@ -29,7 +29,7 @@ use swr_http::{
 use swr_packages::upload::PackageDesk;
 use tokio::time::Instant;
 use tower_service::Service;
-use tracing::{Instrument as _, debug_span, error, field};
+use tracing::{Instrument as _, debug_span, error, field, warn};
 
 use crate::cookies::{self, cookie};
 use crate::exchange::{Exchange, FORM_TOKEN_FIELD, Frame, Page, Problem, Reply, Sent, SentFiles};
@@ -351,7 +351,14 @@ impl Parts {
                 response.headers_mut().append(SET_COOKIE, value);
                 response
             }
-            Err(problem) => whole(sign_in::page(frame, &form, Some(&problem))),
+            Err(problem) => {
+                tell(&problem);
+                // What was typed may be a secret, in whichever field.
+                let source = origin(head, frame.path, &self.options.trusted_proxies).source;
+                let source = source.map(|source| source.to_string()).unwrap_or_default();
+                warn!(source, status = problem.status().as_u16(), "somebody was not signed in");
+                whole(sign_in::page(frame, &form, Some(&problem)))
+            }
         }
     }
 

@@ -57,19 +57,20 @@ async fn change_password(exchange: &Exchange<'_>, form: &Form) -> Result<(), Pro
     let (user, account) = (&exchange.signer.user, &exchange.signer.account);
     let authenticator = &exchange.parts.authenticator;
     let secret = |name| Secret::from(form.get(name).unwrap_or_default());
-    let new = NewPassword::new(secret("new"));
-    let new = new.map_err(|_| Problem::Field(texts.password_bad.to_owned()))?;
-    if user.password.is_some() {
-        let shown = authenticator.password(&account.name, &user.name, &secret("current")).await;
-        shown.map_err(|error| match error {
-            AuthenticationError::Refused => Problem::Field(texts.current_wrong.to_owned()),
-            error => error.into(),
-        })?;
-    }
-    let hash = authenticator.hash(&new).await?;
-    let what = Attempt::new(Operation::UpdateUser, &user.name);
-    let access = exchange.access();
-    exchange.attempt(what, access.set_password(&user.id, Some(hash))).await
+    let changed = exchange.attempt(Attempt::new(Operation::UpdateUser, &user.name), async {
+        let new = NewPassword::new(secret("new"));
+        let new = new.map_err(|_| Problem::Field(texts.password_bad.to_owned()))?;
+        if user.password.is_some() {
+            let shown = authenticator.password(&account.name, &user.name, &secret("current")).await;
+            shown.map_err(|error| match error {
+                AuthenticationError::Refused => Problem::Field(texts.current_wrong.to_owned()),
+                error => error.into(),
+            })?;
+        }
+        let hash = authenticator.hash(&new).await?;
+        Ok::<_, Problem>(exchange.access().set_password(&user.id, Some(hash)).await?)
+    });
+    changed.await
 }
 
 async fn page(exchange: &Exchange<'_>, made: Option<&NewAccessKey>, problem: Option<&Problem>) -> Answer {

@@ -1,5 +1,7 @@
 //! One's own keys and password.
 
+use swr_core::control::trace::Operation;
+
 use super::house::House;
 
 const PAGE: &str = "/console/credentials";
@@ -73,6 +75,7 @@ async fn a_password_is_changed_by_whoever_knows_it() {
         .await
         .is(400)
         .says("too short or too long");
+    assert_eq!(house.outcomes(&house.bob, Operation::UpdateUser).await, [400, 400]);
     let changed = browser.submit(PAGE, &change, "current=open+sesame&new=another+sesame").await;
     changed.goes_to("/console/sign-in?done=password");
     browser.get("/console/sign-in?done=password").await.is(200).says("The password was changed.");

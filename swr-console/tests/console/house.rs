@@ -17,6 +17,7 @@ use swr_auth::{
 use swr_console::{ConsoleOptions, ConsoleService};
 use swr_core::caller::{Caller, Identity, Origin};
 use swr_core::control::identity::{Account, AccountName, PasswordHash, Role, User, UserName};
+use swr_core::control::trace::{Operation, TraceQuery};
 use swr_core::control::{ControlAccess, ControlPlane, NewAccount, NewUser};
 use swr_core::digest::Algorithm;
 use swr_core::media_type::MediaType;
@@ -162,6 +163,16 @@ impl House {
         access.push_manifest(&repository, push).await.unwrap();
     }
 
+    /// What this person's account has in its trail of an operation: how each ended, the newest first.
+    pub(crate) async fn outcomes(&self, person: &Person, operation: Operation) -> Vec<u16> {
+        self.refusals.record().await.unwrap();
+        let limit = std::num::NonZeroU32::new(100).unwrap();
+        let asked =
+            TraceQuery { operation: Some(operation), ..TraceQuery::of(person.account.id.clone(), limit) };
+        let access = self.plane.administration(Origin::default());
+        access.traces(&asked).await.unwrap().iter().map(|trace| trace.outcome.code).collect()
+    }
+
     /// Somebody's browser, in which nobody has signed in.
     pub(crate) fn browser(&self) -> Browser<'_> {
         Browser { house: self, cookies: Mutex::default(), languages: "en" }
@@ -176,6 +187,40 @@ impl House {
         );
         browser.post("/console/sign-in", &form).await.goes_to("/console/");
         browser
+    }
+}
+
+/// What is logged on this thread until it goes.
+pub(crate) struct Log {
+    lines: Arc<Mutex<Vec<u8>>>,
+    _guard: tracing::subscriber::DefaultGuard,
+}
+
+impl Log {
+    pub(crate) fn begin() -> Self {
+        let lines = Arc::<Mutex<Vec<u8>>>::default();
+        let kept = Lines(lines.clone());
+        let subscriber = tracing_subscriber::fmt().without_time().with_ansi(false);
+        let subscriber = subscriber.with_writer(move || kept.clone()).finish();
+        Self { lines, _guard: tracing::subscriber::set_default(subscriber) }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.lines.lock().unwrap().clone()).unwrap()
+    }
+}
+
+#[derive(Clone)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
