@@ -1,17 +1,21 @@
 //! A version of an image: what its manifest says, its layers by size, and which of them other versions have too.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 
+use bytes::Bytes;
 use maud::{Markup, html};
+use serde::Deserialize;
 use serde_json::Value;
 use swr_core::control::ControlError;
 use swr_core::control::repository::Version;
 use swr_core::digest::Digest;
 use swr_core::media_type::MediaType;
-use swr_core::ports::{VersionOrder, VersionQuery};
+use swr_core::ports::{StoreError, StoreErrorKind, VersionOrder, VersionQuery};
 use swr_core::reference::Reference;
 use swr_core::registry::Content;
+use swr_core::stream::BodyError;
 use swr_core::{Error, Tag};
 
 use super::versions::short;
@@ -78,7 +82,8 @@ pub(super) async fn version(exchange: &Exchange<'_>, image: &Image, tag: &Tag) -
         }
         details.card {
             summary { (texts.whole) }
-            pre tabindex="0" { (manifest.text) }
+            // Plain values serialise.
+            pre tabindex="0" { (serde_json::to_string_pretty(&manifest.whole).unwrap_or_default()) }
         }
     };
     Ok(page(exchange, image, Tab::Versions, body).into())
@@ -114,8 +119,7 @@ struct Manifest {
     layers: Vec<Part>,
     manifests: Vec<Part>,
     annotations: Vec<(String, String)>,
-    /// The whole of it, set out for people.
-    text: String,
+    whole: Value,
 }
 
 /// Something that a manifest names.
@@ -151,7 +155,7 @@ impl Manifest {
             layers: parts("layers"),
             manifests: parts("manifests"),
             annotations: texts_of(&value["annotations"]),
-            text: serde_json::to_string_pretty(&value).unwrap_or_default(),
+            whole: value,
             digest,
             media_type,
         }
@@ -260,6 +264,22 @@ async fn image_of(
     })
 }
 
+/// The layers that a manifest names, without the rest of it.
+fn layers_of(manifest: &[u8]) -> Vec<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Layered<'m> {
+        #[serde(borrow, default)]
+        layers: Vec<Layer<'m>>,
+    }
+    #[derive(Deserialize)]
+    struct Layer<'m> {
+        #[serde(borrow)]
+        digest: Cow<'m, str>,
+    }
+    let layered: Option<Layered<'_>> = serde_json::from_slice(manifest).ok();
+    layered.into_iter().flat_map(|layered| layered.layers).map(|layer| layer.digest).collect()
+}
+
 /// The tags of other versions that have each of these layers too.
 async fn others(
     exchange: &Exchange<'_>,
@@ -280,9 +300,8 @@ async fn others(
     let mut others: HashMap<String, Vec<Tag>> =
         manifest.layers.iter().map(|layer| (layer.digest.clone(), Vec::new())).collect();
     for version in versions.into_iter().filter(|version| version.tag != *tag) {
-        let other = Manifest::read(version.digest, version.media_type, &version.manifest);
-        for layer in other.layers {
-            if let Some(tags) = others.get_mut(&layer.digest)
+        for layer in layers_of(&version.manifest) {
+            if let Some(tags) = others.get_mut(&*layer)
                 && tags.last() != Some(&version.tag)
             {
                 tags.push(version.tag.clone());
@@ -349,8 +368,17 @@ async fn read_config(exchange: &Exchange<'_>, image: &Image, config: &Part) -> R
         Err(Error::BlobUnknown { .. }) => return Ok(Value::Null),
         Err(error) => return Err(ControlError::from(error).into()),
     };
-    let read = body.collect(CONFIG_BYTES_MAX).await.map_err(|_| Problem::TooSlow)?;
-    Ok(serde_json::from_slice(&read).unwrap_or_default())
+    config_of(body.collect(CONFIG_BYTES_MAX).await)
+}
+
+fn config_of(read: Result<Bytes, BodyError>) -> Result<Value, Problem> {
+    match read {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
+        // Its manifest says less than there is.
+        Err(BodyError::TooLong { .. }) => Ok(Value::Null),
+        Err(BodyError::Store(error)) => Err(error.into()),
+        Err(error) => Err(StoreError::new(StoreErrorKind::Other, "blobs.read", error).into()),
+    }
 }
 
 fn config_view(exchange: &Exchange<'_>, manifest: &Manifest, config: &Part, value: &Value) -> Markup {
@@ -420,6 +448,29 @@ mod tests {
             manifest.layers.iter().map(|layer| (&*layer.digest, layer.size, &*layer.platform)).collect();
         assert_eq!(layers, [("sha256:a", 0, ""), ("sha256:b", 7, "linux/arm64/v8")]);
         assert_eq!(manifest.annotations, [("a".to_owned(), "<b>".to_owned())]);
+    }
+
+    #[test]
+    fn of_other_versions_the_layers_alone_are_read() {
+        let manifest =
+            br#"{"config":{"digest":"c"},"layers":[{"digest":"a\u0062","size":"x"},{"digest":"c"}]}"#;
+        assert_eq!(layers_of(manifest), ["ab", "c"]);
+        for text in ["", "[]", "{}", r#"{"layers":3}"#, r#"{"manifests":[{"digest":"a"}]}"#] {
+            assert_eq!(layers_of(text.as_bytes()), [""; 0], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_config_that_cannot_be_read_is_the_registrys_own_fault() {
+        assert_eq!(config_of(Ok(Bytes::from("{\"os\":\"linux\"}"))).unwrap()["os"], "linux");
+        assert_eq!(config_of(Ok(Bytes::from("{"))).unwrap(), Value::Null);
+        assert_eq!(config_of(Err(BodyError::TooLong { limit: 1 })).unwrap(), Value::Null);
+        let broken = StoreError::new(StoreErrorKind::Unavailable, "blobs.read", "away");
+        for error in [BodyError::Store(broken), BodyError::Length { declared: 7 }, BodyError::Stalled] {
+            let problem = config_of(Err(error)).unwrap_err();
+            assert!(matches!(problem, Problem::Control(ControlError::Store(_))), "{problem:?}");
+            assert!(problem.status().is_server_error());
+        }
     }
 
     #[test]
