@@ -308,6 +308,9 @@ impl Parts {
     ) -> Response<ResponseBody> {
         let ResumedSession { signer, form_token } = session;
         let is_change = sent.is_some();
+        // What is refused is answered with a page that has an address of its own.
+        let page = if is_change { pages::page_of(segments) } else { None };
+        let frame = Frame { path: page.as_deref().unwrap_or(frame.path), ..frame };
         let exchange = Exchange { parts: self, frame, signer, form_token, origin };
         let answer = match sent {
             Some(Ok(sent)) => pages::change(&exchange, segments, sent).await,

@@ -12,11 +12,16 @@ use crate::exchange::{Answer, Exchange, Problem, Reply, Sent};
 
 /// The page at the address: what follows the console's own, part by part.
 pub(crate) async fn show(exchange: &Exchange<'_>, path: &[&str]) -> Answer {
+    // Where a version may have the name, and where a script asks for a piece of the page.
+    let is_shown = matches!(
+        path,
+        ["images", _, _, "versions", "delete"] | ["images", _, _, "triggers" | "aging", "preview"]
+    );
+    if let (false, Some(page)) = (is_shown, page_of(path)) {
+        return Ok(Reply::Redirect(exchange.link(&page)));
+    }
     match path {
         [] => overview::show(exchange).await,
-        // Addresses that take forms alone, and answer with a page where one is refused: that page is elsewhere.
-        ["login"] => Ok(Reply::Redirect(exchange.link("/"))),
-        ["credentials", _] => Ok(Reply::Redirect(exchange.link("/credentials"))),
         ["organisations", rest @ ..] => organisations::show(exchange, rest).await,
         ["images", rest @ ..] => images::show(exchange, rest).await,
         ["upload"] => images::upload::show(exchange).await,
@@ -40,5 +45,25 @@ pub(crate) async fn change(exchange: &Exchange<'_>, path: &[&str], sent: Sent) -
         ["accounts"] => people::accounts::change(exchange, sent.form()?).await,
         [] | ["audit", ..] => Err(Problem::Method),
         _ => Err(Problem::NoSuchPage),
+    }
+}
+
+/// The page with the forms that go to this address, which is none itself. It is the answer where one is refused.
+pub(crate) fn page_of(path: &[&str]) -> Option<String> {
+    match path {
+        ["login"] => Some("/".to_owned()),
+        ["credentials", _] => Some("/credentials".to_owned()),
+        ["organisations", name, "delete"] | ["organisations", name, "grants", ..] => {
+            Some(format!("/organisations/{name}"))
+        }
+        ["users", account, "role" | "password" | "delete"] => Some(format!("/users/{account}")),
+        ["images", organisation, repository, "delete"]
+        | ["images", organisation, repository, "versions", "delete"] => {
+            Some(format!("/images/{organisation}/{repository}"))
+        }
+        ["images", organisation, repository, tab @ ("grants" | "sharing" | "triggers" | "aging"), _] => {
+            Some(format!("/images/{organisation}/{repository}/{tab}"))
+        }
+        _ => None,
     }
 }

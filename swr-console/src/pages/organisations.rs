@@ -12,7 +12,7 @@ use swr_core::control::trace::Operation;
 use swr_core::control::{ControlAccess, ControlError};
 use swr_core::ports::{Page as Part, RepositoryList, RepositoryOrder, RepositoryQuery};
 
-use crate::exchange::{Answer, Attempt, Exchange, Page, Problem, Reply};
+use crate::exchange::{Answer, Attempt, Exchange, Page, Problem};
 use crate::form::Form;
 use crate::layout::Section;
 use crate::pages::images;
@@ -30,9 +30,6 @@ pub(crate) async fn show(exchange: &Exchange<'_>, path: &[&str]) -> Answer {
     match path {
         [] => list(exchange, &Form::default(), None).await,
         [name] => one(exchange, &named(name)?, None).await,
-        [name, "delete"] | [name, "grants", ..] => {
-            Ok(Reply::Redirect(exchange.link(&address(&named(name)?))))
-        }
         _ => Err(Problem::NoSuchPage),
     }
 }

@@ -169,12 +169,57 @@ async fn an_address_that_takes_forms_leads_to_its_page() {
         ("/console/organisations/lib/grants", "/console/organisations/lib"),
         ("/console/organisations/lib/grants/remove", "/console/organisations/lib"),
         ("/console/users/acme/role", "/console/users/acme"),
+        ("/console/images/lib/app/delete", "/console/images/lib/app"),
+        ("/console/images/lib/app/grants/change", "/console/images/lib/app/grants"),
+        ("/console/images/lib/app/sharing/end", "/console/images/lib/app/sharing"),
+        ("/console/images/lib/app/triggers/enable", "/console/images/lib/app/triggers"),
+        ("/console/images/lib/app/aging/delete", "/console/images/lib/app/aging"),
     ] {
         browser.get(address).await.goes_to(page);
     }
+    // A version may have that name; none has it here.
+    browser.get("/console/images/lib/app/versions/delete").await.is(404).says("Version delete");
+    browser.get("/console/images/lib/app/aging/preview").await.is(200).lacks("<html");
     browser.get("/console/organisations/lib/nowhere").await.is(404);
     // What was done is said once: no other language says it again.
     browser.get("/console/organisations/lib?done=created").await.is(200).lacks("?done=");
+}
+
+#[tokio::test]
+async fn the_page_of_a_refused_form_leads_on_from_its_own_address() {
+    let house = furnished().await;
+    let olga = house.access(&house.olga);
+    for number in 0..101 {
+        let name = format!("lib/x{number:03}").parse().unwrap();
+        olga.create_repository(&name, &Attributes::default()).await.unwrap();
+    }
+    let browser = house.signed_in(&house.olga).await;
+    for (to, page) in [
+        ("/images/lib/app/delete", "/images/lib/app"),
+        ("/images/lib/app/versions/delete", "/images/lib/app"),
+        ("/images/lib/app/attributes", "/images/lib/app/attributes"),
+        ("/images/lib/app/grants", "/images/lib/app/grants"),
+        ("/images/lib/app/grants/remove", "/images/lib/app/grants"),
+        ("/images/lib/app/sharing/end", "/images/lib/app/sharing"),
+        ("/images/lib/app/triggers/delete", "/images/lib/app/triggers"),
+        ("/images/lib/app/triggers/preview", "/images/lib/app/triggers"),
+        ("/images/lib/app/aging/preview", "/images/lib/app/aging"),
+        ("/organisations/lib/delete", "/organisations/lib"),
+        ("/organisations/lib/grants/change", "/organisations/lib"),
+        ("/users/acme/role", "/users/acme"),
+        ("/credentials/delete", "/credentials"),
+    ] {
+        let long = "x".repeat(30_001);
+        let refused =
+            browser.submit("/console", &format!("/console{to}"), &format!("description={long}")).await;
+        assert!(matches!(refused.status.as_u16(), 200 | 400 | 413), "{to}: {}", refused.text);
+        let links = refused.text.matches("?lang=").count();
+        let leading = refused.text.matches(&format!("href=\"/console{page}?lang=")).count();
+        assert!(links > 0 && links == leading, "{to}: {}", refused.text);
+        if page == "/organisations/lib" {
+            refused.says("href=\"/console/organisations/lib?from=");
+        }
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use swr_core::control::{ControlError, NewUser};
 use swr_core::ports::Page as Part;
 
 use super::role;
-use crate::exchange::{Answer, Attempt, Exchange, Page, Problem, Reply};
+use crate::exchange::{Answer, Attempt, Exchange, Page, Problem};
 use crate::form::Form;
 use crate::layout::Section;
 use crate::pieces::{Field, Removal, WORD, as_id, dialog, empty, filter, heading, more, time, token, trail};
@@ -23,9 +23,6 @@ pub(crate) async fn show(exchange: &Exchange<'_>, path: &[&str]) -> Answer {
     match path {
         [] => page(exchange, &exchange.signer.account, &Form::default(), None).await,
         [account] => page(exchange, &named(exchange, account).await?, &Form::default(), None).await,
-        [account, "role" | "password" | "delete"] => {
-            Ok(Reply::Redirect(exchange.link(&address(&named(exchange, account).await?))))
-        }
         _ => Err(Problem::NoSuchPage),
     }
 }
