@@ -115,7 +115,10 @@ impl SessionDesk {
         let begun = self.clock.now();
         let session = Session { id: id_of(&token), user: signer.user.id, proof, begun, used: begun };
         match self.metadata.begin_session(&session, self.limits.per_user).await? {
-            true => Ok(NewSession { token, expires: begun + self.limits.life }),
+            true => {
+                let expires = begun.checked_add_signed(self.limits.life).unwrap_or(DateTime::<Utc>::MAX_UTC);
+                Ok(NewSession { token, expires })
+            }
             // It went between the two questions.
             false => Err(AuthenticationError::Refused),
         }
@@ -126,7 +129,8 @@ impl SessionDesk {
         let id = id_of(token);
         let Some(holder) = self.metadata.session(&id).await? else { return Ok(None) };
         let (session, now) = (holder.session, self.clock.now());
-        let is_over = now >= session.begun + self.limits.life || now >= session.used + self.limits.idle;
+        let SessionLimits { idle, life, .. } = self.limits;
+        let is_over = has_passed(session.begun, life, now) || has_passed(session.used, idle, now);
         let (is_proven, key) = match session.proof {
             SessionProof::Key(key) => (true, Some(key)),
             SessionProof::Password(mark) => {
@@ -137,7 +141,8 @@ impl SessionDesk {
             self.metadata.end_session(&id).await?;
             return Ok(None);
         }
-        if now >= session.used + NOTED_EVERY {
+        // Often enough that no session ends which is used.
+        if has_passed(session.used, NOTED_EVERY.min(idle / 2), now) {
             self.metadata.use_session(&id, now).await?;
         }
         let signer = Signer { user: holder.user, account: holder.account, key };
@@ -152,9 +157,17 @@ impl SessionDesk {
     /// Removes what is left of sessions that have ended by themselves, at most `limit` of each kind, and says how many
     /// that were.
     pub async fn trim(&self, limit: NonZeroU32) -> Result<u64, StoreError> {
+        let SessionLimits { idle, life, .. } = self.limits;
         let now = self.clock.now();
-        self.metadata.trim_sessions(now - self.limits.life, now - self.limits.idle, limit).await
+        // Nobody has begun one before that, and stores can keep no time that is too far from it.
+        let before = |time| now.checked_sub_signed(time).unwrap_or_default().max(DateTime::UNIX_EPOCH);
+        self.metadata.trim_sessions(before(life), before(idle), limit).await
     }
+}
+
+/// Whether as much time has passed since then.
+fn has_passed(since: DateTime<Utc>, time: TimeDelta, now: DateTime<Utc>) -> bool {
+    since.checked_add_signed(time).is_some_and(|end| now >= end)
 }
 
 /// The token has 256 random bits: nobody finds another one with the same hash, or a token by its hash.

@@ -9,7 +9,7 @@ use swr_auth::{AuthenticationError, NewPassword, Secret, SessionDesk, SessionLim
 use swr_core::control::credential::KeyId;
 use swr_core::control::identity::{AccountName, Role, UserName};
 use swr_core::control::session::SessionId;
-use swr_core::ports::MetadataStore as _;
+use swr_core::ports::{Clock as _, MetadataStore as _};
 
 use crate::scene::{PASSWORD, Scene, is_refused};
 
@@ -139,4 +139,33 @@ async fn one_session_more_than_there_may_be_ends_the_one_that_was_used_longest_a
     let third = bob(&desk).await;
     assert_eq!(signer(&desk, &second).await, None);
     assert!(signer(&desk, &first).await.is_some() && signer(&desk, &third).await.is_some());
+}
+
+#[tokio::test]
+async fn sessions_last_as_long_as_the_host_says_however_long_or_short_that_is() {
+    let scene = Scene::new().await;
+    let nine = NonZeroU32::new(9).unwrap();
+    for (idle, life) in [
+        (TimeDelta::MAX, TimeDelta::MAX),
+        (TimeDelta::hours(1), TimeDelta::MAX),
+        (TimeDelta::MAX, TimeDelta::days(7 << 20)),
+    ] {
+        let desk = desk(&scene, SessionLimits { idle, life, ..SessionLimits::default() });
+        let session = bob(&desk).await;
+        assert!(session.expires > scene.clock.now() + TimeDelta::days(1 << 20));
+        scene.clock.advance(TimeDelta::minutes(59));
+        assert_eq!(desk.trim(nine).await.unwrap(), 0);
+        assert!(signer(&desk, &session).await.is_some(), "{idle} {life}");
+    }
+    // One that is used lasts, however soon it would have ended.
+    for idle in [TimeDelta::seconds(30), TimeDelta::seconds(1)] {
+        let desk = desk(&scene, SessionLimits { idle, ..SessionLimits::default() });
+        let session = bob(&desk).await;
+        for _ in 0..10 {
+            scene.clock.advance(idle * 3 / 4);
+            assert!(signer(&desk, &session).await.is_some(), "{idle}");
+        }
+        scene.clock.advance(idle);
+        assert!(signer(&desk, &session).await.is_none());
+    }
 }
