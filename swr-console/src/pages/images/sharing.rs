@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use chrono::{Days, NaiveDate, TimeDelta};
 use maud::{Markup, html};
 use swr_core::control::ControlError;
 use swr_core::control::identity::AccountName;
@@ -85,8 +85,9 @@ fn last_day(deadline: Deadline, offset: TimeDelta) -> String {
     match deadline {
         Deadline::Never => String::new(),
         Deadline::At(end) => {
-            let last: DateTime<Utc> = end + offset - TimeDelta::days(1);
-            last.format("%Y-%m-%d").to_string()
+            // By the protocol it may be as far away as calendars go.
+            let last = end.checked_add_signed(offset).and_then(|end| end.checked_sub_days(Days::new(1)));
+            last.unwrap_or(end).format("%Y-%m-%d").to_string()
         }
     }
 }
@@ -224,6 +225,8 @@ fn terms(exchange: &Exchange<'_>, prefix: &str, last_day: &str, description: &st
 
 #[cfg(test)]
 mod tests {
+    use chrono::{DateTime, Utc};
+
     use super::*;
 
     #[test]
@@ -241,6 +244,11 @@ mod tests {
             assert_eq!(last_day(deadline, offset), day);
         }
         assert_eq!(last_day(Deadline::Never, TimeDelta::zero()), "");
+        for (end, hours, day) in
+            [(DateTime::<Utc>::MAX_UTC, 8, "+262142-12-31"), (DateTime::<Utc>::MIN_UTC, -8, "-262143-01-01")]
+        {
+            assert_eq!(last_day(Deadline::At(end), TimeDelta::hours(hours)), day);
+        }
         for text in ["2026-02-30", "tomorrow", "2026-01-31T00:00:00Z"] {
             assert_eq!(after(text, TimeDelta::zero()), None, "{text}");
         }
