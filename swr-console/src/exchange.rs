@@ -115,6 +115,7 @@ impl<'a> Exchange<'a> {
 const DONE: &str = "done";
 
 /// What is attempted, for the trail.
+#[derive(Clone)]
 pub(crate) struct Attempt {
     pub(crate) operation: Operation,
     /// The name of what it is done to, empty where it has none yet.

@@ -3,7 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
 
-use crate::exchange::{Exchange, FORM_TOKEN_FIELD};
+use crate::exchange::{Exchange, FORM_TOKEN_FIELD, Problem};
+use crate::form::Form;
 use crate::texts::Texts;
 
 /// What every form of a session has in it.
@@ -129,6 +130,14 @@ pub(crate) fn dialog(
 
 /// The word that stands between a person and what cannot be undone.
 pub(crate) const WORD: &str = "DELETE";
+
+/// Whether the word was typed.
+pub(crate) fn expect_word(form: &Form) -> Result<(), Problem> {
+    match form.text("word") {
+        WORD => Ok(()),
+        _ => Err(Problem::Word),
+    }
+}
 
 /// A dialog that removes something once [`WORD`] was typed. `fields` are hidden ones that say what.
 pub(crate) struct Removal<'t> {

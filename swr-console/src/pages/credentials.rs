@@ -10,7 +10,7 @@ use crate::exchange::{Answer, Attempt, Exchange, Page, Problem};
 use crate::form::Form;
 use crate::layout::Section;
 use crate::pages::people;
-use crate::pieces::{Field, Removal, WORD, as_id, copy, dialog, empty, heading, time, token};
+use crate::pieces::{Field, Removal, as_id, copy, dialog, empty, expect_word, heading, time, token};
 
 pub(crate) async fn show(exchange: &Exchange<'_>) -> Answer {
     page(exchange, None, None).await
@@ -41,14 +41,15 @@ async fn create(exchange: &Exchange<'_>, form: &Form) -> Result<NewAccessKey, Pr
 }
 
 async fn remove(exchange: &Exchange<'_>, form: &Form) -> Result<(), Problem> {
-    if form.text("word") != WORD {
-        return Err(Problem::Word);
-    }
-    // None of the console's own forms has another.
-    let key = KeyId::parse(form.text("key")).map_err(|_| Problem::Interrupted)?;
-    let what = Attempt::new(Operation::DeleteAccessKey, &key);
-    let access = exchange.access();
-    exchange.attempt(what, access.remove_access_key(&exchange.signer.user.id, &key)).await
+    let key = KeyId::parse(form.text("key"));
+    let what = Attempt::new(Operation::DeleteAccessKey, key.as_ref().map_or("", KeyId::as_str));
+    let removed = exchange.attempt(what, async {
+        expect_word(form)?;
+        // None of the console's own forms has another.
+        let key = key.map_err(|_| Problem::Interrupted)?;
+        Ok::<_, Problem>(exchange.access().remove_access_key(&exchange.signer.user.id, &key).await?)
+    });
+    removed.await
 }
 
 /// Whoever has a password shows it before it becomes another: a browser that was left open is not enough.

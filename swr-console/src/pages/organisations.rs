@@ -16,7 +16,9 @@ use crate::exchange::{Answer, Attempt, Exchange, Page, Problem};
 use crate::form::Form;
 use crate::layout::Section;
 use crate::pages::images;
-use crate::pieces::{Field, Removal, WORD, as_id, dialog, empty, filter, heading, more, time, token, trail};
+use crate::pieces::{
+    Field, Removal, as_id, dialog, empty, expect_word, filter, heading, more, time, token, trail,
+};
 use crate::texts::Texts;
 
 /// How many entries a list shows at once.
@@ -163,14 +165,12 @@ pub(crate) fn right(texts: &Texts, level: GrantLevel) -> &'static str {
 // One of them.
 
 async fn remove(exchange: &Exchange<'_>, name: &OrganisationName, form: &Form) -> Answer {
-    let removed = match form.text("word") {
-        WORD => {
-            let what = Attempt::new(Operation::DeleteUserNamespace, name).within(name);
-            exchange.attempt(what, exchange.access().remove_organisation(name)).await
-        }
-        _ => Err(Problem::Word),
-    };
-    match removed {
+    let what = Attempt::new(Operation::DeleteUserNamespace, name).within(name);
+    let removed = exchange.attempt(what, async {
+        expect_word(form)?;
+        Ok::<_, Problem>(exchange.access().remove_organisation(name).await?)
+    });
+    match removed.await {
         Ok(()) => Ok(exchange.see("/organisations", "deleted")),
         Err(problem) => one(exchange, name, Some(&problem)).await,
     }
@@ -195,10 +195,12 @@ async fn change_grant(
     name: &OrganisationName,
     form: &Form,
 ) -> Result<&'static str, Problem> {
-    let (user, level) = (user_id(form)?, level(form)?);
     let what = Attempt::new(Operation::UpdateUserNamespaceAuth, name).within(name);
     let (access, scope) = (exchange.access(), GrantScope::Organisation(name.clone()));
-    exchange.attempt(what, access.change_grants(&scope, &[(user, level)])).await.map(|()| "changed")
+    let changed = exchange.attempt(what, async {
+        Ok::<_, Problem>(access.change_grants(&scope, &[(user_id(form)?, level(form)?)]).await?)
+    });
+    changed.await.map(|()| "changed")
 }
 
 async fn remove_grant(
@@ -206,13 +208,13 @@ async fn remove_grant(
     name: &OrganisationName,
     form: &Form,
 ) -> Result<&'static str, Problem> {
-    if form.text("word") != WORD {
-        return Err(Problem::Word);
-    }
-    let user = user_id(form)?;
     let what = Attempt::new(Operation::DeleteUserNamespaceAuth, name).within(name);
     let (access, scope) = (exchange.access(), GrantScope::Organisation(name.clone()));
-    exchange.attempt(what, access.remove_grants(&scope, &[user])).await.map(|()| "removed")
+    let removed = exchange.attempt(what, async {
+        expect_word(form)?;
+        Ok::<_, Problem>(access.remove_grants(&scope, &[user_id(form)?]).await?)
+    });
+    removed.await.map(|()| "removed")
 }
 
 /// The level that the form asks for, by its value on the wire.

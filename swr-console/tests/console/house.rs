@@ -1,6 +1,7 @@
 //! A deployment in memory behind the console: two accounts, a few users, and a browser for each.
 
 use std::convert::Infallible;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use swr_auth::{
 use swr_console::{ConsoleOptions, ConsoleService};
 use swr_core::caller::{Caller, Identity, Origin};
 use swr_core::control::identity::{Account, AccountName, PasswordHash, Role, User, UserName};
-use swr_core::control::trace::{Operation, TraceQuery};
+use swr_core::control::trace::{Operation, Trace, TraceQuery};
 use swr_core::control::{ControlAccess, ControlPlane, NewAccount, NewUser};
 use swr_core::digest::Algorithm;
 use swr_core::media_type::MediaType;
@@ -163,14 +164,21 @@ impl House {
         access.push_manifest(&repository, push).await.unwrap();
     }
 
-    /// What this person's account has in its trail of an operation: how each ended, the newest first.
-    pub(crate) async fn outcomes(&self, person: &Person, operation: Operation) -> Vec<u16> {
+    /// What this person has in the trail of an operation, the newest first.
+    pub(crate) async fn traces(&self, person: &Person, operation: Operation) -> Vec<Trace> {
         self.refusals.record().await.unwrap();
-        let limit = std::num::NonZeroU32::new(100).unwrap();
-        let asked =
-            TraceQuery { operation: Some(operation), ..TraceQuery::of(person.account.id.clone(), limit) };
-        let access = self.plane.administration(Origin::default());
-        access.traces(&asked).await.unwrap().iter().map(|trace| trace.outcome.code).collect()
+        let limit = NonZeroU32::new(100).unwrap();
+        let asked = TraceQuery {
+            operation: Some(operation),
+            user: Some(person.user.id.clone()),
+            ..TraceQuery::of(person.account.id.clone(), limit)
+        };
+        self.plane.administration(Origin::default()).traces(&asked).await.unwrap()
+    }
+
+    /// How each of them ended.
+    pub(crate) async fn outcomes(&self, person: &Person, operation: Operation) -> Vec<u16> {
+        self.traces(person, operation).await.iter().map(|trace| trace.outcome.code).collect()
     }
 
     /// Somebody's browser, in which nobody has signed in.

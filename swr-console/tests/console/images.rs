@@ -7,10 +7,12 @@ use http::Request;
 use serde_json::json;
 use swr_console::ConsoleOptions;
 use swr_core::OrganisationName;
+use swr_core::caller::Channel;
 use swr_core::control::grant::{GrantLevel, GrantScope};
 use swr_core::control::identity::AccountName;
 use swr_core::control::repository::{Attributes, Visibility};
 use swr_core::control::share::Deadline;
+use swr_core::control::trace::Operation as O;
 
 use super::house::{Answer, Browser, House};
 use super::package::package;
@@ -135,26 +137,68 @@ async fn what_is_sent_without_the_right_changes_nothing_and_is_in_the_trail() {
     granted(&house, GrantLevel::Read).await;
     for person in [&house.bob, &house.eve] {
         let browser = house.signed_in(person).await;
-        for (to, form) in [
-            ("/delete", "word=DELETE"),
-            ("/versions/delete", "word=DELETE&tag=v1"),
-            ("/attributes", "visibility=public&category=linux&description=x"),
-            ("/grants", &format!("user={}&level=7", house.olga.user.id)),
-            ("/sharing", "account=globex"),
-            ("/sharing/end", "account=globex&word=DELETE"),
-            ("/triggers", "name=t&kind=all&action=webhook&url=https://a.example&secret=0123456789abcdef"),
-            ("/triggers/delete", "trigger=t&word=DELETE"),
-            ("/aging", "kind=count&number=1"),
+        for (to, form, operation) in [
+            ("/delete", "word=DELETE", O::DeleteImageRepository),
+            ("/versions/delete", "word=DELETE&tag=v1", O::DeleteImageTag),
+            ("/attributes", "visibility=public&category=linux&description=x", O::UpdateImageRepository),
+            ("/grants", &format!("user={}&level=7", house.olga.user.id), O::CreateUserRepositoryAuth),
+            ("/sharing", "account=globex", O::CreateImageRepositoryAccessDomain),
+            ("/sharing/end", "account=globex&word=DELETE", O::DeleteImageRepositoryAccessDomain),
+            (
+                "/triggers",
+                "name=t&kind=all&action=webhook&url=https://a.example&secret=0123456789abcdef",
+                O::CreateTrigger,
+            ),
+            ("/triggers/delete", "trigger=t&word=DELETE", O::DeleteTrigger),
+            ("/aging", "kind=count&number=1", O::CreateRetention),
         ] {
             let answer = browser.submit("/console", &format!("{APP}{to}"), form).await;
             assert!(matches!(answer.status.as_u16(), 403 | 404), "{to}: {}", answer.text);
+            assert_eq!(house.outcomes(person, operation).await, [answer.status.as_u16()], "{to}");
         }
     }
-    house.refusals.record().await.unwrap();
     let ada = house.signed_in(&house.ada).await;
     ada.get(APP).await.is(200).says("v1").says("v2").says("Private");
     ada.get(&format!("{APP}/triggers")).await.says("The image has no trigger.");
-    ada.get("/console/audit").await.says("deleteImageRepository").says("createRetention");
+}
+
+/// Whether it is the image that is not there, the form that is wrong, or the word.
+#[tokio::test]
+async fn whatever_is_refused_is_in_the_trail_once() {
+    let house = furnished().await;
+    let ada = house.signed_in(&house.ada).await;
+    for (to, form, operation) in [
+        ("/images/lib/none/delete", "word=DELETE", O::DeleteImageRepository),
+        ("/images/lib/app/versions/delete", "word=no&tag=v1", O::DeleteImageTag),
+        ("/images/lib/none/attributes", "", O::UpdateImageRepository),
+        ("/images/lib/app/grants", "user=nobody&level=1", O::CreateUserRepositoryAuth),
+        ("/images/lib/app/grants/change", "user=x", O::UpdateUserRepositoryAuth),
+        ("/images/lib/app/grants/remove", "word=no", O::DeleteUserRepositoryAuth),
+        ("/images/lib/app/sharing", "account=globex&last-day=x", O::CreateImageRepositoryAccessDomain),
+        ("/images/lib/app/sharing/change", "account=", O::UpdateImageRepositoryAccessDomain),
+        ("/images/lib/app/sharing/end", "account=globex", O::DeleteImageRepositoryAccessDomain),
+        ("/images/lib/app/triggers", "name=-", O::CreateTrigger),
+        ("/images/lib/app/triggers/enable", "trigger=-", O::UpdateTrigger),
+        ("/images/lib/app/triggers/delete", "trigger=t", O::DeleteTrigger),
+        ("/images/lib/app/aging", "kind=count&number=0", O::CreateRetention),
+        ("/images/lib/app/aging/change", "kind=age&number=1&rule=x", O::UpdateRetention),
+        ("/images/lib/app/aging/delete", "rule=1", O::DeleteRetention),
+        ("/organisations/lib/delete", "word=no", O::DeleteUserNamespace),
+        ("/organisations/lib/grants", "user=nobody", O::CreateUserNamespaceAuth),
+        ("/organisations/lib/grants/change", "user=x", O::UpdateUserNamespaceAuth),
+        ("/organisations/lib/grants/remove", "user=x", O::DeleteUserNamespaceAuth),
+        ("/users/nowhere", "name=dan&role=member", O::CreateUser),
+        ("/users/acme/role", "user=bob&role=king", O::UpdateUser),
+        ("/users/acme/delete", "user=bob&word=no", O::DeleteUser),
+        ("/credentials/delete", "key=x&word=no", O::DeleteAccessKey),
+    ] {
+        let answer = ada.submit("/console", &format!("/console{to}"), form).await;
+        assert!(answer.status.is_client_error(), "{to}: {}", answer.text);
+        // Before, somebody was given something.
+        let mut outcomes = house.outcomes(&house.ada, operation).await;
+        outcomes.retain(|code| *code != 200);
+        assert_eq!(outcomes, [answer.status.as_u16()], "{to}");
+    }
 }
 
 #[tokio::test]
@@ -468,7 +512,10 @@ async fn packages_are_taken_in_and_what_became_of_each_is_said() {
     upload(&ada, &files(&token, &[("organisation", "lib")], &[])).await.is(200).says("no file");
     let eleven = [("a.tar", "x"); 11];
     upload(&ada, &files(&token, &[("organisation", "lib")], &eleven)).await.says("At most 10 files at once.");
-    ada.get("/console/audit").await.says("uploadImagePackage").says("Console");
+    let uploaded = house.traces(&house.ada, O::UploadImagePackage).await;
+    let taken = uploaded.iter().filter(|trace| trace.outcome.code == 201).count();
+    assert_eq!(taken, 4, "{uploaded:?}");
+    assert!(uploaded.iter().all(|trace| trace.origin.channel == Channel::Console));
 }
 
 #[tokio::test]

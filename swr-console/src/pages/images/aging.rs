@@ -8,15 +8,14 @@ use swr_core::control::DryRun;
 use swr_core::control::rule::{
     AgeDays, AgingKind, AgingLimit, AgingRule, Cleared, NewestCount, RepositoryRule, RuleId, TagSelector,
 };
-use swr_core::control::trace::Operation;
 use swr_policy::aging::{Falls, Judged, Kept};
 use swr_policy::{Pattern, PatternSyntax, Verdict};
 
 use super::timeline::{Bar, Fate, picture};
 use super::{Image, Tab, page};
-use crate::exchange::{Answer, Exchange, Problem, Reply};
+use crate::exchange::{Answer, Attempt, Exchange, Problem, Reply};
 use crate::form::Form;
-use crate::pieces::{Field, Removal, WORD, empty, more, time, token};
+use crate::pieces::{Field, Removal, empty, expect_word, more, time, token};
 
 /// How much of the log is shown at once.
 const LOG: NonZeroU32 = NonZeroU32::MIN.saturating_add(49);
@@ -29,19 +28,21 @@ const EXPLAINED: usize = 200;
 /// What stands in front of a glob where a regular expression is expected, as in the management protocol.
 const GLOB: &str = "glob:";
 
-pub(super) async fn change(exchange: &Exchange<'_>, image: &Image, path: &[&str], form: &Form) -> Answer {
-    let done = match path {
-        [] => create(exchange, image, form).await,
-        ["change"] => alter(exchange, image, form).await,
-        ["delete"] => remove(exchange, image, form).await,
-        // Nothing is changed.
-        ["preview"] => {
-            let preview = preview(exchange, image, form).await?;
-            return view(exchange, image, None, Some(form), Some(preview)).await;
+pub(super) async fn change(
+    exchange: &Exchange<'_>,
+    image: &Image,
+    what: Attempt,
+    path: &[&str],
+    form: &Form,
+) -> Answer {
+    let done = exchange.attempt(what, async {
+        match path {
+            [] => create(exchange, image, form).await,
+            ["change"] => alter(exchange, image, form).await,
+            _ => remove(exchange, image, form).await,
         }
-        _ => return Err(Problem::NoSuchPage),
-    };
-    match done {
+    });
+    match done.await {
         Ok(done) => Ok(exchange.see(&image.address("/aging"), done)),
         Err(problem) => {
             let form = form.get("kind").map(|_| form);
@@ -50,29 +51,30 @@ pub(super) async fn change(exchange: &Exchange<'_>, image: &Image, path: &[&str]
     }
 }
 
+/// Shows what the rule of the form would do. Nothing is changed.
+pub(super) async fn try_out(exchange: &Exchange<'_>, image: &Image, form: &Form) -> Answer {
+    let preview = preview(exchange, image, form).await?;
+    view(exchange, image, None, Some(form), Some(preview)).await
+}
+
 async fn create(exchange: &Exchange<'_>, image: &Image, form: &Form) -> Result<&'static str, Problem> {
     let rule = read(exchange, form, None)?;
-    let access = exchange.access();
-    let what = image.attempt(Operation::CreateRetention);
-    exchange.attempt(what, access.create_rule(&image.name, &rule)).await.map(|_| "created")
+    exchange.access().create_rule(&image.name, &rule).await?;
+    Ok("created")
 }
 
 async fn alter(exchange: &Exchange<'_>, image: &Image, form: &Form) -> Result<&'static str, Problem> {
     let AgingRule { limit, filters, .. } = read(exchange, form, None)?;
     // What the page has no word for stays.
     let change = |rule| AgingRule { limit, filters, ..rule };
-    let access = exchange.access();
-    let what = image.attempt(Operation::UpdateRetention);
-    exchange.attempt(what, access.change_rule(&image.name, id(form)?, change)).await.map(|()| "changed")
+    exchange.access().change_rule(&image.name, id(form)?, change).await?;
+    Ok("changed")
 }
 
 async fn remove(exchange: &Exchange<'_>, image: &Image, form: &Form) -> Result<&'static str, Problem> {
-    if form.text("word") != WORD {
-        return Err(Problem::Word);
-    }
-    let access = exchange.access();
-    let what = image.attempt(Operation::DeleteRetention);
-    exchange.attempt(what, access.remove_rule(&image.name, id(form)?)).await.map(|()| "deleted")
+    expect_word(form)?;
+    exchange.access().remove_rule(&image.name, id(form)?).await?;
+    Ok("deleted")
 }
 
 fn id(form: &Form) -> Result<RuleId, Problem> {

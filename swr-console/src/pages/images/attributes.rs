@@ -2,15 +2,14 @@
 
 use maud::{Markup, html};
 use swr_core::control::repository::{Attributes, Category, Visibility};
-use swr_core::control::trace::Operation;
 
 use super::list::categories;
 use super::{Image, Tab, page, visibility};
-use crate::exchange::{Answer, Exchange, Problem};
+use crate::exchange::{Answer, Attempt, Exchange, Problem};
 use crate::form::Form;
 use crate::pieces::{Field, empty, time, token};
 
-pub(super) async fn change(exchange: &Exchange<'_>, image: &Image, form: &Form) -> Answer {
+pub(super) async fn change(exchange: &Exchange<'_>, image: &Image, what: Attempt, form: &Form) -> Answer {
     let attributes = Attributes {
         visibility: match form.text("visibility") {
             "public" => Visibility::Public,
@@ -22,7 +21,7 @@ pub(super) async fn change(exchange: &Exchange<'_>, image: &Image, form: &Form) 
     };
     let access = exchange.access();
     let changed = access.set_attributes(&image.name, &attributes);
-    match exchange.attempt(image.attempt(Operation::UpdateImageRepository), changed).await {
+    match exchange.attempt(what, changed).await {
         Ok(()) => Ok(exchange.see(&image.address("/attributes"), "saved")),
         Err(problem) => show(exchange, image, Some((&problem, &attributes))).await,
     }

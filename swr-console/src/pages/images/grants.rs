@@ -5,27 +5,33 @@ use std::num::NonZeroU32;
 use maud::{Markup, html};
 use swr_core::control::grant::Granted;
 use swr_core::control::identity::UserName;
-use swr_core::control::trace::Operation;
 use swr_core::ports::Page as Part;
 
 use super::{Image, Tab, page};
-use crate::exchange::{Answer, Exchange, Problem};
+use crate::exchange::{Answer, Attempt, Exchange, Problem};
 use crate::form::Form;
 use crate::pages::organisations::{level, right, user, user_id};
-use crate::pieces::{Field, Removal, WORD, as_id, dialog, empty, token};
+use crate::pieces::{Field, Removal, as_id, dialog, empty, expect_word, token};
 use crate::texts::Texts;
 
 /// How many users are offered to choose from.
 const OFFERED: NonZeroU32 = NonZeroU32::MIN.saturating_add(499);
 
-pub(super) async fn change(exchange: &Exchange<'_>, image: &Image, path: &[&str], form: &Form) -> Answer {
-    let done = match path {
-        [] => add(exchange, image, form).await,
-        ["change"] => alter(exchange, image, form).await,
-        ["remove"] => remove(exchange, image, form).await,
-        _ => return Err(Problem::NoSuchPage),
-    };
-    match done {
+pub(super) async fn change(
+    exchange: &Exchange<'_>,
+    image: &Image,
+    what: Attempt,
+    path: &[&str],
+    form: &Form,
+) -> Answer {
+    let done = exchange.attempt(what, async {
+        match path {
+            [] => add(exchange, image, form).await,
+            ["change"] => alter(exchange, image, form).await,
+            _ => remove(exchange, image, form).await,
+        }
+    });
+    match done.await {
         Ok(done) => Ok(exchange.see(&image.address("/grants"), done)),
         Err(problem) => show(exchange, image, Some(&problem)).await,
     }
@@ -34,26 +40,20 @@ pub(super) async fn change(exchange: &Exchange<'_>, image: &Image, path: &[&str]
 async fn add(exchange: &Exchange<'_>, image: &Image, form: &Form) -> Result<&'static str, Problem> {
     let user = user(exchange, form.text("user")).await?;
     let levels = [(user, level(form)?)];
-    let (access, scope) = (exchange.access(), image.scope());
-    let what = image.attempt(Operation::CreateUserRepositoryAuth);
-    exchange.attempt(what, access.grant(&scope, &levels)).await.map(|()| "granted")
+    exchange.access().grant(&image.scope(), &levels).await?;
+    Ok("granted")
 }
 
 async fn alter(exchange: &Exchange<'_>, image: &Image, form: &Form) -> Result<&'static str, Problem> {
     let levels = [(user_id(form)?, level(form)?)];
-    let (access, scope) = (exchange.access(), image.scope());
-    let what = image.attempt(Operation::UpdateUserRepositoryAuth);
-    exchange.attempt(what, access.change_grants(&scope, &levels)).await.map(|()| "changed")
+    exchange.access().change_grants(&image.scope(), &levels).await?;
+    Ok("changed")
 }
 
 async fn remove(exchange: &Exchange<'_>, image: &Image, form: &Form) -> Result<&'static str, Problem> {
-    if form.text("word") != WORD {
-        return Err(Problem::Word);
-    }
-    let users = [user_id(form)?];
-    let (access, scope) = (exchange.access(), image.scope());
-    let what = image.attempt(Operation::DeleteUserRepositoryAuth);
-    exchange.attempt(what, access.remove_grants(&scope, &users)).await.map(|()| "removed")
+    expect_word(form)?;
+    exchange.access().remove_grants(&image.scope(), &[user_id(form)?]).await?;
+    Ok("removed")
 }
 
 pub(super) async fn show(exchange: &Exchange<'_>, image: &Image, problem: Option<&Problem>) -> Answer {

@@ -18,13 +18,13 @@ use swr_core::control::grant::{GrantLevel, GrantScope};
 use swr_core::control::organisation::organisation_of;
 use swr_core::control::repository::{RepositoryDetails, Visibility};
 use swr_core::control::trace::Operation;
-use swr_core::{OrganisationName, RepositoryName, Tag};
+use swr_core::{OrganisationName, RepositoryName, Tag, TriggerName};
 
 use crate::exchange::{Answer, Attempt, Exchange, Page, Problem};
 use crate::form::Form;
 use crate::layout::Section;
 use crate::pages::organisations::right;
-use crate::pieces::{Removal, WORD, heading, trail};
+use crate::pieces::{Removal, expect_word, heading, trail};
 use crate::texts::Texts;
 
 pub(crate) async fn show(exchange: &Exchange<'_>, path: &[&str]) -> Answer {
@@ -53,18 +53,69 @@ pub(crate) async fn show(exchange: &Exchange<'_>, path: &[&str]) -> Answer {
 
 pub(crate) async fn change(exchange: &Exchange<'_>, path: &[&str], form: Form) -> Answer {
     let [organisation, repository, rest @ ..] = path else { return Err(Problem::Method) };
-    let image = Image::find(exchange, organisation, repository).await?;
+    let found = Image::find(exchange, organisation, repository);
+    // Nothing is changed.
     match rest {
-        ["delete"] => remove(exchange, &image, &form).await,
-        ["versions", "delete"] => versions::remove(exchange, &image, &form).await,
-        ["attributes"] => attributes::change(exchange, &image, &form).await,
-        ["grants", rest @ ..] => grants::change(exchange, &image, rest, &form).await,
-        ["sharing", rest @ ..] => sharing::change(exchange, &image, rest, &form).await,
-        ["triggers", rest @ ..] => triggers::change(exchange, &image, rest, &form).await,
-        ["aging", rest @ ..] => aging::change(exchange, &image, rest, &form).await,
-        [] | ["versions", _] | ["guide"] => Err(Problem::Method),
-        _ => Err(Problem::NoSuchPage),
+        ["triggers", "preview"] => return triggers::try_out(exchange, &found.await?, &form).await,
+        ["aging", "preview"] => return aging::try_out(exchange, &found.await?, &form).await,
+        _ => {}
     }
+    let name = named(organisation, repository)?;
+    let Some((operation, part)) = attempted(rest, &form) else {
+        return Err(match rest {
+            [] | ["versions", _] | ["guide"] => Problem::Method,
+            _ => Problem::NoSuchPage,
+        });
+    };
+    let within = organisation_of(&name).ok_or(Problem::NoSuchPage)?;
+    let what = Attempt::new(operation, format!("{name}{part}")).within(&within);
+    let image = exchange.attempt(what.clone(), found).await?;
+    match rest {
+        ["versions", ..] => versions::remove(exchange, &image, what, &form).await,
+        ["attributes"] => attributes::change(exchange, &image, what, &form).await,
+        ["grants", rest @ ..] => grants::change(exchange, &image, what, rest, &form).await,
+        ["sharing", rest @ ..] => sharing::change(exchange, &image, what, rest, &form).await,
+        ["triggers", rest @ ..] => triggers::change(exchange, &image, what, rest, &form).await,
+        ["aging", rest @ ..] => aging::change(exchange, &image, what, rest, &form).await,
+        _ => remove(exchange, &image, what, &form).await,
+    }
+}
+
+/// What a form that goes to this address of an image attempts, and with what of it: what follows its name in the trail.
+fn attempted(path: &[&str], form: &Form) -> Option<(Operation, String)> {
+    use Operation as O;
+    let trigger = |field| {
+        let name = TriggerName::parse(form.text(field));
+        format!("/{}", name.as_ref().map_or("", TriggerName::as_str))
+    };
+    let operation = match path {
+        ["delete"] => O::DeleteImageRepository,
+        ["versions", "delete"] => {
+            let tag = Tag::parse(form.text("tag")).map(|tag| format!(":{tag}")).unwrap_or_default();
+            return Some((O::DeleteImageTag, tag));
+        }
+        ["attributes"] => O::UpdateImageRepository,
+        ["grants"] => O::CreateUserRepositoryAuth,
+        ["grants", "change"] => O::UpdateUserRepositoryAuth,
+        ["grants", "remove"] => O::DeleteUserRepositoryAuth,
+        ["sharing"] => O::CreateImageRepositoryAccessDomain,
+        ["sharing", "change"] => O::UpdateImageRepositoryAccessDomain,
+        ["sharing", "end"] => O::DeleteImageRepositoryAccessDomain,
+        ["triggers"] => return Some((O::CreateTrigger, trigger("name"))),
+        ["triggers", "enable" | "replay"] => return Some((O::UpdateTrigger, trigger("trigger"))),
+        ["triggers", "delete"] => return Some((O::DeleteTrigger, trigger("trigger"))),
+        ["aging"] => O::CreateRetention,
+        ["aging", "change"] => O::UpdateRetention,
+        ["aging", "delete"] => O::DeleteRetention,
+        _ => return None,
+    };
+    Some((operation, String::new()))
+}
+
+/// The name that the address of an image says.
+fn named(organisation: &str, repository: &str) -> Result<RepositoryName, Problem> {
+    let name = format!("{organisation}/{}", repository.replace('$', "/"));
+    RepositoryName::parse(&name).map_err(|_| Problem::NoSuchPage)
 }
 
 /// What is no tag is no version's.
@@ -92,8 +143,7 @@ struct Image {
 
 impl Image {
     async fn find(exchange: &Exchange<'_>, organisation: &str, repository: &str) -> Result<Self, Problem> {
-        let name = format!("{organisation}/{}", repository.replace('$', "/"));
-        let name = RepositoryName::parse(&name).map_err(|_| Problem::NoSuchPage)?;
+        let name = named(organisation, repository)?;
         let organisation = organisation_of(&name).ok_or(Problem::NoSuchPage)?;
         let details = exchange.access().repository(&name).await?;
         let level = level(exchange, &organisation, &name).await?;
@@ -129,16 +179,6 @@ impl Image {
 
     fn manages(&self) -> bool {
         self.may(GrantLevel::Manage)
-    }
-
-    /// What is attempted with it, for the trail.
-    fn attempt(&self, operation: Operation) -> Attempt {
-        self.attempt_with(operation, "")
-    }
-
-    /// What is attempted with something of it: `part` is what follows its name there.
-    fn attempt_with(&self, operation: Operation, part: &str) -> Attempt {
-        Attempt::new(operation, format!("{}{part}", self.name)).within(&self.organisation)
     }
 
     /// Refuses what the page would have nothing to show of, to those who may pull alone.
@@ -275,16 +315,12 @@ fn visibility(texts: &Texts, visibility: Visibility) -> Markup {
     }
 }
 
-async fn remove(exchange: &Exchange<'_>, image: &Image, form: &Form) -> Answer {
-    let removed = match form.text("word") {
-        WORD => {
-            let access = exchange.access();
-            let removal = access.remove_repository(&image.name);
-            exchange.attempt(image.attempt(Operation::DeleteImageRepository), removal).await
-        }
-        _ => Err(Problem::Word),
-    };
-    match removed {
+async fn remove(exchange: &Exchange<'_>, image: &Image, what: Attempt, form: &Form) -> Answer {
+    let removed = exchange.attempt(what, async {
+        expect_word(form)?;
+        Ok::<_, Problem>(exchange.access().remove_repository(&image.name).await?)
+    });
+    match removed.await {
         Ok(()) => Ok(exchange.see("/images", "deleted")),
         Err(problem) => versions::show(exchange, image, Some(&problem)).await,
     }

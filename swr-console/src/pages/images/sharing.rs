@@ -8,24 +8,30 @@ use swr_core::control::ControlError;
 use swr_core::control::identity::AccountName;
 use swr_core::control::repository::Visibility;
 use swr_core::control::share::{Deadline, ListedShare, Share};
-use swr_core::control::trace::Operation;
 
 use super::{Image, Tab, page};
-use crate::exchange::{Answer, Exchange, Problem};
+use crate::exchange::{Answer, Attempt, Exchange, Problem};
 use crate::form::Form;
-use crate::pieces::{Field, Removal, WORD, as_id, dialog, empty, filter, time, token};
+use crate::pieces::{Field, Removal, as_id, dialog, empty, expect_word, filter, time, token};
 
 /// How many shares are listed: as many as a repository may have unless the host allows more.
 const LISTED: NonZeroU32 = NonZeroU32::MIN.saturating_add(499);
 
-pub(super) async fn change(exchange: &Exchange<'_>, image: &Image, path: &[&str], form: &Form) -> Answer {
-    let done = match path {
-        [] => add(exchange, image, form).await,
-        ["change"] => alter(exchange, image, form).await,
-        ["end"] => end(exchange, image, form).await,
-        _ => return Err(Problem::NoSuchPage),
-    };
-    match done {
+pub(super) async fn change(
+    exchange: &Exchange<'_>,
+    image: &Image,
+    what: Attempt,
+    path: &[&str],
+    form: &Form,
+) -> Answer {
+    let done = exchange.attempt(what, async {
+        match path {
+            [] => add(exchange, image, form).await,
+            ["change"] => alter(exchange, image, form).await,
+            _ => end(exchange, image, form).await,
+        }
+    });
+    match done.await {
         Ok(done) => Ok(exchange.see(&image.address("/sharing"), done)),
         Err(problem) => show(exchange, image, Some((&problem, form))).await,
     }
@@ -33,30 +39,20 @@ pub(super) async fn change(exchange: &Exchange<'_>, image: &Image, path: &[&str]
 
 async fn add(exchange: &Exchange<'_>, image: &Image, form: &Form) -> Result<&'static str, Problem> {
     let (account, deadline, description) = said(exchange, form)?;
-    let what = image.attempt(Operation::CreateImageRepositoryAccessDomain);
-    let access = exchange.access();
-    exchange
-        .attempt(what, access.share(&image.name, &account, deadline, description))
-        .await
-        .map(|()| "shared")
+    exchange.access().share(&image.name, &account, deadline, description).await?;
+    Ok("shared")
 }
 
 async fn alter(exchange: &Exchange<'_>, image: &Image, form: &Form) -> Result<&'static str, Problem> {
     let (account, deadline, description) = said(exchange, form)?;
-    let what = image.attempt(Operation::UpdateImageRepositoryAccessDomain);
-    let access = exchange.access();
-    let changed = access.change_share(&image.name, &account, deadline, description);
-    exchange.attempt(what, changed).await.map(|()| "changed")
+    exchange.access().change_share(&image.name, &account, deadline, description).await?;
+    Ok("changed")
 }
 
 async fn end(exchange: &Exchange<'_>, image: &Image, form: &Form) -> Result<&'static str, Problem> {
-    if form.text("word") != WORD {
-        return Err(Problem::Word);
-    }
-    let account = account(form)?;
-    let what = image.attempt(Operation::DeleteImageRepositoryAccessDomain);
-    let access = exchange.access();
-    exchange.attempt(what, access.end_share(&image.name, &account)).await.map(|()| "ended")
+    expect_word(form)?;
+    exchange.access().end_share(&image.name, &account(form)?).await?;
+    Ok("ended")
 }
 
 fn account(form: &Form) -> Result<AccountName, Problem> {

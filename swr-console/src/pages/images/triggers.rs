@@ -5,7 +5,6 @@ use std::num::NonZeroU32;
 use maud::{Markup, html};
 use swr_auth::Secret;
 use swr_core::control::ControlError;
-use swr_core::control::trace::Operation;
 use swr_core::control::trigger::{
     Delivery, DeliveryId, DeliveryState, Pattern, Trigger, TriggerCondition, TriggerRule, TriggerTarget,
     Workload, WorkloadKind,
@@ -14,35 +13,43 @@ use swr_core::{Tag, TriggerName};
 use swr_http::control::targets::{self, is_address, is_name, signs};
 
 use super::{Image, Tab, page};
-use crate::exchange::{Answer, Exchange, Problem, Reply};
+use crate::exchange::{Answer, Attempt, Exchange, Problem, Reply};
 use crate::form::Form;
-use crate::pieces::{Field, Removal, WORD, as_id, dialog, empty, time, token};
+use crate::pieces::{Field, Removal, as_id, dialog, empty, expect_word, time, token};
 
 /// How much of the history of a trigger is shown.
 const HISTORY: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
 /// How many versions that match are named.
 const MATCHES: usize = 50;
 
-pub(super) async fn change(exchange: &Exchange<'_>, image: &Image, path: &[&str], form: &Form) -> Answer {
-    let done = match path {
-        [] => add(exchange, image, form).await,
-        // Nothing is added.
-        ["preview"] => {
-            let matches = matches(exchange, image, form).await?;
-            return list(exchange, image, None, form, Some(matches)).await;
+pub(super) async fn change(
+    exchange: &Exchange<'_>,
+    image: &Image,
+    what: Attempt,
+    path: &[&str],
+    form: &Form,
+) -> Answer {
+    let done = exchange.attempt(what, async {
+        match path {
+            [] => add(exchange, image, form).await,
+            ["enable"] => enable(exchange, image, form).await,
+            ["replay"] => replay(exchange, image, form).await,
+            _ => remove(exchange, image, form).await,
         }
-        ["enable"] => enable(exchange, image, form).await,
-        ["delete"] => remove(exchange, image, form).await,
-        ["replay"] => replay(exchange, image, form).await,
-        _ => return Err(Problem::NoSuchPage),
-    };
-    match done {
+    });
+    match done.await {
         Ok((done, "")) => Ok(exchange.see(&image.address("/triggers"), done)),
         Ok((done, unfolded)) => {
             Ok(exchange.see(&image.address(&format!("/triggers?history={unfolded}")), done))
         }
         Err(problem) => list(exchange, image, Some(&problem), form, None).await,
     }
+}
+
+/// Shows what the trigger of the form would fire for. Nothing is added.
+pub(super) async fn try_out(exchange: &Exchange<'_>, image: &Image, form: &Form) -> Answer {
+    let matches = matches(exchange, image, form).await?;
+    list(exchange, image, None, form, Some(matches)).await
 }
 
 /// What was done, and of which trigger the history is to be seen.
@@ -68,10 +75,8 @@ async fn add<'f>(exchange: &Exchange<'_>, image: &Image, form: &'f Form) -> Done
         }
         _ => TriggerTarget::Workload(workload(exchange, form)?),
     };
-    let access = exchange.access();
-    let created = access.create_trigger(&image.name, &name, rule, target);
-    let what = image.attempt_with(Operation::CreateTrigger, &format!("/{name}"));
-    exchange.attempt(what, created).await.map(|()| ("created", ""))
+    exchange.access().create_trigger(&image.name, &name, rule, target).await?;
+    Ok(("created", ""))
 }
 
 fn condition(exchange: &Exchange<'_>, form: &Form) -> Result<TriggerCondition, Problem> {
@@ -131,28 +136,19 @@ fn named(form: &Form) -> Result<TriggerName, Problem> {
 
 async fn enable<'f>(exchange: &Exchange<'_>, image: &Image, form: &'f Form) -> Done<'f> {
     let (name, enabled) = (named(form)?, form.text("enabled") == "yes");
-    let what = image.attempt_with(Operation::UpdateTrigger, &format!("/{name}"));
-    let access = exchange.access();
-    exchange.attempt(what, access.enable_trigger(&image.name, &name, enabled)).await?;
+    exchange.access().enable_trigger(&image.name, &name, enabled).await?;
     Ok((if enabled { "enabled" } else { "disabled" }, ""))
 }
 
 async fn remove<'f>(exchange: &Exchange<'_>, image: &Image, form: &'f Form) -> Done<'f> {
-    if form.text("word") != WORD {
-        return Err(Problem::Word);
-    }
-    let name = named(form)?;
-    let what = image.attempt_with(Operation::DeleteTrigger, &format!("/{name}"));
-    let access = exchange.access();
-    exchange.attempt(what, access.remove_trigger(&image.name, &name)).await?;
+    expect_word(form)?;
+    exchange.access().remove_trigger(&image.name, &named(form)?).await?;
     Ok(("deleted", ""))
 }
 
 async fn replay<'f>(exchange: &Exchange<'_>, image: &Image, form: &'f Form) -> Done<'f> {
     let (name, delivery) = (named(form)?, DeliveryId::new(form.text("delivery")));
-    let what = image.attempt_with(Operation::UpdateTrigger, &format!("/{name}"));
-    let access = exchange.access();
-    exchange.attempt(what, access.revive_delivery(&image.name, &name, &delivery)).await?;
+    exchange.access().revive_delivery(&image.name, &name, &delivery).await?;
     Ok(("replayed", form.text("trigger")))
 }
 

@@ -5,43 +5,50 @@ use std::num::NonZeroU32;
 use maud::{Markup, html};
 use swr_core::Tag;
 use swr_core::control::repository::Version;
-use swr_core::control::trace::Operation;
 use swr_core::digest::Digest;
 use swr_core::ports::{VersionOrder, VersionQuery};
 
 use super::{Image, Tab, page};
-use crate::exchange::{Answer, Exchange, Problem};
+use crate::exchange::{Answer, Attempt, Exchange, Problem};
 use crate::form::Form;
-use crate::pieces::{Field, WORD, as_id, copy, empty, filter, more, size, time, token};
+use crate::pieces::{Field, WORD, as_id, copy, empty, expect_word, filter, more, size, time, token};
 
 /// How many versions a page shows.
 const PAGE: NonZeroU32 = NonZeroU32::MIN.saturating_add(49);
 
 /// Deletes the versions that were marked, one after the other; the first that is refused ends it.
-pub(super) async fn remove(exchange: &Exchange<'_>, image: &Image, form: &Form) -> Answer {
-    match remove_marked(exchange, image, form).await {
+pub(super) async fn remove(exchange: &Exchange<'_>, image: &Image, what: Attempt, form: &Form) -> Answer {
+    match remove_marked(exchange, image, what, form).await {
         Ok(()) => Ok(exchange.see(&image.address(""), "versions-deleted")),
         Err(problem) => show(exchange, image, Some(&problem)).await,
     }
 }
 
-async fn remove_marked(exchange: &Exchange<'_>, image: &Image, form: &Form) -> Result<(), Problem> {
-    let texts = &exchange.texts().images;
-    if form.text("word") != WORD {
-        return Err(Problem::Word);
-    }
-    let tags = form.all("tag").map(Tag::parse).collect::<Result<Vec<_>, _>>();
-    let tags = tags.map_err(|_| Problem::Interrupted)?;
-    if tags.is_empty() {
-        return Err(Problem::Field(texts.none_marked.to_owned()));
-    }
+async fn remove_marked(
+    exchange: &Exchange<'_>,
+    image: &Image,
+    what: Attempt,
+    form: &Form,
+) -> Result<(), Problem> {
+    let tags = exchange.attempt(what.clone(), async { marked(exchange, form) }).await?;
     for tag in &tags {
         let access = exchange.access();
         let removal = access.remove_version(&image.name, tag);
-        let what = image.attempt_with(Operation::DeleteImageTag, &format!(":{tag}"));
+        let what = Attempt { resource: format!("{}:{tag}", image.name), ..what.clone() };
         exchange.attempt(what, removal).await?;
     }
     Ok(())
+}
+
+/// The versions that were marked, once the word was typed.
+fn marked(exchange: &Exchange<'_>, form: &Form) -> Result<Vec<Tag>, Problem> {
+    expect_word(form)?;
+    let tags = form.all("tag").map(Tag::parse).collect::<Result<Vec<_>, _>>();
+    let tags = tags.map_err(|_| Problem::Interrupted)?;
+    if tags.is_empty() {
+        return Err(Problem::Field(exchange.texts().images.none_marked.to_owned()));
+    }
+    Ok(tags)
 }
 
 pub(super) async fn show(exchange: &Exchange<'_>, image: &Image, problem: Option<&Problem>) -> Answer {

@@ -13,7 +13,9 @@ use super::role;
 use crate::exchange::{Answer, Attempt, Exchange, Page, Problem};
 use crate::form::Form;
 use crate::layout::Section;
-use crate::pieces::{Field, Removal, WORD, as_id, dialog, empty, filter, heading, more, time, token, trail};
+use crate::pieces::{
+    Field, Removal, as_id, dialog, empty, expect_word, filter, heading, more, time, token, trail,
+};
 use crate::texts::Texts;
 
 /// How many users a page has.
@@ -29,15 +31,24 @@ pub(crate) async fn show(exchange: &Exchange<'_>, path: &[&str]) -> Answer {
 
 pub(crate) async fn change(exchange: &Exchange<'_>, path: &[&str], form: Form) -> Answer {
     let [name, what @ ..] = path else { return Err(Problem::Method) };
-    let account = named(exchange, name).await?;
-    let done = match what {
-        [] => create(exchange, &account, &form).await.map(|()| "created"),
-        ["role"] => set_role(exchange, &account, &form).await.map(|()| "changed"),
-        ["password"] => set_password(exchange, &account, &form).await.map(|()| "changed"),
-        ["delete"] => remove(exchange, &account, &form).await.map(|()| "deleted"),
+    let (operation, field) = match what {
+        [] => (Operation::CreateUser, "name"),
+        ["role" | "password"] => (Operation::UpdateUser, "user"),
+        ["delete"] => (Operation::DeleteUser, "user"),
         _ => return Err(Problem::NoSuchPage),
     };
-    match done {
+    let user = Some(form.text(field)).filter(|name| UserName::parse(name).is_ok());
+    let attempt = Attempt::new(operation, user.unwrap_or_default());
+    let account = exchange.attempt(attempt.clone(), named(exchange, name)).await?;
+    let done = exchange.attempt(attempt, async {
+        match what {
+            [] => create(exchange, &account, &form).await.map(|()| "created"),
+            ["role"] => set_role(exchange, &account, &form).await.map(|()| "changed"),
+            ["password"] => set_password(exchange, &account, &form).await.map(|()| "changed"),
+            _ => remove(exchange, &account, &form).await.map(|()| "deleted"),
+        }
+    });
+    match done.await {
         Ok(done) => Ok(exchange.see(&address(&account), done)),
         Err(problem) => page(exchange, &account, &form, Some(&problem)).await,
     }
@@ -66,11 +77,6 @@ async fn of_row(exchange: &Exchange<'_>, account: &Account, form: &Form) -> Resu
     Ok(exchange.access().user_named(&account.id, &name).await?)
 }
 
-/// The name in a form, where it is one: for the trail.
-fn shown(form: &Form) -> &str {
-    Some(form.text("user")).filter(|name| UserName::parse(name).is_ok()).unwrap_or_default()
-}
-
 fn wanted_role(form: &Form) -> Result<Role, Problem> {
     // None of the console's own forms has another.
     Role::parse(form.text("role")).ok_or(Problem::Interrupted)
@@ -86,58 +92,40 @@ async fn password(exchange: &Exchange<'_>, form: &Form) -> Result<Option<Passwor
 
 async fn create(exchange: &Exchange<'_>, account: &Account, form: &Form) -> Result<(), Problem> {
     let name = UserName::parse(form.text("name"));
-    let what = Attempt::new(Operation::CreateUser, name.as_ref().map_or("", UserName::as_str));
-    let created = exchange.attempt(what, async {
-        let name = name.map_err(|_| Problem::Field(exchange.texts().people.name_bad.to_owned()))?;
-        let role = wanted_role(form)?;
-        let access = exchange.access();
-        // Whoever may not is told so before a password is hashed, and so is who wants a name that is taken.
-        match access.user_named(&account.id, &name).await {
-            Ok(_) => return Err(ControlError::UserTaken(name).into()),
-            Err(ControlError::UserUnknown(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let password = password(exchange, form).await?;
-        let new = NewUser { account: account.id.clone(), name, role, password };
-        Ok::<_, Problem>(access.create_user(new).await?)
-    });
-    created.await.map(drop)
+    let name = name.map_err(|_| Problem::Field(exchange.texts().people.name_bad.to_owned()))?;
+    let role = wanted_role(form)?;
+    let access = exchange.access();
+    // Whoever may not is told so before a password is hashed, and so is who wants a name that is taken.
+    match access.user_named(&account.id, &name).await {
+        Ok(_) => return Err(ControlError::UserTaken(name).into()),
+        Err(ControlError::UserUnknown(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let password = password(exchange, form).await?;
+    access.create_user(NewUser { account: account.id.clone(), name, role, password }).await?;
+    Ok(())
 }
 
 async fn set_role(exchange: &Exchange<'_>, account: &Account, form: &Form) -> Result<(), Problem> {
-    let what = Attempt::new(Operation::UpdateUser, shown(form));
-    let set = exchange.attempt(what, async {
-        let role = wanted_role(form)?;
-        let user = of_row(exchange, account, form).await?;
-        Ok::<_, Problem>(exchange.access().set_role(&user.id, role).await?)
-    });
-    set.await
+    let role = wanted_role(form)?;
+    let user = of_row(exchange, account, form).await?;
+    Ok(exchange.access().set_role(&user.id, role).await?)
 }
 
 async fn set_password(exchange: &Exchange<'_>, account: &Account, form: &Form) -> Result<(), Problem> {
-    let what = Attempt::new(Operation::UpdateUser, shown(form));
-    let set = exchange.attempt(what, async {
-        let user = of_row(exchange, account, form).await?;
-        // Whoever changes its own shows the one before: a browser that was left open is not enough.
-        if user.id == exchange.signer.user.id {
-            return Err(Problem::Field(exchange.texts().people.own_password.to_owned()));
-        }
-        let password = password(exchange, form).await?;
-        Ok::<_, Problem>(exchange.access().set_password(&user.id, password).await?)
-    });
-    set.await
+    let user = of_row(exchange, account, form).await?;
+    // Whoever changes its own shows the one before: a browser that was left open is not enough.
+    if user.id == exchange.signer.user.id {
+        return Err(Problem::Field(exchange.texts().people.own_password.to_owned()));
+    }
+    let password = password(exchange, form).await?;
+    Ok(exchange.access().set_password(&user.id, password).await?)
 }
 
 async fn remove(exchange: &Exchange<'_>, account: &Account, form: &Form) -> Result<(), Problem> {
-    if form.text("word") != WORD {
-        return Err(Problem::Word);
-    }
-    let what = Attempt::new(Operation::DeleteUser, shown(form));
-    let removed = exchange.attempt(what, async {
-        let user = of_row(exchange, account, form).await?;
-        Ok::<_, Problem>(exchange.access().remove_user(&user.id).await?)
-    });
-    removed.await
+    expect_word(form)?;
+    let user = of_row(exchange, account, form).await?;
+    Ok(exchange.access().remove_user(&user.id).await?)
 }
 
 async fn page(exchange: &Exchange<'_>, account: &Account, form: &Form, problem: Option<&Problem>) -> Answer {
