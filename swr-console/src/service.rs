@@ -255,6 +255,9 @@ impl Parts {
             return Err(whole(alone(frame, &Problem::Forged)));
         }
         let token = cookie(&head.headers, self.cookie_name()).map(Secret::from);
+        if is_change && segments == ["sign-in"] {
+            return Err(self.sign_in(head, frame, body, token.as_ref()).await);
+        }
         let session = match &token {
             Some(token) => match self.sessions.resume(token).await {
                 Ok(session) => session,
@@ -278,9 +281,8 @@ impl Parts {
             }
         };
         let Some(session) = session else {
-            return Err(match (segments, is_change) {
-                (["sign-in"], true) => self.sign_in(head, frame, body).await,
-                (["sign-in"], false) => whole(sign_in::page(frame, &Form::default(), None)),
+            return Err(match segments {
+                ["sign-in"] => whole(sign_in::page(frame, &Form::default(), None)),
                 _ => redirect(&sign_in::address(frame, is_change)),
             });
         };
@@ -337,11 +339,13 @@ impl Parts {
         }
     }
 
+    /// Begins a session, and ends the one before it in this browser.
     async fn sign_in(
         &self,
         head: &request::Parts,
         frame: &Frame<'_>,
         body: RequestBody,
+        before: Option<&Secret>,
     ) -> Response<ResponseBody> {
         let form = match form_of(head, body).await {
             Ok(form) => form,
@@ -349,6 +353,12 @@ impl Parts {
         };
         match sign_in::begin(&self.sessions, frame, &form).await {
             Ok(NewSession { token, .. }) => {
+                if let Some(before) = before
+                    && let Err(error) = self.sessions.end(before).await
+                {
+                    // It ends by itself, later: nobody has it any more.
+                    tell(&error.into());
+                }
                 let mut response = redirect(&sign_in::after(frame, &form));
                 let value = cookies::set(self.cookie_name(), token.expose(), None, self.options.secure);
                 response.headers_mut().append(SET_COOKIE, value);

@@ -24,7 +24,10 @@ pub(crate) async fn change(exchange: &Exchange<'_>, path: &[&str], form: Form) -
             Err(problem) => Err(problem),
         },
         ["delete"] => remove(exchange, &form).await.map(|()| ("/credentials", "deleted")),
-        ["password"] => change_password(exchange, &form).await.map(|()| ("/sign-in", "password")),
+        ["password"] => change_password(exchange, &form).await.map(|()| match lasts(exchange) {
+            true => ("/credentials", "password"),
+            false => ("/sign-in", "password"),
+        }),
         _ => return Err(Problem::NoSuchPage),
     };
     match done {
@@ -50,6 +53,11 @@ async fn remove(exchange: &Exchange<'_>, form: &Form) -> Result<(), Problem> {
         Ok::<_, Problem>(exchange.access().remove_access_key(&exchange.signer.user.id, &key).await?)
     });
     removed.await
+}
+
+/// Whether this session goes on when the password becomes another.
+fn lasts(exchange: &Exchange<'_>) -> bool {
+    exchange.signer.key.is_some()
 }
 
 /// Whoever has a password shows it before it becomes another: a browser that was left open is not enough.
@@ -104,7 +112,11 @@ async fn page(exchange: &Exchange<'_>, made: Option<&NewAccessKey>, problem: Opt
         }
         (password_form(exchange))
     };
-    let done = (exchange.done() == Some("deleted")).then_some(texts.deleted);
+    let done = match exchange.done() {
+        Some("deleted") => Some(texts.deleted),
+        Some("password") => Some(texts.password_changed),
+        _ => None,
+    };
     Ok(Page::new(Section::Credentials, texts.title, body).done(done).problem(problem, all).into())
 }
 
@@ -193,7 +205,8 @@ fn csv(user: &str, key: &str, secret: &str) -> String {
 fn password_form(exchange: &Exchange<'_>) -> Markup {
     let texts = &exchange.texts().credentials;
     let current = Field { id: "current", name: "current", label: texts.current_password, hint: None };
-    let new = Field { id: "new", name: "new", label: texts.new_password, hint: Some(texts.password_hint) };
+    let hint = if lasts(exchange) { texts.password_hint_by_key } else { texts.password_hint };
+    let new = Field { id: "new", name: "new", label: texts.new_password, hint: Some(hint) };
     html! {
         section.card aria-labelledby="password-title" {
             h2 #password-title { (texts.password) }

@@ -85,6 +85,21 @@ async fn a_password_is_changed_by_whoever_knows_it() {
 }
 
 #[tokio::test]
+async fn who_has_signed_in_with_a_key_stays_and_is_told_that_the_password_is_another() {
+    let house = House::new().await;
+    let made = house.desk.access_key(&house.access(&house.bob), &house.bob.user.id, "").await.unwrap();
+    let browser = house.browser();
+    let form = format!("with=key&key={}&secret={}", made.key.id, made.secret.expose());
+    browser.post("/console/sign-in", &form).await.goes_to("/console/");
+    browser.get(PAGE).await.is(200).says("begun with an access key and goes on").lacks("this one as well");
+    house.signed_in(&house.bob).await.get(PAGE).await.says("this one as well").lacks("goes on");
+    let change = format!("{PAGE}/password");
+    let changed = browser.submit(PAGE, &change, "current=open+sesame&new=another+sesame").await;
+    changed.goes_to("/console/credentials?done=password");
+    browser.get(&format!("{PAGE}?done=password")).await.is(200).says("The password was changed.");
+}
+
+#[tokio::test]
 async fn a_temporary_login_ends_with_the_key_that_was_signed_in_with() {
     let house = House::new().await;
     let browser = house.signed_in(&house.bob).await;

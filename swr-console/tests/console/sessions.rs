@@ -43,6 +43,25 @@ async fn somebody_signs_in_with_a_password_and_out_again() {
 }
 
 #[tokio::test]
+async fn who_signs_in_again_is_who_it_says_and_the_session_before_ends() {
+    let house = House::new().await;
+    let browser = house.signed_in(&house.ada).await;
+    let before = cookie(&browser).unwrap();
+    let wrong = "account=acme&user=bob&password=wrong";
+    browser.post("/console/sign-in", wrong).await.is(401);
+    browser.get("/console/credentials").await.is(200).says(house.ada.user.id.as_str());
+    let form = "account=acme&user=bob&password=open+sesame";
+    browser.post("/console/sign-in", form).await.goes_to("/console/");
+    let page = browser.get("/console/credentials").await.is(200).says(house.bob.user.id.as_str());
+    page.lacks(house.ada.user.id.as_str());
+    browser.get("/console/sign-in").await.goes_to("/console/");
+    // Whoever has kept it has nothing.
+    browser.cookies.lock().unwrap().clear();
+    browser.cookies.lock().unwrap().push(("__Host-swr-session".to_owned(), before));
+    assert!(!is_in(&browser).await);
+}
+
+#[tokio::test]
 async fn somebody_signs_in_with_an_access_key_until_it_is_deleted() {
     let house = House::new().await;
     let access = house.access(&house.bob);
