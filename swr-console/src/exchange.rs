@@ -13,6 +13,7 @@ use swr_core::control::trace::{Operation, Outcome};
 use swr_core::control::{ControlAccess, ControlError};
 use swr_core::ports::StoreError;
 use swr_core::registry::Access;
+use swr_core::stream::BodyError;
 use swr_http::ResponseBody;
 use swr_http::control::{Refusals, status_of};
 use swr_http::door::Progress;
@@ -268,6 +269,15 @@ impl Problem {
 impl From<ControlError> for Problem {
     fn from(error: ControlError) -> Self {
         Self::Control(error)
+    }
+}
+
+impl From<BodyError> for Problem {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLong { .. } => Self::TooLong,
+            _ => Self::Interrupted,
+        }
     }
 }
 

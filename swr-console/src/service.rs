@@ -20,7 +20,6 @@ use swr_auth::session_desk::{NewSession, ResumedSession};
 use swr_auth::{ControlAuthenticator, DeskSettings, KeyDesk, Secret, SessionDesk, Signer};
 use swr_core::caller::{Caller, Channel, Origin};
 use swr_core::control::{ControlError, ControlPlane};
-use swr_core::stream::BodyError;
 use swr_http::control::Refusals;
 use swr_http::door::{Admitted, Asking, Chain, Crowded, Progress, RequestBody, Visit, origin};
 use swr_http::{
@@ -404,8 +403,7 @@ impl Parts {
             let progress = body.progress();
             let mut form = desk.form(content_type(head), body.into_stream()).map_err(of_form)?;
             let first = form.next().await.map_err(of_form)?.filter(|part| *part.name == *FORM_TOKEN_FIELD);
-            let first = first.ok_or(Problem::Forged)?.body.collect(TOKEN_BYTES_MAX).await;
-            let first = first.map_err(|_| Problem::Forged)?;
+            let first = first.ok_or(Problem::Forged)?.body.collect(TOKEN_BYTES_MAX).await?;
             return match std::str::from_utf8(&first).is_ok_and(shown) {
                 true => Ok(Sent::Files(SentFiles { form, progress })),
                 false => Err(Problem::Forged),
@@ -454,11 +452,7 @@ async fn form_of(head: &request::Parts, body: RequestBody) -> Result<Form, Probl
     if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(Problem::MediaType);
     }
-    let body = body.into_stream().collect(Form::BYTES_MAX).await.map_err(|error| match error {
-        BodyError::TooLong { .. } => Problem::TooLong,
-        _ => Problem::Interrupted,
-    })?;
-    Ok(Form::parse(&body))
+    Ok(Form::parse(&body.into_stream().collect(Form::BYTES_MAX).await?))
 }
 
 /// A page that says what went wrong, for whoever is signed in.

@@ -560,6 +560,24 @@ async fn nobody_brings_packages_where_they_may_not_or_in_the_name_of_another() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_a_form_of_files_is_said_as_it_is() {
+    let house = furnished().await;
+    let ada = house.signed_in(&house.ada).await;
+    let token = ada.get("/console").await.form_token().unwrap().to_owned();
+    let long = "x".repeat(1025);
+    upload(&ada, &files(&token, &[("tag", &long)], &[])).await.is(413).says("What you sent is too long.");
+    upload(&ada, &files(&long, &[], &[])).await.is(413).says("What you sent is too long.");
+    let cut = files(&token, &[("tag", "v1")], &[]).replace("--b--", "");
+    upload(&ada, &cut).await.is(400).says("The request broke off");
+    let request = Request::post("/console/upload")
+        .header("content-type", "multipart/form-data")
+        .header("sec-fetch-site", "same-origin");
+    ada.send(request, &cut).await.is(415).says("The request is not a form.");
+    let plain = format!("form_token={token}");
+    ada.post("/console/upload", &plain).await.is(415).says("The request is not a form.");
+}
+
+#[tokio::test]
 async fn a_version_is_taken_out_as_a_package() {
     let house = furnished().await;
     shared(&house).await;

@@ -99,7 +99,7 @@ async fn fields(sent: SentFiles) -> Result<(Form, Files, std::sync::Arc<swr_http
             return Ok((form, stream::empty().boxed(), progress));
         };
         let Some(name) = part.file_name else {
-            let value = part.body.collect(FIELD_BYTES_MAX).await.map_err(|_| Problem::Interrupted)?;
+            let value = part.body.collect(FIELD_BYTES_MAX).await?;
             form.add(&part.name, &String::from_utf8_lossy(&value));
             continue;
         };
