@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
 
-use crate::exchange::{Exchange, FORM_TOKEN_FIELD, Problem};
+use crate::exchange::{Exchange, FORM_TOKEN_FIELD, Frame, Problem};
 use crate::form::Form;
 use crate::texts::Texts;
 
@@ -202,6 +202,27 @@ pub(crate) fn filter(texts: &Texts, table: &str) -> Markup {
             input #(id) type="search" data-filter=(table) placeholder=(texts.layout.filter) autocomplete="off";
         }
     }
+}
+
+/// Where the list goes on that comes after the last of `entries`, if it does: they were asked for with one more than
+/// `limit`, which goes. `name` is what the parameter says of an entry.
+pub(crate) fn next_after<T>(
+    frame: &Frame<'_>,
+    entries: &mut Vec<T>,
+    limit: usize,
+    parameter: &str,
+    name: impl Fn(&T) -> &str,
+) -> Option<String> {
+    let is_cut = entries.len() > limit;
+    entries.truncate(limit);
+    let last = entries.last().filter(|_| is_cut)?;
+    Some(frame.here_with(parameter, Some(name(last))))
+}
+
+/// Where a list of `total` goes on of which `shown` are shown, from this one on.
+pub(crate) fn next_from(frame: &Frame<'_>, from: u64, shown: usize, total: u64) -> Option<String> {
+    let reached = from.saturating_add(shown as u64);
+    (reached < total).then(|| frame.here_with("from", Some(&reached.to_string())))
 }
 
 /// The way to the page after this one.

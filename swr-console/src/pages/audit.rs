@@ -12,7 +12,7 @@ use swr_http::control::trace_document;
 use crate::exchange::{Answer, Exchange, Page, Problem};
 use crate::form::Form;
 use crate::layout::Section;
-use crate::pieces::{Field, copy, empty, heading, more, time, trail};
+use crate::pieces::{Field, copy, empty, heading, more, next_after, time, trail};
 use crate::texts::Texts;
 
 /// How many traces a page has.
@@ -41,10 +41,8 @@ async fn list(exchange: &Exchange<'_>) -> Answer {
         Some(query) => access.traces(query).await?,
         None => Vec::new(),
     };
-    let is_cut = traces.len() > PAGE.get() as usize;
-    traces.truncate(PAGE.get() as usize);
-    let last = traces.last().filter(|_| is_cut);
-    let next = last.map(|last| exchange.frame.here_with("before", Some(last.id.as_str())));
+    let limit = PAGE.get() as usize;
+    let next = next_after(&exchange.frame, &mut traces, limit, "before", |last| last.id.as_str());
     let known = access.traces(&TraceQuery::of(exchange.account().clone(), OFFERED)).await?;
     let lead = match exchange.signer.user.role.administers() {
         true => texts.lead_all,

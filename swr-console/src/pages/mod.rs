@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod credentials;
+pub(crate) mod grants;
 pub(crate) mod images;
 pub(crate) mod organisations;
 pub(crate) mod overview;

@@ -4,29 +4,26 @@ use std::num::NonZeroU32;
 
 use maud::{Markup, html};
 use swr_core::OrganisationName;
-use swr_core::control::grant::{GrantLevel, GrantScope, Granted};
-use swr_core::control::identity::{UserId, UserName};
+use swr_core::control::grant::{GrantLevel, GrantScope};
 use swr_core::control::organisation::{ListedOrganisation, Organisation, organisation_of};
 use swr_core::control::repository::RepositoryDetails;
 use swr_core::control::trace::Operation;
 use swr_core::control::{ControlAccess, ControlError};
-use swr_core::ports::{Page as Part, RepositoryList, RepositoryOrder, RepositoryQuery};
+use swr_core::ports::{RepositoryList, RepositoryOrder, RepositoryQuery};
 
 use crate::exchange::{Answer, Attempt, Exchange, Page, Problem};
 use crate::form::Form;
 use crate::layout::Section;
+use crate::pages::grants::{self, Place, right};
 use crate::pages::images;
 use crate::pieces::{
-    Field, Removal, as_id, dialog, empty, expect_word, filter, heading, more, time, token, trail,
+    Field, Removal, dialog, empty, expect_word, filter, heading, more, next_after, time, token, trail,
 };
-use crate::texts::Texts;
 
 /// How many entries a list shows at once.
 const PAGE: usize = 100;
 /// How many repositories are asked for at once.
 const BATCH: NonZeroU32 = NonZeroU32::MIN.saturating_add(199);
-/// How many users are offered to choose from.
-const OFFERED: NonZeroU32 = NonZeroU32::MIN.saturating_add(499);
 
 pub(crate) async fn show(exchange: &Exchange<'_>, path: &[&str]) -> Answer {
     match path {
@@ -37,18 +34,12 @@ pub(crate) async fn show(exchange: &Exchange<'_>, path: &[&str]) -> Answer {
 }
 
 pub(crate) async fn change(exchange: &Exchange<'_>, path: &[&str], form: Form) -> Answer {
-    let (name, done) = match path {
-        [] => return create(exchange, &form).await,
-        [name, "delete"] => return remove(exchange, &named(name)?, &form).await,
-        [name, "grants"] => (named(name)?, grant(exchange, &named(name)?, &form).await),
-        [name, "grants", "change"] => (named(name)?, change_grant(exchange, &named(name)?, &form).await),
-        [name, "grants", "remove"] => (named(name)?, remove_grant(exchange, &named(name)?, &form).await),
-        [_] => return Err(Problem::Method),
-        _ => return Err(Problem::NoSuchPage),
-    };
-    match done {
-        Ok(done) => Ok(exchange.see(&address(&name), done)),
-        Err(problem) => one(exchange, &name, Some(&problem)).await,
+    match path {
+        [] => create(exchange, &form).await,
+        [name, "delete"] => remove(exchange, &named(name)?, &form).await,
+        [name, "grants", rest @ ..] => change_grants(exchange, &named(name)?, rest, &form).await,
+        [_] => Err(Problem::Method),
+        _ => Err(Problem::NoSuchPage),
     }
 }
 
@@ -86,12 +77,9 @@ async fn list(exchange: &Exchange<'_>, form: &Form, problem: Option<&Problem>) -
     let after = exchange.frame.query.text("after");
     let mut organisations = access.organisations(true).await?;
     organisations.retain(|listed| listed.organisation.name.as_str() > after);
-    let is_cut = organisations.len() > PAGE;
-    organisations.truncate(PAGE);
-    let next = organisations
-        .last()
-        .filter(|_| is_cut)
-        .map(|last| exchange.frame.here_with("after", Some(last.organisation.name.as_str())));
+    let next = next_after(&exchange.frame, &mut organisations, PAGE, "after", |last| {
+        last.organisation.name.as_str()
+    });
     let may_create = exchange.signer.user.role.administers();
     let quota = if may_create { Some(access.organisation_quota().await?) } else { None };
     let actions = html! {
@@ -153,15 +141,6 @@ fn create_form(exchange: &Exchange<'_>, form: &Form, used: u64, limit: u32) -> M
     dialog(all, "create-organisation", html! { (texts.create) }, "primary", texts.create, body)
 }
 
-/// What a level lets do, in a word.
-pub(crate) fn right(texts: &Texts, level: GrantLevel) -> &'static str {
-    match level {
-        GrantLevel::Read => texts.layout.read,
-        GrantLevel::Edit => texts.layout.edit,
-        GrantLevel::Manage => texts.layout.manage,
-    }
-}
-
 // One of them.
 
 async fn remove(exchange: &Exchange<'_>, name: &OrganisationName, form: &Form) -> Answer {
@@ -176,71 +155,23 @@ async fn remove(exchange: &Exchange<'_>, name: &OrganisationName, form: &Form) -
     }
 }
 
-async fn grant(
+async fn change_grants(
     exchange: &Exchange<'_>,
     name: &OrganisationName,
+    path: &[&str],
     form: &Form,
-) -> Result<&'static str, Problem> {
-    let what = Attempt::new(Operation::CreateUserNamespaceAuth, name).within(name);
-    let (access, scope) = (exchange.access(), GrantScope::Organisation(name.clone()));
-    let granted = exchange.attempt(what, async {
-        let user = user(exchange, form.text("user")).await?;
-        Ok::<_, Problem>(access.grant(&scope, &[(user, level(form)?)]).await?)
-    });
-    granted.await.map(|()| "granted")
-}
-
-async fn change_grant(
-    exchange: &Exchange<'_>,
-    name: &OrganisationName,
-    form: &Form,
-) -> Result<&'static str, Problem> {
-    let what = Attempt::new(Operation::UpdateUserNamespaceAuth, name).within(name);
-    let (access, scope) = (exchange.access(), GrantScope::Organisation(name.clone()));
-    let changed = exchange.attempt(what, async {
-        Ok::<_, Problem>(access.change_grants(&scope, &[(user_id(form)?, level(form)?)]).await?)
-    });
-    changed.await.map(|()| "changed")
-}
-
-async fn remove_grant(
-    exchange: &Exchange<'_>,
-    name: &OrganisationName,
-    form: &Form,
-) -> Result<&'static str, Problem> {
-    let what = Attempt::new(Operation::DeleteUserNamespaceAuth, name).within(name);
-    let (access, scope) = (exchange.access(), GrantScope::Organisation(name.clone()));
-    let removed = exchange.attempt(what, async {
-        expect_word(form)?;
-        Ok::<_, Problem>(access.remove_grants(&scope, &[user_id(form)?]).await?)
-    });
-    removed.await.map(|()| "removed")
-}
-
-/// The level that the form asks for, by its value on the wire.
-pub(crate) fn level(form: &Form) -> Result<GrantLevel, Problem> {
-    let level = form.text("level").parse().ok().and_then(GrantLevel::from_value);
-    // None of the console's own forms has another.
-    level.ok_or(Problem::Interrupted)
-}
-
-/// The user that a row of a list is about.
-pub(crate) fn user_id(form: &Form) -> Result<UserId, Problem> {
-    UserId::parse(form.text("user")).map_err(|_| Problem::Interrupted)
-}
-
-/// The user whom somebody has typed: by its id, or by the name where the caller may look users up.
-pub(crate) async fn user(exchange: &Exchange<'_>, text: &str) -> Result<UserId, Problem> {
-    if let Ok(id) = UserId::parse(text) {
-        return Ok(id);
+) -> Answer {
+    let operation = match path {
+        [] => Operation::CreateUserNamespaceAuth,
+        ["change"] => Operation::UpdateUserNamespaceAuth,
+        ["remove"] => Operation::DeleteUserNamespaceAuth,
+        _ => return Err(Problem::NoSuchPage),
+    };
+    let (what, scope) = (Attempt::new(operation, name).within(name), GrantScope::Organisation(name.clone()));
+    match exchange.attempt(what, grants::change(exchange, &scope, path, form)).await {
+        Ok(done) => Ok(exchange.see(&address(name), done)),
+        Err(problem) => one(exchange, name, Some(&problem)).await,
     }
-    let texts = &exchange.texts().organisations;
-    if !exchange.signer.user.role.administers() {
-        return Err(Problem::Field(texts.id_wanted.to_owned()));
-    }
-    let unknown = || ControlError::UserUnknown(text.into());
-    let name = UserName::parse(text).map_err(|_| unknown())?;
-    Ok(exchange.access().user_named(exchange.account(), &name).await?.id)
 }
 
 async fn one(exchange: &Exchange<'_>, name: &OrganisationName, problem: Option<&Problem>) -> Answer {
@@ -248,13 +179,6 @@ async fn one(exchange: &Exchange<'_>, name: &OrganisationName, problem: Option<&
     let access = exchange.access();
     let (organisation, level) = access.organisation(name).await?;
     let (repositories, next) = repositories(exchange, &access, &organisation).await?;
-    let mut granted = access.grants(&GrantScope::Organisation(name.clone())).await?;
-    let after = exchange.frame.query.text("after");
-    granted.retain(|granted| granted.user_name.as_str() > after);
-    let is_cut = granted.len() > PAGE;
-    granted.truncate(PAGE);
-    let last = granted.last().filter(|_| is_cut);
-    let more_users = last.map(|last| exchange.frame.here_with("after", Some(last.user_name.as_str())));
     let manages = level == GrantLevel::Manage;
     let removal = Removal {
         id: "delete-organisation",
@@ -263,7 +187,14 @@ async fn one(exchange: &Exchange<'_>, name: &OrganisationName, problem: Option<&
         what: &(texts.delete_what)(name.as_str()),
         fields: &[],
     };
-    let offered = if manages { offered(exchange, &access).await? } else { Vec::new() };
+    let place = Place {
+        scope: GrantScope::Organisation(name.clone()),
+        address: format!("{}/grants", address(name)),
+        manages,
+        title: texts.users,
+        none: texts.no_grants,
+        remove_what: texts.remove_what,
+    };
     let actions = html! {
         span.tag { (right(all, level)) }
         @if manages { (removal.view(exchange)) }
@@ -284,20 +215,14 @@ async fn one(exchange: &Exchange<'_>, name: &OrganisationName, problem: Option<&
         section {
             div.tools {
                 div { h2 #users-title { (texts.users) } p.hint { (texts.grants_hint) " " (texts.read_hint) } }
-                @if manages { (grant_form(exchange, name, &offered)) }
+                (place.add(exchange, "").await?)
             }
-            @if granted.is_empty() { (empty(texts.no_grants)) } @else {
-                (grant_table(exchange, name, &granted, manages))
-                (more(all, more_users))
-            }
+            (place.list(exchange).await?)
         }
     };
     let done = match exchange.done() {
         Some("created") => Some(texts.created),
-        Some("granted") => Some(texts.granted),
-        Some("changed") => Some(texts.changed),
-        Some("removed") => Some(texts.removed),
-        _ => None,
+        _ => grants::done(exchange),
     };
     Ok(Page::new(Section::Organisations, name.as_str(), body).done(done).problem(problem, all).into())
 }
@@ -371,99 +296,4 @@ fn repository_table(exchange: &Exchange<'_>, repositories: &[RepositoryDetails])
             }
         }
     }
-}
-
-fn levels(texts: &Texts) -> [(&'static str, &'static str); 3] {
-    [("1", texts.layout.read), ("3", texts.layout.edit), ("7", texts.layout.manage)]
-}
-
-fn grant_table(
-    exchange: &Exchange<'_>,
-    name: &OrganisationName,
-    granted: &[Granted],
-    manages: bool,
-) -> Markup {
-    let (all, texts) = (exchange.texts(), &exchange.texts().organisations);
-    let grants = format!("{}/grants", address(name));
-    html! {
-        div.table role="region" aria-labelledby="users-title" tabindex="0" {
-            table #grants {
-                thead { tr {
-                    th scope="col" { (texts.user) }
-                    th scope="col" { (all.layout.right) }
-                    @if manages { th scope="col" { span.visually-hidden { (all.layout.actions) } } }
-                } }
-                tbody {
-                    @for grant in granted {
-                        @let is_own = grant.user == exchange.signer.user.id;
-                        @let user = grant.user_name.as_str();
-                        tr {
-                            th scope="row" { (user) }
-                            td {
-                                @if manages && !is_own {
-                                    form.inline method="post" action=(exchange.link(&format!("{grants}/change"))) {
-                                        (token(exchange))
-                                        input type="hidden" name="user" value=(grant.user);
-                                        select name="level" aria-label=((texts.right_of)(user)) {
-                                            @for (value, word) in levels(all) {
-                                                option value=(value) selected[value == grant.level.value().to_string()] { (word) }
-                                            }
-                                        }
-                                        button.plain type="submit" { (all.layout.save) }
-                                    }
-                                } @else { span.tag { (right(all, grant.level)) } }
-                            }
-                            @if manages {
-                                td.actions-cell {
-                                    @if !is_own {
-                                        (Removal {
-                                            id: &as_id("remove", user),
-                                            action: exchange.link(&format!("{grants}/remove")),
-                                            title: texts.remove,
-                                            what: &(texts.remove_what)(user),
-                                            fields: &[("user", grant.user.as_str())],
-                                        }.view(exchange))
-                                    }
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Users to choose from, for those who may look them up.
-async fn offered(exchange: &Exchange<'_>, access: &ControlAccess<'_>) -> Result<Vec<UserName>, Problem> {
-    if !exchange.signer.user.role.administers() {
-        return Ok(Vec::new());
-    }
-    let users = access.users(exchange.account(), &Part { after: None, limit: OFFERED }).await?;
-    let others = users.into_iter().filter(|user| user.id != exchange.signer.user.id);
-    Ok(others.map(|user| user.name).collect())
-}
-
-fn grant_form(exchange: &Exchange<'_>, name: &OrganisationName, offered: &[UserName]) -> Markup {
-    let (all, texts) = (exchange.texts(), &exchange.texts().organisations);
-    let hint = match exchange.signer.user.role.administers() {
-        true => texts.user_hint,
-        false => texts.user_id_hint,
-    };
-    let level = Field { id: "level", name: "level", label: all.layout.right, hint: Some(texts.read_hint) };
-    let body = html! {
-        form method="post" action=(exchange.link(&format!("{}/grants", address(name)))) {
-            (token(exchange))
-            div.field {
-                label for="user" { (texts.user) }
-                input #user name="user" required maxlength="64" autocomplete="off" list="users"
-                    autocapitalize="none" spellcheck="false" aria-describedby="user-hint";
-                datalist #users { @for user in offered { option value=(user) {} } }
-                p.hint #user-hint { (hint) }
-            }
-            (level.choice("1", levels(all)))
-            button.primary type="submit" { (texts.add_grant) }
-        }
-    };
-    dialog(all, "add-grant", html! { (texts.add_grant) }, "", texts.add_grant, body)
 }

@@ -7,9 +7,10 @@ use http::Request;
 use serde_json::json;
 use swr_console::ConsoleOptions;
 use swr_core::OrganisationName;
-use swr_core::caller::Channel;
+use swr_core::caller::{Channel, Origin};
+use swr_core::control::NewUser;
 use swr_core::control::grant::{GrantLevel, GrantScope};
-use swr_core::control::identity::AccountName;
+use swr_core::control::identity::{AccountName, Role, UserName};
 use swr_core::control::repository::{Attributes, Visibility};
 use swr_core::control::share::Deadline;
 use swr_core::control::trace::Operation as O;
@@ -283,6 +284,29 @@ async fn grants_are_given_changed_and_taken() {
     let remove = format!("user={bob}&word=DELETE");
     submit(&ada, "/grants/remove", &remove).await.goes_to("/console/images/lib/app/grants?done=removed");
     ada.get(&format!("{APP}/grants")).await.is(200).says("No user has a permission");
+}
+
+#[tokio::test]
+async fn grants_come_in_parts() {
+    let house = furnished().await;
+    let scope = GrantScope::Repository("lib/app".parse().unwrap());
+    let administration = house.plane.administration(Origin::default());
+    let mut levels = Vec::new();
+    for number in 0..101 {
+        let name = UserName::parse(&format!("user{number:03}")).unwrap();
+        let account = house.ada.account.id.clone();
+        let new = NewUser { account, name, role: Role::Member, password: None };
+        levels.push((administration.create_user(new).await.unwrap().id, GrantLevel::Read));
+    }
+    for levels in levels.chunks(10) {
+        house.access(&house.ada).grant(&scope, levels).await.unwrap();
+    }
+    let ada = house.signed_in(&house.ada).await;
+    let row = |number: u8| format!("<th scope=\"row\">user{number:03}</th>");
+    let first = ada.get(&format!("{APP}/grants")).await.is(200).says(&row(99)).lacks(&row(100));
+    let next = format!("{APP}/grants?after=user099");
+    first.says(&format!("href=\"{next}\""));
+    ada.get(&next).await.is(200).says(&row(100)).lacks(&row(99)).lacks("rel=\"next\"");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use super::timeline::{Bar, Fate, picture};
 use super::{Image, Tab, page};
 use crate::exchange::{Answer, Attempt, Exchange, Problem, Reply};
 use crate::form::Form;
-use crate::pieces::{Field, Removal, empty, expect_word, more, time, token};
+use crate::pieces::{Field, Removal, empty, expect_word, more, next_from, time, token};
 
 /// How much of the log is shown at once.
 const LOG: NonZeroU32 = NonZeroU32::MIN.saturating_add(49);
@@ -234,8 +234,7 @@ async fn view(
     let rule = access.rule(&image.name).await?;
     let from = exchange.frame.query.text("from").parse().unwrap_or(0);
     let log = access.cleared(&image.name, from, LOG).await?;
-    let reached = from.saturating_add(log.entries.len() as u64);
-    let next = (reached < log.total).then(|| exchange.frame.here_with("from", Some(&reached.to_string())));
+    let next = next_from(&exchange.frame, from, log.entries.len(), log.total);
     let edits = form.is_some() || exchange.frame.query.get("edit").is_some() || rule.is_none();
     let body = html! {
         div.columns {

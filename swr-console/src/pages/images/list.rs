@@ -9,7 +9,7 @@ use swr_core::ports::{RepositoryList, RepositoryOrder, RepositoryQuery};
 use super::{address, visibility};
 use crate::exchange::{Answer, Exchange, Page, Problem};
 use crate::layout::Section;
-use crate::pieces::{Field, empty, filter, heading, more, size, time};
+use crate::pieces::{Field, empty, filter, heading, more, next_from, size, time};
 use crate::texts::Texts;
 
 /// How many images a page shows.
@@ -81,9 +81,7 @@ pub(super) async fn show(exchange: &Exchange<'_>, problem: Option<&Problem>) -> 
             limit: PAGE,
         })
         .await?;
-    let reached = wanted.from.saturating_add(listing.entries.len() as u64);
-    let next =
-        (reached < listing.total).then(|| exchange.frame.here_with("from", Some(&reached.to_string())));
+    let next = next_from(&exchange.frame, wanted.from, listing.entries.len(), listing.total);
     let actions = html! {
         @if exchange.parts.options.packages.is_some() {
             a.button.primary href=(exchange.link("/upload")) { (texts.upload) }

@@ -23,7 +23,7 @@ use swr_core::{OrganisationName, RepositoryName, Tag, TriggerName};
 use crate::exchange::{Answer, Attempt, Exchange, Page, Problem};
 use crate::form::Form;
 use crate::layout::Section;
-use crate::pages::organisations::right;
+use crate::pages::grants::right;
 use crate::pieces::{Removal, expect_word, heading, trail};
 use crate::texts::Texts;
 
@@ -163,10 +163,6 @@ impl Image {
     /// Its name without the organisation's.
     fn within(&self) -> &str {
         self.name.as_str().split_once('/').map_or("", |(_, within)| within)
-    }
-
-    fn scope(&self) -> GrantScope {
-        GrantScope::Repository(self.name.clone())
     }
 
     fn may(&self, level: GrantLevel) -> bool {

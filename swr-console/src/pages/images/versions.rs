@@ -11,7 +11,9 @@ use swr_core::ports::{VersionOrder, VersionQuery};
 use super::{Image, Tab, page};
 use crate::exchange::{Answer, Attempt, Exchange, Problem};
 use crate::form::Form;
-use crate::pieces::{Field, WORD, as_id, copy, empty, expect_word, filter, more, size, time, token};
+use crate::pieces::{
+    Field, WORD, as_id, copy, empty, expect_word, filter, more, next_from, size, time, token,
+};
 
 /// How many versions a page shows.
 const PAGE: NonZeroU32 = NonZeroU32::MIN.saturating_add(49);
@@ -69,9 +71,7 @@ pub(super) async fn show(exchange: &Exchange<'_>, image: &Image, problem: Option
         limit: PAGE,
     };
     let listing = exchange.access().versions(&image.name, &wanted).await?;
-    let reached = from.saturating_add(listing.entries.len() as u64);
-    let next =
-        (reached < listing.total).then(|| exchange.frame.here_with("from", Some(&reached.to_string())));
+    let next = next_from(&exchange.frame, from, listing.entries.len(), listing.total);
     let figures = [
         (texts.versions, image.details.versions.to_string()),
         (texts.size, size(image.details.size)),

@@ -11,7 +11,7 @@ use swr_core::ports::Page as Part;
 use crate::exchange::{Answer, Attempt, Exchange, Page, Problem};
 use crate::form::Form;
 use crate::layout::Section;
-use crate::pieces::{Field, dialog, filter, heading, more, time, token};
+use crate::pieces::{Field, dialog, filter, heading, more, next_after, time, token};
 
 /// How many accounts a page has.
 const PAGE: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
@@ -37,10 +37,8 @@ async fn page(exchange: &Exchange<'_>, form: &Form, problem: Option<&Problem>) -
     let (all, texts) = (exchange.texts(), &exchange.texts().people);
     let after = AccountName::parse(exchange.frame.query.text("after")).ok();
     let mut accounts = exchange.access().accounts(&Part { after, limit: PAGE.saturating_add(1) }).await?;
-    let is_cut = accounts.len() > PAGE.get() as usize;
-    accounts.truncate(PAGE.get() as usize);
-    let last = accounts.last().filter(|_| is_cut);
-    let next = last.map(|last| exchange.frame.here_with("after", Some(last.name.as_str())));
+    let limit = PAGE.get() as usize;
+    let next = next_after(&exchange.frame, &mut accounts, limit, "after", |last| last.name.as_str());
     let body = html! {
         (heading(texts.accounts, Some(texts.accounts_lead), create_form(exchange, form)))
         div.tools { (filter(all, "accounts")) }

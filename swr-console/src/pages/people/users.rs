@@ -14,7 +14,7 @@ use crate::exchange::{Answer, Attempt, Exchange, Page, Problem};
 use crate::form::Form;
 use crate::layout::Section;
 use crate::pieces::{
-    Field, Removal, as_id, dialog, empty, expect_word, filter, heading, more, time, token, trail,
+    Field, Removal, as_id, dialog, empty, expect_word, filter, heading, more, next_after, time, token, trail,
 };
 use crate::texts::Texts;
 
@@ -134,10 +134,8 @@ async fn page(exchange: &Exchange<'_>, account: &Account, form: &Form, problem: 
     let after = UserName::parse(exchange.frame.query.text("after")).ok();
     let part = Part { after, limit: PAGE.saturating_add(1) };
     let mut users = exchange.access().users(&account.id, &part).await?;
-    let is_cut = users.len() > PAGE.get() as usize;
-    users.truncate(PAGE.get() as usize);
-    let last = users.last().filter(|_| is_cut);
-    let next = last.map(|last| exchange.frame.here_with("after", Some(last.name.as_str())));
+    let limit = PAGE.get() as usize;
+    let next = next_after(&exchange.frame, &mut users, limit, "after", |last| last.name.as_str());
     let lead = (texts.users_lead)(account.name.as_str());
     let body = html! {
         @if !is_own {
