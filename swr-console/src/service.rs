@@ -254,15 +254,14 @@ impl Parts {
             return Err(whole(alone(frame, &Problem::Forged)));
         }
         let token = cookie(&head.headers, self.cookie_name()).map(Secret::from);
-        if is_change && segments == ["sign-in"] {
-            return Err(self.sign_in(head, frame, body, token.as_ref()).await);
-        }
+        let signs_in = is_change && segments == ["sign-in"];
         let session = match &token {
-            Some(token) => match self.sessions.resume(token).await {
+            // Whoever signs in is a stranger still.
+            Some(token) if !signs_in => match self.sessions.resume(token).await {
                 Ok(session) => session,
                 Err(error) => return Err(whole(alone(frame, &error.into()))),
             },
-            None => None,
+            _ => None,
         };
         let signer = session.as_ref().map(|session| &session.signer);
         let asking = Asking {
@@ -279,6 +278,9 @@ impl Parts {
                 return Err(refused);
             }
         };
+        if signs_in {
+            return Err(self.sign_in(head, frame, body, origin, token.as_ref()).await);
+        }
         let Some(session) = session else {
             return Err(match segments {
                 ["sign-in"] => whole(sign_in::page(frame, &Form::default(), None)),
@@ -344,6 +346,7 @@ impl Parts {
         head: &request::Parts,
         frame: &Frame<'_>,
         body: RequestBody,
+        origin: &Origin,
         before: Option<&Secret>,
     ) -> Response<ResponseBody> {
         let form = match form_of(head, body).await {
@@ -366,8 +369,7 @@ impl Parts {
             Err(problem) => {
                 tell(&problem);
                 // What was typed may be a secret, in whichever field.
-                let source = origin(head, frame.path, &self.options.trusted_proxies).source;
-                let source = source.map(|source| source.to_string()).unwrap_or_default();
+                let source = origin.source.map(|source| source.to_string()).unwrap_or_default();
                 warn!(source, status = problem.status().as_u16(), "somebody was not signed in");
                 whole(sign_in::page(frame, &form, Some(&problem)))
             }
