@@ -2,7 +2,8 @@
 //! is stopped. Where that was open, nobody is asked who they are.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ use crate::version::{path, version};
 /// Imports image packages: what `docker save` writes, and archives of OCI image layouts, packed with gzip or not.
 #[derive(Args, Debug)]
 pub(crate) struct Import {
-    /// The packages, of at most 2 GiB each, and at most 10 of them
+    /// The packages, of at most 2 GiB each, and at most 10 of them; `-` is standard input
     #[arg(value_name = "FILE", required = true, num_args = 1..=FILES_MAX)]
     files: Vec<PathBuf>,
     /// The organisation that their images go to
@@ -55,7 +56,7 @@ pub(crate) struct Export {
     /// The version: its repository and its tag
     #[arg(value_name = "ORG/REPO:TAG", value_parser = version)]
     version: (RepositoryName, Tag),
-    /// The file, which is not there yet
+    /// The file, which is not there yet; `-` is standard output
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Shows no line that says how far it has come
@@ -63,6 +64,14 @@ pub(crate) struct Export {
     no_progress: bool,
     #[command(flatten)]
     manager: Manager,
+}
+
+/// What is called so is standard input, or standard output.
+const STANDARD: &str = "-";
+
+/// Standard input or standard output as a file. It may be a pipe.
+fn standard(stream: impl AsFd) -> io::Result<File> {
+    Ok(stream.as_fd().try_clone_to_owned()?.into())
 }
 
 fn origin() -> Origin {
@@ -119,7 +128,9 @@ impl Import {
         for path in &self.files {
             let shown = path.display().to_string();
             let mut follower = Follower { meter: &mut meter, file: shown.clone() };
-            let imported = match File::open(path) {
+            let opened =
+                if path.as_os_str() == STANDARD { standard(io::stdin()) } else { File::open(path) };
+            let imported = match opened {
                 Ok(file) => importer.import(file, &organisation, target, &mut follower).await,
                 Err(error) => Err(error.to_string()),
             };
@@ -319,10 +330,15 @@ impl Export {
     /// The error is one line, and leaves no file.
     pub(crate) async fn run(self) -> Result<(), String> {
         let mut meter = Meter::new(!self.no_progress);
-        let shown = self.file.display().to_string();
+        let is_standard = self.file.as_os_str() == STANDARD;
+        if is_standard && io::stdout().is_terminal() {
+            return Err("standard output is a terminal: pipe it to something, or name a file".into());
+        }
+        let shown = if is_standard { "standard output".into() } else { self.file.display().to_string() };
         let failed = |error: &dyn std::error::Error| format!("{shown}: {}", chain(error));
         let (digest, length, mut body) = self.open().await?;
-        let mut file = File::create_new(&self.file).map_err(|error| failed(&error))?;
+        let file = if is_standard { standard(io::stdout()) } else { File::create_new(&self.file) };
+        let mut file = file.map_err(|error| failed(&error))?;
         let mut bytes = 0;
         let mut written = Ok(());
         while let Some(chunk) = body.chunk().await.transpose() {
@@ -334,6 +350,9 @@ impl Export {
                 break;
             }
             meter.at(&shown, bytes, length);
+        }
+        if is_standard {
+            return written;
         }
         match written.and_then(|()| file.sync_all().map_err(|error| failed(&error))) {
             Ok(()) => meter.tell(&format!("{digest} is in {shown}")),

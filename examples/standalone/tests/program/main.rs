@@ -271,6 +271,20 @@ fn packages_go_out_of_one_open_registry_and_into_another() {
     assert!(pulled.starts_with("HTTP/1.1 200"), "{pulled}");
     assert!(program.end());
 
+    // By a pipe: the same bytes.
+    let piped = |arguments: &[&str], data: &Path| {
+        let mut swr = Command::new(env!("CARGO_BIN_EXE_swr"));
+        swr.args(arguments).arg("--data").arg(data).stdin(Stdio::piped()).stdout(Stdio::piped());
+        swr.spawn().unwrap()
+    };
+    let out = piped(&["export", "org/app:v1", "-"], from.path()).wait_with_output().unwrap();
+    assert_eq!((out.status.code(), &out.stdout), (Some(0), &std::fs::read(file).unwrap()));
+    let mut child = piped(&["import", "-", "--target", "org/app:piped"], to.path());
+    child.stdin.take().unwrap().write_all(&out.stdout).unwrap();
+    assert!(child.wait().unwrap().success());
+    let (status, said) = swr(&["export", "org/app:piped", "/dev/null/none"], to.path());
+    assert!(status == Some(1) && said.contains("Not a directory"), "{said}");
+
     let bad = from.path().join("bad.tar");
     std::fs::write(&bad, "no archive").unwrap();
     let (bad, absent) = (bad.to_str().unwrap(), from.path().join("absent.tar"));
