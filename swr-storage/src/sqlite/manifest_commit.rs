@@ -18,6 +18,7 @@ use super::collection::list_garbage;
 use super::columns::Sql;
 use super::connections::{WriteError, Writing};
 use super::event_log::{self, NewEvent};
+use crate::planted::is_planted;
 
 /// Applies the commit. What is left of one that fails, the writer rolls back.
 pub(super) fn commit(writing: &Writing<'_>, commit: &Commit) -> Result<Receipt, WriteError> {
@@ -438,10 +439,11 @@ impl Changing<'_> {
         }
         let is_discarded = connection.prepare_cached(IS_DISCARDED)?.exists([Sql(location)])?;
         match record {
-            Some((_, false)) => {
+            Some((live, false)) => {
                 if !is_discarded {
                     self.writing.claim_room()?;
-                    list_garbage(connection, location, self.at)?;
+                    let unused = if is_planted("garbage in use") { &live } else { location };
+                    list_garbage(connection, unused, self.at)?;
                 }
                 return Ok(());
             }

@@ -1,0 +1,59 @@
+"""Mistakes on purpose: whoever is there to find one has to, as what it is; and finds nothing where none is made."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+from .registry import REPOSITORY, TARGET, Loss
+
+HARNESS = pathlib.Path(__file__).resolve().parents[1] / "harness"
+
+# What is planted, who is to find it, and as what.
+PLANTED = [
+    ("unsynced content", "ack-order", r"sent before these were synced: .*/blobs/sha256/../[0-9a-f]{64}\."),
+    ("unsynced name", "ack-order", r"sent before these were synced: .*/blobs/sha256/..'"),
+    ("unsynced commits", "ack-order", r"sent before these were synced: .*/registry\.db-wal'"),
+    ("early answers", "kill-loop --rounds 10", r"and was acknowledged as|got 404"),
+    ("unsynced content", "power-cut --rounds 4", r"has other bytes|got 500"),
+    ("unsynced name", "power-cut --rounds 4", r"got 500"),
+    ("unsynced commits", "power-cut --rounds 4", r"and was acknowledged as|got 404"),
+    ("garbage in use", "racing --events 3000", r"got 500"),
+    # Of the configuration, and not of the program.
+    (None, "hostile --stall 1h", r"is still there after"),
+]
+
+
+def planted(only):
+    program = program_with_faults()
+    found = [one for one in PLANTED if only in (None, one[1].split()[0])]
+    for harness in dict.fromkeys(harness for fault, harness, _ in found if fault):
+        ended = run(program, harness, "")
+        if ended.returncode != 0:
+            raise Loss(f"{harness} fails though nothing is planted: {ended.stdout}{ended.stderr}")
+        print(f"nothing planted: {harness} passes", flush=True)
+    for fault, harness, expected in found:
+        ended = run(program, harness, fault or "")
+        said = ended.stderr.strip()
+        if ended.returncode != 1 or not said.startswith("harness: ") or not re.search(expected, said):
+            raise Loss(f"{fault} is not found by {harness} as what it is: {ended.stdout}{said}")
+        print(f"{fault or 'nothing'} planted: {harness} says {said[:160]}", flush=True)
+
+
+def run(program, harness, fault):
+    environment = os.environ | {"CI_PROGRAM": str(program), "PLANTED_FAULT": fault}
+    return subprocess.run([HARNESS, *harness.split()], env=environment, capture_output=True, text=True)
+
+
+def program_with_faults():
+    """Whoever builds the workspace so that it makes mistakes has the libraries of others from the tests' build."""
+    wrapper = TARGET / "with-faults"
+    wrapper.parent.mkdir(exist_ok=True)
+    wrapper.write_text('#!/bin/sh\nexec "$@" --cfg swr_faults\n')
+    wrapper.chmod(0o755)
+    build = ["cargo", "build", "--quiet", "--locked", "--package", "swr-standalone", "--bin", "swr"]
+    subprocess.run(build, check=True, cwd=REPOSITORY, env=os.environ | {"RUSTC_WORKSPACE_WRAPPER": str(wrapper)})
+    program = TARGET / "swr-with-faults"
+    shutil.copy(TARGET / "debug/swr", program)
+    return program

@@ -1,0 +1,193 @@
+"""Collection races those who push, delete and mount the same layers."""
+
+import os
+import pathlib
+import random
+import statistics
+import tempfile
+import threading
+import time
+
+from .registry import (
+    Client,
+    Loss,
+    blob_is_whole,
+    digest_of,
+    expect,
+    finish_upload,
+    location,
+    manifest_of,
+    pull_whole,
+    put_manifest,
+    scrub_finds_nothing,
+    started,
+)
+
+# What no repository links goes at once, and what lost its tag. A layer waits this long for its manifest, and half as
+# long after somebody was told that it is there: the smallest hold that no push here takes longer than.
+HOLD = "20s"
+ON = {
+    "SWR_COLLECTION__INTERVAL": "1ms",
+    "SWR_COLLECTION__UNTAGGED_KEEP": "0s",
+    "SWR_COLLECTION__LINK_HOLD": HOLD,
+    "SWR_COLLECTION__UNSAFE_SHORT_HOLD": "true",
+}
+OFF = {"SWR_COLLECTION__ENABLED": "false"}
+ROUNDS = 3
+CLIENTS = 8
+LAYERS = 40
+
+
+class Pusher:
+    """A client with a repository of its own, made of layers that others have in theirs."""
+
+    TAGS = ["a", "b", "c"]
+
+    def __init__(self, number, seed, layers):
+        self.repository = f"org/r{number}"
+        self.random = random.Random(seed * 1000 + number)
+        self.layers = layers
+        # Tag → the manifest that was acknowledged, and the digests of its layers.
+        self.tags = {}
+        self.events = 0
+        # How long each push took, in seconds; and how many layers were sent.
+        self.pushes = []
+        self.sent = 0
+
+    def act(self, client):
+        acts = [self.push, self.pull, self.remove, self.leave]
+        self.random.choices(acts, [6, 2, 3, 1])[0](client)
+
+    def push(self, client):
+        began = time.monotonic()
+        layers = self.random.sample(self.layers, self.random.randint(1, 4))
+        digests = [self.bring(client, layer) for layer in layers]
+        described = [(digest, len(layer)) for digest, layer in zip(digests, layers)]
+        manifest = manifest_of(described, str(self.random.randrange(2)))
+        tag = self.random.choice(self.TAGS)
+        put_manifest(client, self.repository, tag, manifest)
+        self.tags[tag] = (digest_of(manifest), digests)
+        self.pushes.append(time.monotonic() - began)
+
+    def bring(self, client, layer):
+        """As clients do: it is there, is mounted, or else sent."""
+        digest = digest_of(layer)
+        status, _, said = client.ask("HEAD", f"/v2/{self.repository}/blobs/{digest}")
+        expect((200, 404), f"HEAD {digest}", status, said)
+        if status == 404:
+            other = f"org/r{self.random.randrange(CLIENTS)}"
+            path = f"/v2/{self.repository}/blobs/uploads/?mount={digest}&from={other}"
+            status, headers, said = client.ask("POST", path, b"")
+            expect((201, 202), f"POST {path}", status, said)
+            if status == 202:
+                finish_upload(client, location(headers), digest, layer)
+                self.sent += 1
+        return digest
+
+    def pull(self, client):
+        for tag in self.TAGS:
+            found = pull_whole(client, self.repository, tag)
+            known, _ = self.tags.get(tag, (None, []))
+            if found != known:
+                raise Loss(f"{self.repository}:{tag} is {found}, and was acknowledged as {known}")
+
+    def remove(self, client):
+        """An image, and its layers unless another one names them."""
+        if not self.tags:
+            return
+        digest, layers = self.tags[self.random.choice(list(self.tags))]
+        status, _, said = client.ask("DELETE", f"/v2/{self.repository}/manifests/{digest}")
+        expect((202,), f"DELETE {digest}", status, said)
+        self.tags = {tag: known for tag, known in self.tags.items() if known[0] != digest}
+        for layer in layers:
+            # One that lost its tag may name it still, until collection comes by; which may take the link along.
+            status, _, said = client.ask("DELETE", f"/v2/{self.repository}/blobs/{layer}")
+            expect((202, 404, 405), f"DELETE {layer}", status, said)
+
+    def leave(self, client):
+        """A layer that no manifest comes for."""
+        blob_is_whole(client, self.repository, self.bring(client, self.random.choice(self.layers)))
+
+
+class Side:
+    """A registry that collects, or one that does not, and its clients."""
+
+    def __init__(self, data, environment, seed):
+        self.data, self.environment = data, environment
+        layers = random.Random(seed)
+        layers = [layers.randbytes(layers.choice([100, 5000, 70_000, 300_000])) for _ in range(LAYERS)]
+        self.pushers = [Pusher(number, seed, layers) for number in range(CLIENTS)]
+        # Of each round: seconds of the server's CPU for a push, and the 99th percentile of how long one takes.
+        self.cpu, self.p99 = [], []
+
+    def events(self):
+        return sum(pusher.events for pusher in self.pushers)
+
+    def round(self, events):
+        server = started(self.data, self.environment | {"SWR_LOG__LEVEL": "warn"})
+        try:
+            for pusher in self.pushers:
+                pusher.pushes = []
+            spent = cpu_seconds(server.process.pid)
+            act_for(server, self.pushers, events)
+            spent = cpu_seconds(server.process.pid) - spent
+            client = Client(server)
+            for pusher in self.pushers:
+                pusher.pull(client)
+            client.close()
+        finally:
+            said = server.end()
+        if said:
+            raise Loss(f"it has something to say: {said}")
+        pushes = sorted(took for pusher in self.pushers for took in pusher.pushes)
+        self.cpu.append(spent / len(pushes))
+        self.p99.append(pushes[len(pushes) * 99 // 100])
+
+    def layers_left(self):
+        return sum(1 for path in pathlib.Path(self.data, "blobs/blobs").rglob("*") if path.is_file())
+
+
+def cpu_seconds(process):
+    fields = pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def act_for(server, pushers, events):
+    """Lets the pushers act at once, each for its part of so many requests."""
+    failures = []
+
+    def act(pusher):
+        client = Client(server)
+        try:
+            while client.asked < events / len(pushers) and not failures:
+                pusher.act(client)
+        except Exception as error:  # told below, in the main thread
+            failures.append(error if isinstance(error, Loss) else Loss(f"{pusher.repository}: {error!r}"))
+        finally:
+            pusher.events += client.asked
+            client.close()
+
+    threads = [threading.Thread(target=act, args=(pusher,)) for pusher in pushers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def racing(events, seed):
+    with tempfile.TemporaryDirectory(prefix="swr-racing-") as folder:
+        on, off = Side(f"{folder}/on", ON, seed), Side(f"{folder}/off", OFF, seed)
+        for _ in range(ROUNDS):
+            for side in (on, off):
+                side.round(events / ROUNDS)
+        scrub_finds_nothing(on.data)
+        sent, left = sum(pusher.sent for pusher in on.pushers), on.layers_left()
+        if left >= sent:
+            raise Loss(f"nothing was collected of {sent} layers that were sent")
+        print(f"{on.events()} requests raced collection (seed {seed}), none refused, nothing lost")
+        print(f"of {sent} layers that were sent, {left} are left")
+        medians = [[statistics.median(each) * 1000 for each in (side.cpu, side.p99)] for side in (on, off)]
+        for what, with_it, without in zip(["CPU of the server for a push", "99th percentile of a push"], *medians):
+            print(f"{what}: {with_it:.2f} ms with collection, {without:.2f} ms without: {with_it / without:.2f} x")
