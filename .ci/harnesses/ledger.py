@@ -27,11 +27,14 @@ class Ledger:
 
     def __init__(self, number, seed):
         self.repository = f"org/r{number}"
+        self.other = f"org/m{number}"
         self.random = random.Random(seed * 1000 + number)
         self.tags = {tag: {None} for tag in self.TAGS}
         # Blobs acknowledged since the last start; they are held whatever names them. And those that were not.
         self.blobs = set()
         self.doubtful = set()
+        # Those of them that the other repository was given as well.
+        self.mounted = set()
         # Of an upload that is open: its path, what of it was acknowledged, and what was not.
         self.open = None
         self.acknowledged = 0
@@ -41,8 +44,8 @@ class Ledger:
         return self.random.randbytes(length)
 
     def act(self, client):
-        acts = [self.push, self.append, self.pull, self.remove_tag, self.remove]
-        self.random.choices(acts, [6, 2, 2, 1, 1])[0](client)
+        acts = [self.push, self.append, self.mount, self.pull, self.remove_tag, self.remove]
+        self.random.choices(acts, [6, 2, 1, 2, 1, 1])[0](client)
         self.acknowledged += 1
 
     def push(self, client):
@@ -61,6 +64,14 @@ class Ledger:
         self.tags[tag] = self.tags[tag] | {digest}
         put_manifest(client, self.repository, tag, manifest)
         self.tags[tag] = {digest}
+
+    def mount(self, client):
+        if self.blobs:
+            digest = self.random.choice(sorted(self.blobs))
+            path = f"/v2/{self.other}/blobs/uploads/?mount={digest}&from={self.repository}"
+            status, _, said = client.ask("POST", path, b"")
+            expect((201,), f"POST {path}", status, said)
+            self.mounted.add(digest)
 
     def remove_tag(self, client):
         tag = self.random.choice(self.TAGS)
@@ -110,11 +121,14 @@ class Ledger:
             if found not in known:
                 raise Loss(f"{self.repository}:{tag} is {found}, and was acknowledged as {known}")
             self.tags[tag] = {found}
-        for digest in self.blobs if blobs_are_held else ():
-            blob_is_whole(client, self.repository, digest)
+        if blobs_are_held:
+            for digest in self.blobs:
+                blob_is_whole(client, self.repository, digest)
+            for digest in self.mounted:
+                blob_is_whole(client, self.other, digest)
         for digest in self.doubtful:
             blob_is_whole(client, self.repository, digest, (200, 404))
-        self.blobs, self.doubtful = set(), set()
+        self.blobs, self.doubtful, self.mounted = set(), set(), set()
         if self.open is not None and self.open[1]:
             self.verify_open(client, sessions_are_synced)
         self.open = None
