@@ -25,14 +25,16 @@ from .registry import (
 
 # What no repository links goes at once, and what lost its tag. A layer waits this long for its manifest, and half as
 # long after somebody was told that it is there: the smallest hold that no push here takes longer than.
-HOLD = "20s"
-ON = {
-    "SWR_COLLECTION__INTERVAL": "1ms",
+COLLECTED = {
     "SWR_COLLECTION__UNTAGGED_KEEP": "0s",
-    "SWR_COLLECTION__LINK_HOLD": HOLD,
+    "SWR_COLLECTION__LINK_HOLD": "20s",
     "SWR_COLLECTION__UNSAFE_SHORT_HOLD": "true",
 }
-OFF = {"SWR_COLLECTION__ENABLED": "false"}
+OFTEN = {
+    "back to back": COLLECTED | {"SWR_COLLECTION__INTERVAL": "1ms"},
+    "each second": COLLECTED | {"SWR_COLLECTION__INTERVAL": "1s"},
+    "never": {"SWR_COLLECTION__ENABLED": "false"},
+}
 ROUNDS = 3
 CLIENTS = 8
 LAYERS = 40
@@ -109,19 +111,34 @@ class Pusher:
         blob_is_whole(client, self.repository, self.bring(client, self.random.choice(self.layers)))
 
 
-class Side:
-    """A registry that collects, or one that does not, and its clients."""
+class Renewer(Pusher):
+    """One that brings layers of its own and removes others: the same work, however often it is collected."""
 
-    def __init__(self, data, environment, seed):
+    def act(self, client):
+        self.layers = layers_of(self.random, 4)
+        self.push(client)
+        self.remove(client)
+
+
+def layers_of(source, count):
+    return [source.randbytes(source.choice([100, 5000, 70_000, 300_000])) for _ in range(count)]
+
+
+class Side:
+    """A registry that collects so often, and its clients."""
+
+    def __init__(self, data, environment, seed, kind):
         self.data, self.environment = data, environment
-        layers = random.Random(seed)
-        layers = [layers.randbytes(layers.choice([100, 5000, 70_000, 300_000])) for _ in range(LAYERS)]
-        self.pushers = [Pusher(number, seed, layers) for number in range(CLIENTS)]
-        # Of each round: seconds of the server's CPU for a push, and the 99th percentile of how long one takes.
+        layers = layers_of(random.Random(seed), LAYERS)
+        self.pushers = [kind(number, seed, layers) for number in range(CLIENTS)]
+        # Of each round, in milliseconds: the server's CPU for a push, and the 99th percentile of how long one takes.
         self.cpu, self.p99 = [], []
 
     def events(self):
         return sum(pusher.events for pusher in self.pushers)
+
+    def sent(self):
+        return sum(pusher.sent for pusher in self.pushers)
 
     def round(self, events):
         server = started(self.data, self.environment | {"SWR_LOG__LEVEL": "warn"})
@@ -140,8 +157,8 @@ class Side:
         if said:
             raise Loss(f"it has something to say: {said}")
         pushes = sorted(took for pusher in self.pushers for took in pusher.pushes)
-        self.cpu.append(spent / len(pushes))
-        self.p99.append(pushes[len(pushes) * 99 // 100])
+        self.cpu.append(1000 * spent / len(pushes))
+        self.p99.append(1000 * pushes[len(pushes) * 99 // 100])
 
     def layers_left(self):
         return sum(1 for path in pathlib.Path(self.data, "blobs/blobs").rglob("*") if path.is_file())
@@ -178,16 +195,21 @@ def act_for(server, pushers, events):
 
 def racing(events, seed):
     with tempfile.TemporaryDirectory(prefix="swr-racing-") as folder:
-        on, off = Side(f"{folder}/on", ON, seed), Side(f"{folder}/off", OFF, seed)
+        side = Side(f"{folder}/raced", OFTEN["back to back"], seed, Pusher)
         for _ in range(ROUNDS):
-            for side in (on, off):
-                side.round(events / ROUNDS)
-        scrub_finds_nothing(on.data)
-        sent, left = sum(pusher.sent for pusher in on.pushers), on.layers_left()
+            side.round(events / ROUNDS)
+        scrub_finds_nothing(side.data)
+        sent, left = side.sent(), side.layers_left()
         if left >= sent:
             raise Loss(f"nothing was collected of {sent} layers that were sent")
-        print(f"{on.events()} requests raced collection (seed {seed}), none refused, nothing lost")
-        print(f"of {sent} layers that were sent, {left} are left")
-        medians = [[statistics.median(each) * 1000 for each in (side.cpu, side.p99)] for side in (on, off)]
-        for what, with_it, without in zip(["CPU of the server for a push", "99th percentile of a push"], *medians):
-            print(f"{what}: {with_it:.2f} ms with collection, {without:.2f} ms without: {with_it / without:.2f} x")
+        print(f"{side.events()} requests raced collection: {left} layers are left of {sent} that were sent, none missing")
+
+        sides = {often: Side(f"{folder}/{often}", collecting, seed, Renewer) for often, collecting in OFTEN.items()}
+        for _ in range(ROUNDS):
+            for side in sides.values():
+                side.round(events / 10)
+        least = [statistics.median(each) for each in (sides["never"].cpu, sides["never"].p99)]
+        for often, side in sides.items():
+            cpu, p99 = statistics.median(side.cpu), statistics.median(side.p99)
+            print(f"collection {often}: {cpu:.2f} ms of the server's CPU for a push ({cpu / least[0]:.2f} x);", end=" ")
+            print(f"99th percentile of a push {p99:.0f} ms ({p99 / least[1]:.2f} x)")
