@@ -240,12 +240,15 @@ def files(folder):
     return [path.name for path in pathlib.Path(folder).rglob("*") if path.is_file()]
 
 
-def hostile(stall):
+def hostile():
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     with tempfile.TemporaryDirectory(prefix="swr-hostile-") as data:
-        brief = {"SWR_UPLOADS__IDLE": f"{IDLE}s", "SWR_COLLECTION__INTERVAL": "1s"}
-        server = started(data, brief | {"SWR_HTTP__STALL": stall})
+        environment = {"SWR_UPLOADS__IDLE": f"{IDLE}s", "SWR_COLLECTION__INTERVAL": "1s"}
+        # A mistake that is planted in the configuration, and not in the program.
+        if os.environ.get("PLANTED_FAULT") == "patience without end":
+            environment["SWR_HTTP__STALL"] = "1h"
+        server = started(data, environment)
         try:
             kept = survived(server, data)
         finally:

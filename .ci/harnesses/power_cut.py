@@ -46,6 +46,8 @@ class Disk:
 
 def power_cut(rounds, seed):
     kinds = [kind for kind in FILE_SYSTEMS if shutil.which(f"mkfs.{kind}", path=SBIN)]
+    if not kinds:
+        raise Loss(f"none of these file systems can be made: {FILE_SYSTEMS}")
     for kind in kinds:
         cut_on(kind, rounds, seed)
 

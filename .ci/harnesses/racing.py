@@ -202,7 +202,7 @@ def racing(events, seed):
         sent, left = side.sent(), side.layers_left()
         if left >= sent:
             raise Loss(f"nothing was collected of {sent} layers that were sent")
-        print(f"{side.events()} requests raced collection: {left} layers are left of {sent} that were sent, none missing")
+        print(f"{side.events()} requests raced collection, none refused; {left} of {sent} layers are left, none missing")
 
         sides = {often: Side(f"{folder}/{often}", collecting, seed, Renewer) for often, collecting in OFTEN.items()}
         for _ in range(ROUNDS):
