@@ -1,0 +1,67 @@
+//! What content can live through: every order of the steps of a pusher, a deleter and the registry's own hands, each
+//! ending for good wherever it may. Nowhere are bytes gone that a repository links, and from everywhere there is a way
+//! to where nothing is kept that nothing needs.
+//!
+//! The steps are those of a model. That the stores are what it is a model of is seen by leading them along its ways.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod exploration;
+mod model;
+mod replay;
+
+use swr_core::ports::ManifestStore;
+
+use exploration::{Explored, explore};
+use model::{Condition, Model};
+use replay::replay;
+
+/// One upload, a pusher, a deleter and a caretaker.
+const SMALL: Model = Model { uploads: 1, is_used: true, caretakers: 1, rots: false, without: None };
+/// Content is brought twice.
+const TWICE: Model = Model { uploads: 2, ..SMALL };
+/// It may rot as well, and a scrubber sets it aside until it is brought anew.
+const ROTTING: Model = Model { is_used: false, rots: true, ..TWICE };
+/// Two processes look after one registry.
+const REPLICAS: Model = Model { caretakers: 2, ..SMALL };
+
+/// All of it, where no law is broken.
+fn explored(model: Model) -> Explored {
+    explore(model).unwrap_or_else(|found| panic!("{}: {:?}", found.law, found.steps))
+}
+
+#[test]
+fn no_order_of_steps_loses_what_is_linked_or_keeps_garbage_for_ever() {
+    for (model, states_min) in [(SMALL, 2_000), (TWICE, 50_000), (ROTTING, 50_000), (REPLICAS, 10_000)] {
+        let count = explored(model).count();
+        assert!(count > states_min, "so few that some must be missing: {count} of {model:?}");
+    }
+}
+
+#[test]
+fn whatever_condition_is_left_out_is_missed() {
+    for without in Condition::ALL {
+        let mut models = [SMALL, ROTTING].into_iter();
+        let found = models.find_map(|model| explore(Model { without: Some(without), ..model }).err());
+        assert!(found.is_some(), "nothing breaks without {without:?}");
+    }
+}
+
+/// Leads stores that `open` opens, new and empty, along `count` ways of each world and to all that comes of its steps.
+async fn leads_where_the_model_does<S: ManifestStore>(count: usize, open: impl AsyncFn() -> S) {
+    for model in [TWICE, ROTTING, REPLICAS] {
+        for way in explored(model).ways(count) {
+            replay(&model, &open().await, &way).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn memory_leads_where_the_model_does() {
+    leads_where_the_model_does(300, async || swr_storage::MemoryManifests::new()).await;
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn sqlite_leads_where_the_model_does() {
+    leads_where_the_model_does(20, async || swr_storage::SqliteStore::in_memory().await.unwrap()).await;
+}
