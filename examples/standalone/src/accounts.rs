@@ -115,11 +115,11 @@ impl Accounts {
     }
 
     /// Whoever does what triggers say.
-    pub(crate) fn courier(&self, config: &Config, plane: &ControlPlane) -> Result<Courier, String> {
+    pub(crate) async fn courier(&self, config: &Config, plane: &ControlPlane) -> Result<Courier, String> {
         let desk = self.desk();
         let opener: Arc<Opener> =
             Arc::new(move |trigger, sealed| desk.open_trigger(trigger, sealed).map_err(Into::into));
-        let actions = messages::actions(config, self.settings.host(), opener)?;
+        let actions = messages::actions(config, self.settings.host(), opener).await?;
         Ok(Courier::new(plane.clone(), Arc::new(actions)))
     }
 

@@ -33,13 +33,13 @@ const SINK_PAUSE_MAX: Duration = Duration::from_secs(60);
 const SIDE_BY_SIDE: usize = 64;
 
 /// What triggers can do here. `host` stands in front of the images that they name.
-pub(crate) fn actions(config: &Config, host: &str, opener: Arc<Opener>) -> Result<Actions, String> {
+pub(crate) async fn actions(config: &Config, host: &str, opener: Arc<Opener>) -> Result<Actions, String> {
     let webhook = Webhook::new(host, opener, outbound("triggers", &config.triggers.webhooks)?)
         .map_err(|error| in_one_line("triggers.webhooks", &error))?;
     let mut clusters = Clusters::new();
     for (id, cluster) in &config.triggers.clusters {
         let found = match &cluster.kubeconfig {
-            Some(file) => Cluster::from_kubeconfig(file, cluster.context.as_deref()),
+            Some(file) => Cluster::from_kubeconfig(file, cluster.context.as_deref()).await,
             None => Cluster::in_cluster(),
         };
         let found = found.map_err(|error| in_one_line(&format!("triggers.clusters.{id}"), &error))?;

@@ -128,8 +128,7 @@ impl Import {
         for path in &self.files {
             let shown = path.display().to_string();
             let mut follower = Follower { meter: &mut meter, file: shown.clone() };
-            let opened =
-                if path.as_os_str() == STANDARD { standard(io::stdin()) } else { File::open(path) };
+            let opened = if path.as_os_str() == STANDARD { standard(io::stdin()) } else { File::open(path) };
             let imported = match opened {
                 Ok(file) => importer.import(file, &organisation, target, &mut follower).await,
                 Err(error) => Err(error.to_string()),

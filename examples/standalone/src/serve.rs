@@ -108,7 +108,7 @@ impl Serve {
         });
         let control = control.transpose()?;
         let courier = match (&assembled.accounts, &control) {
-            (Some(accounts), Some((_, plane))) => Some(accounts.courier(&config, plane)?),
+            (Some(accounts), Some((_, plane))) => Some(accounts.courier(&config, plane).await?),
             _ => None,
         };
         let sinks = messages::sinks(&config, &assembled.manifests)?;

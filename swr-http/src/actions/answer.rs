@@ -1,9 +1,12 @@
 //! What another server answers: read as far as a bound and a deadline go.
 
 use std::error::Error;
+use std::pin::pin;
 
+use bytes::Bytes;
 use http::StatusCode;
-use reqwest::Response;
+use http_body::Body;
+use http_body_util::BodyExt as _;
 use tokio::time::{Instant, timeout_at};
 
 /// So many bytes of a refusal are looked at.
@@ -14,11 +17,14 @@ const REFUSAL_CHARS_MAX: usize = 200;
 
 /// The first `limit` bytes of a body, or fewer where it ends, breaks off, or has not come by the deadline. The rest is
 /// never read.
-pub(super) async fn beginning(mut response: Response, limit: usize, deadline: Instant) -> Vec<u8> {
+pub(super) async fn beginning(body: impl Body<Data = Bytes>, limit: usize, deadline: Instant) -> Vec<u8> {
+    let mut body = pin!(body);
     let mut read = Vec::new();
     while read.len() < limit {
-        let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await else { break };
-        read.extend_from_slice(&chunk[..chunk.len().min(limit - read.len())]);
+        let Ok(Some(Ok(frame))) = timeout_at(deadline, body.frame()).await else { break };
+        if let Ok(chunk) = frame.into_data() {
+            read.extend_from_slice(&chunk[..chunk.len().min(limit - read.len())]);
+        }
     }
     read
 }
@@ -43,16 +49,12 @@ pub(super) fn is_lasting(status: StatusCode) -> bool {
 }
 
 /// Why a request got no answer: the innermost cause, which alone says something.
-pub(super) fn cause(error: &reqwest::Error) -> String {
-    let mut innermost: &dyn Error = error;
+pub(super) fn cause<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
+    let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    match innermost.downcast_ref::<reqwest::Error>() {
-        // Its own text has the whole address in it.
-        Some(_) => "the request failed".to_owned(),
-        None => innermost.to_string(),
-    }
+    innermost
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{Method, StatusCode};
-use reqwest::Response;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{Method, Request, Response, StatusCode};
+use kube::client::Body;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
@@ -83,8 +83,8 @@ impl TriggerAction for Kubernetes {
         };
 
         let deadline = Instant::now() + self.within;
-        let address = address(&cluster.server, workload);
-        let found = self.ask(cluster, Method::GET, &address, None, deadline).await?;
+        let path = path(workload);
+        let found = self.ask(cluster, Method::GET, &path, Vec::new(), deadline).await?.into_body();
         let found = beginning(found, WORKLOAD_BYTES_MAX, deadline).await;
         let found: Value = serde_json::from_slice(&found)
             .map_err(|_| ActionError::Failed("the cluster answered with no workload".to_owned()))?;
@@ -94,8 +94,8 @@ impl TriggerAction for Kubernetes {
         else {
             return Ok(format!("{shown} had {image} already"));
         };
-        let address = format!("{address}?fieldManager=swr");
-        self.ask(cluster, Method::PATCH, &address, Some(patch.to_string()), deadline).await?;
+        let path = format!("{path}?fieldManager=swr");
+        self.ask(cluster, Method::PATCH, &path, patch.to_string().into(), deadline).await?;
         Ok(format!("{shown} was set to {image}"))
     }
 }
@@ -105,18 +105,17 @@ impl Kubernetes {
         &self,
         cluster: &Cluster,
         method: Method,
-        address: &str,
-        patch: Option<String>,
+        path: &str,
+        patch: Vec<u8>,
         deadline: Instant,
-    ) -> Result<Response, ActionError> {
-        let mut request = cluster.client.request(method, address).header(ACCEPT, JSON);
-        if let Some(authorization) = cluster.authorization().map_err(ActionError::Failed)? {
-            request = request.header(AUTHORIZATION, authorization);
+    ) -> Result<Response<Body>, ActionError> {
+        let mut request = Request::builder().method(method).uri(path).header(ACCEPT, JSON);
+        if !patch.is_empty() {
+            request = request.header(CONTENT_TYPE, STRATEGIC_MERGE_PATCH);
         }
-        if let Some(patch) = patch {
-            request = request.header(CONTENT_TYPE, STRATEGIC_MERGE_PATCH).body(patch);
-        }
-        let response = match timeout_at(deadline, request.send()).await {
+        let request = request.body(Body::from(patch));
+        let request = request.map_err(|error| ActionError::Impossible(error.to_string()))?;
+        let response = match timeout_at(deadline, cluster.client.send(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => {
                 return Err(ActionError::Failed(format!("the cluster does not answer: {}", cause(&error))));
@@ -130,7 +129,7 @@ impl Kubernetes {
         if status.is_success() {
             return Ok(response);
         }
-        let refusal = beginning(response, REFUSAL_BYTES_MAX, deadline).await;
+        let refusal = beginning(response.into_body(), REFUSAL_BYTES_MAX, deadline).await;
         let said = match serde_json::from_slice::<Refusal>(&refusal) {
             Ok(Refusal { message }) => quoted(message.as_bytes()),
             Err(_) => quoted(&refusal),
@@ -151,13 +150,14 @@ struct Refusal {
     message: String,
 }
 
-fn address(server: &str, workload: &Workload) -> String {
+/// Where the workload is below the address of its cluster. Its names are names, which lead nowhere else.
+fn path(workload: &Workload) -> String {
     let group = match workload.kind {
         WorkloadKind::Deployments | WorkloadKind::StatefulSets | WorkloadKind::DaemonSets => "apps/v1",
         WorkloadKind::CronJobs => "batch/v1",
     };
     let (kind, name) = (workload.kind.as_str(), &workload.application);
-    format!("{server}/apis/{group}/namespaces/{}/{kind}/{name}", workload.namespace)
+    format!("/apis/{group}/namespaces/{}/{kind}/{name}", workload.namespace)
 }
 
 /// Where a workload has its pods' specification.

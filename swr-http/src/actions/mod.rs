@@ -6,6 +6,7 @@
 #[cfg(feature = "webhook")]
 pub mod addresses;
 mod answer;
+#[cfg(feature = "webhook")]
 mod authorities;
 #[cfg(feature = "kubernetes")]
 pub mod cluster;

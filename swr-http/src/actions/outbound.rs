@@ -129,7 +129,14 @@ impl Outbound {
         let sent = self.client.post(url).headers(headers).body(body).send();
         let response = match timeout_at(deadline, sent).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(ActionError::Failed(format!("no answer: {}", cause(&error)))),
+            Ok(Err(error)) => {
+                let cause = cause(&error);
+                return Err(ActionError::Failed(match cause.is::<reqwest::Error>() {
+                    // Its own text has the whole address in it.
+                    true => "no answer: the request failed".to_owned(),
+                    false => format!("no answer: {cause}"),
+                }));
+            }
             Err(_) => {
                 return Err(ActionError::Failed(format!("no answer within {} s", self.within.as_secs_f32())));
             }
@@ -138,7 +145,7 @@ impl Outbound {
         if status.is_success() {
             return Ok(status);
         }
-        let said = quoted(&beginning(response, REFUSAL_BYTES_MAX, deadline).await);
+        let said = quoted(&beginning(reqwest::Body::from(response), REFUSAL_BYTES_MAX, deadline).await);
         let mut told = format!("answered {}", status.as_u16());
         if status.is_redirection() {
             told.push_str(", and redirects are not followed");
