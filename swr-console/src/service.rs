@@ -269,6 +269,7 @@ impl Parts {
             account: signer.map(|signer| signer.account.id.as_str()),
             source: origin.source,
             goes_on: false,
+            body: body.declared(),
         };
         let admitted = match self.options.admission.admit(asking).await {
             Ok(admitted) => admitted,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,9 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use swr_core::RepositoryName;
 use swr_core::caller::Caller;
+use swr_core::upload::UploadId;
 
 /// What everybody may take of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,13 +22,16 @@ pub struct AdmissionLimits {
     pub caller: Share,
     /// All users of one account together, where there are accounts. Nothing is limited.
     pub account: Share,
+    /// Everybody together. Nothing is limited.
+    pub total: Share,
     /// How long a request is held back until it fits, before it is refused. 5 seconds.
     pub hold: Duration,
 }
 
 impl Default for AdmissionLimits {
     fn default() -> Self {
-        Self { caller: Share::default(), account: Share::default(), hold: Duration::from_secs(5) }
+        let [caller, account, total] = [Share::default(); 3];
+        Self { caller, account, total, hold: Duration::from_secs(5) }
     }
 }
 
@@ -39,6 +44,12 @@ pub struct Share {
     /// How many requests may be under way, from the first byte of each to the last one of its answer. As many more
     /// wait until one ends.
     pub concurrent: Option<NonZeroU32>,
+    /// How many bytes of bodies may be on their way in, a KiB at least: each body counts as long as it is said to be, and
+    /// as 4 MiB where it is longer, or nobody says, since no more of it is held at a time. As many more wait.
+    pub body_bytes: Option<NonZeroU64>,
+    /// How many uploads may be open, begun and neither finished nor cancelled, until they have lain idle for so long
+    /// that they are swept.
+    pub uploads: Option<NonZeroU32>,
 }
 
 /// How often something may happen.
@@ -85,6 +96,7 @@ enum Key {
     User(Box<str>),
     Account(Box<str>),
     Address(Option<IpAddr>),
+    Everybody,
     /// All those callers, or accounts, for whom there was no room among the others.
     Others(Of),
 }
@@ -93,6 +105,7 @@ enum Key {
 enum Of {
     Callers,
     Accounts,
+    Everybody,
 }
 
 /// What somebody has taken.
@@ -101,6 +114,10 @@ struct Standing {
     /// When the next request would be in time.
     next: Instant,
     places: Option<Arc<Places>>,
+    /// Of a KiB each.
+    body_places: Option<Arc<Places>>,
+    /// And when each has lain idle for too long.
+    uploads: HashMap<OpenUpload, Instant>,
 }
 
 #[derive(Debug)]
@@ -108,6 +125,14 @@ struct Places {
     free: Arc<Semaphore>,
     waiting: AtomicU32,
     count: u32,
+}
+
+/// An upload, as the only one who can end it asks for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct OpenUpload {
+    caller: Key,
+    repository: RepositoryName,
+    id: UploadId,
 }
 
 /// Who asks, and for what kind of thing.
@@ -122,13 +147,15 @@ pub struct Asking<'a> {
     pub source: Option<IpAddr>,
     /// Whether it goes on with an upload.
     pub goes_on: bool,
+    /// The length of its body in bytes, where that is known before; 0 where there is none.
+    pub body: Option<u64>,
 }
 
 impl Asking<'_> {
     /// Somebody who has not proved anything yet.
     #[cfg(feature = "control")]
     pub(crate) fn stranger(source: Option<IpAddr>) -> Self {
-        Self { caller: &Caller::Anonymous, account: None, source, goes_on: false }
+        Self { caller: &Caller::Anonymous, account: None, source, goes_on: false, body: Some(0) }
     }
 }
 
@@ -136,6 +163,9 @@ impl Asking<'_> {
 #[derive(Debug, Default)]
 pub struct Admitted {
     places: Vec<OwnedSemaphorePermit>,
+    /// Whose open uploads are counted, and the caller among them.
+    counted: Vec<(Key, NonZeroU32)>,
+    caller: Option<Key>,
 }
 
 /// A request that was not let in.
@@ -157,20 +187,23 @@ impl Admission {
     /// time where something is limited.
     pub async fn admit(&self, asking: Asking<'_>) -> Result<Admitted, Crowded> {
         let limits = &self.0.limits;
+        let caller = key(asking.caller, asking.source);
         let shares = [
-            (Of::Callers, limits.caller, Some(key(asking.caller, asking.source))),
+            (Of::Callers, limits.caller, Some(caller.clone())),
             (Of::Accounts, limits.account, asking.account.map(|account| Key::Account(account.into()))),
+            (Of::Everybody, limits.total, Some(Key::Everybody)),
         ];
         let now = Instant::now();
         let hold = if asking.goes_on { HOLD_OF_UPLOADS.max(limits.hold) } else { limits.hold };
-        let (begin, places) = self.reserve(shares, now, asking.goes_on)?;
+        let Reserved { begin, places, counted } = self.reserve(shares, now, &asking)?;
         // Even a time that has come is waited for in a turn of the runtime.
         if begin > now {
             sleep_until(begin).await;
         }
-        let mut admitted = Admitted::default();
-        for places in places {
-            admitted.places.push(places.take(now + hold).await?);
+        let caller = (!counted.is_empty()).then_some(caller);
+        let mut admitted = Admitted { places: Vec::with_capacity(places.len()), counted, caller };
+        for (places, count) in places {
+            admitted.places.push(places.take(count, now + hold).await?);
         }
         Ok(admitted)
     }
@@ -179,22 +212,29 @@ impl Admission {
     /// where the other has no more to give.
     fn reserve(
         &self,
-        shares: [(Of, Share, Option<Key>); 2],
+        shares: [(Of, Share, Option<Key>); 3],
         now: Instant,
-        goes_on: bool,
-    ) -> Result<(Instant, Vec<Arc<Places>>), Crowded> {
+        asking: &Asking<'_>,
+    ) -> Result<Reserved, Crowded> {
         let mut standings = self.0.standings.lock().unwrap_or_else(PoisonError::into_inner);
         let mut begin = now;
         let mut places = Vec::new();
+        let mut counted = Vec::new();
         let mut next = Vec::new();
         for (of, share, key) in shares {
             let Some(key) = key.filter(|_| share != Share::default()) else { continue };
             let key = with_room(&mut standings, key, of, now);
             let standing = standings.entry(key.clone()).or_insert_with(|| Standing::new(share, now));
-            places.extend(standing.places.clone());
+            places.extend(standing.places.clone().map(|places| (places, 1)));
+            if let Some(body_places) = &standing.body_places
+                && asking.body != Some(0)
+            {
+                places.push((Arc::clone(body_places), body_places.for_body(asking.body)));
+            }
+            counted.extend(share.uploads.map(|most| (key.clone(), most)));
             if let Some(rate) = share.rate {
                 let mut due = standing.next.max(now);
-                match goes_on {
+                match asking.goes_on {
                     // It owes no more than whoever has waited for as long as may be.
                     true => due = due.min(now + rate.tolerance() + self.0.limits.hold),
                     false => begin = begin.max(due.checked_sub(rate.tolerance()).unwrap_or(now)),
@@ -207,29 +247,137 @@ impl Admission {
             return Err(Crowded { retry_after: wait });
         }
         for (key, share, next) in next {
-            // Room for the second share may have been made of the first.
+            // Room for a later share may have been made of the first.
             standings.entry(key).or_insert_with(|| Standing::new(share, now)).next = next;
         }
-        Ok((begin, places))
+        Ok(Reserved { begin, places, counted })
+    }
+
+    /// Makes room for an upload that is about to be begun in the repository by whoever was let in, and lies idle for
+    /// `idle` at most.
+    pub(crate) fn open_upload<'a>(
+        &'a self,
+        admitted: &'a Admitted,
+        repository: &'a RepositoryName,
+        idle: Duration,
+    ) -> Result<Opening<'a>, Crowded> {
+        let now = Instant::now();
+        let mut standings = self.0.standings.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, most) in &admitted.counted {
+            let Some(Standing { uploads, .. }) = standings.get_mut(key) else { continue };
+            if uploads.len() >= most.get() as usize {
+                uploads.retain(|_, lapses| *lapses > now);
+            }
+            if uploads.len() >= most.get() as usize {
+                // Another one may end before the first one lapses.
+                let lapses = uploads.values().min().map_or(RETRY_AFTER, |first| *first - now);
+                return Err(Crowded { retry_after: lapses.min(RETRY_AFTER_UPLOADS) });
+            }
+        }
+        drop(standings);
+        let opening = Opening { admission: self, admitted, repository, idle, id: UploadId::random() };
+        self.upload_goes_on(admitted, repository, &opening.id, idle);
+        Ok(opening)
+    }
+
+    /// An upload of whoever was let in is there, and has just been active.
+    pub(crate) fn upload_goes_on(
+        &self,
+        admitted: &Admitted,
+        repository: &RepositoryName,
+        id: &UploadId,
+        idle: Duration,
+    ) {
+        let now = Instant::now();
+        // What lasts beyond all time lasts for ever.
+        let lapses = now.checked_add(idle).unwrap_or(now + FOR_EVER);
+        self.of_counted(admitted, repository, id, |uploads, upload| {
+            uploads.insert(upload, lapses);
+        });
+    }
+
+    /// An upload of whoever was let in is there no more.
+    pub(crate) fn upload_ended(&self, admitted: &Admitted, repository: &RepositoryName, id: &UploadId) {
+        self.of_counted(admitted, repository, id, |uploads, upload| {
+            uploads.remove(&upload);
+        });
+    }
+
+    fn of_counted(
+        &self,
+        admitted: &Admitted,
+        repository: &RepositoryName,
+        id: &UploadId,
+        note: impl Fn(&mut HashMap<OpenUpload, Instant>, OpenUpload),
+    ) {
+        let Some(caller) = &admitted.caller else { return };
+        let upload = OpenUpload { caller: caller.clone(), repository: repository.clone(), id: id.clone() };
+        let mut standings = self.0.standings.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, _) in &admitted.counted {
+            if let Some(standing) = standings.get_mut(key) {
+                note(&mut standing.uploads, upload.clone());
+            }
+        }
+    }
+}
+
+/// What a request may have, and when.
+struct Reserved {
+    begin: Instant,
+    /// And how many of each.
+    places: Vec<(Arc<Places>, u32)>,
+    counted: Vec<(Key, NonZeroU32)>,
+}
+
+/// Room for an upload that is about to be begun: given back unless it is.
+#[derive(Debug)]
+pub(crate) struct Opening<'a> {
+    admission: &'a Admission,
+    admitted: &'a Admitted,
+    repository: &'a RepositoryName,
+    idle: Duration,
+    /// Stands for the upload until that has an id.
+    id: UploadId,
+}
+
+impl Opening<'_> {
+    /// The upload has been begun.
+    pub(crate) fn begun(self, id: &UploadId) {
+        self.admission.upload_goes_on(self.admitted, self.repository, id, self.idle);
+    }
+}
+
+impl Drop for Opening<'_> {
+    fn drop(&mut self) {
+        self.admission.upload_ended(self.admitted, self.repository, &self.id);
     }
 }
 
 /// The key, or the one of all others where there is no room for more.
 fn with_room(standings: &mut HashMap<Key, Standing>, key: Key, of: Of, now: Instant) -> Key {
-    if standings.len() < STANDINGS_MAX || standings.contains_key(&key) {
+    if standings.len() < STANDINGS_MAX || key == Key::Everybody || standings.contains_key(&key) {
         return key;
     }
-    standings.retain(|_, standing| standing.next > now || standing.is_taken());
+    standings.retain(|_, standing| standing.next > now || standing.is_taken(now));
     if standings.len() < STANDINGS_MAX { key } else { Key::Others(of) }
 }
 
 impl Standing {
     fn new(share: Share, now: Instant) -> Self {
-        Self { next: now, places: share.concurrent.map(|count| Arc::new(Places::new(count.get()))) }
+        let places = |count: u32| Arc::new(Places::new(count));
+        let kibibytes = |bytes: NonZeroU64| u32::try_from(bytes.get() / KIB).unwrap_or(u32::MAX).max(1);
+        Self {
+            next: now,
+            places: share.concurrent.map(|count| places(count.get())),
+            body_places: share.body_bytes.map(|bytes| places(kibibytes(bytes))),
+            uploads: HashMap::new(),
+        }
     }
 
-    fn is_taken(&self) -> bool {
-        self.places.as_ref().is_some_and(|places| Arc::strong_count(places) > 1 || places.is_taken())
+    fn is_taken(&self, now: Instant) -> bool {
+        let mut places = [&self.places, &self.body_places].into_iter().flatten();
+        places.any(|places| Arc::strong_count(places) > 1 || places.is_taken())
+            || self.uploads.values().any(|lapses| *lapses > now)
     }
 }
 
@@ -243,34 +391,40 @@ impl Places {
         self.free.available_permits() < self.count as usize
     }
 
-    /// One of them, as soon as one is free; in the order in which they were asked for.
-    async fn take(&self, until: Instant) -> Result<OwnedSemaphorePermit, Crowded> {
+    /// How many a body of this length takes; all of them, where there are fewer.
+    fn for_body(&self, length: Option<u64>) -> u32 {
+        let held = length.unwrap_or(u64::MAX).min(BODY_HELD_MAX);
+        u32::try_from(held.div_ceil(KIB)).unwrap_or(u32::MAX).min(self.count)
+    }
+
+    /// So many of them, as soon as they are free; in the order in which they were asked for.
+    async fn take(&self, count: u32, until: Instant) -> Result<OwnedSemaphorePermit, Crowded> {
         let crowded = Crowded { retry_after: RETRY_AFTER };
-        if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
-            return Ok(place);
+        if let Ok(places) = Arc::clone(&self.free).try_acquire_many_owned(count) {
+            return Ok(places);
         }
-        let _waiting = Waiting::among(self).ok_or(crowded)?;
-        match timeout_at(until, Arc::clone(&self.free).acquire_owned()).await {
-            Ok(Ok(place)) => Ok(place),
+        let _waiting = Waiting::among(self, count).ok_or(crowded)?;
+        match timeout_at(until, Arc::clone(&self.free).acquire_many_owned(count)).await {
+            Ok(Ok(places)) => Ok(places),
             _ => Err(crowded),
         }
     }
 }
 
-/// One that waits for a place.
-struct Waiting<'a>(&'a Places);
+/// One that waits for so many places.
+struct Waiting<'a>(&'a Places, u32);
 
 impl<'a> Waiting<'a> {
-    fn among(places: &'a Places) -> Option<Self> {
-        let before = places.waiting.fetch_add(1, Ordering::Relaxed);
-        let waiting = Self(places);
-        (before < places.count).then_some(waiting)
+    fn among(places: &'a Places, count: u32) -> Option<Self> {
+        let before = places.waiting.fetch_add(count, Ordering::Relaxed);
+        let waiting = Self(places, count);
+        before.checked_add(count).is_some_and(|all| all <= places.count).then_some(waiting)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.0.waiting.fetch_sub(self.1, Ordering::Relaxed);
     }
 }
 
@@ -291,9 +445,19 @@ const STANDINGS_MAX: usize = 16 << 10;
 const HOLD_OF_UPLOADS: Duration = Duration::from_secs(60);
 /// When to come again for a place: nobody knows when one will be free.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// When to come again at the latest where too many uploads are open.
+const RETRY_AFTER_UPLOADS: Duration = Duration::from_secs(60);
+/// So much of one body is held at a time, in bytes: the largest manifest, unless the host says otherwise.
+const BODY_HELD_MAX: u64 = 4 << 20;
+const KIB: u64 = 1 << 10;
+/// Some thirty years.
+const FOR_EVER: Duration = Duration::from_secs(1 << 30);
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+
+    use futures_util::FutureExt as _;
     use swr_core::caller::Identity;
 
     use super::*;
@@ -303,16 +467,16 @@ mod tests {
     }
 
     fn asking(caller: &Caller) -> Asking<'_> {
-        Asking { caller, account: None, source: None, goes_on: false }
+        Asking { caller, account: None, source: None, goes_on: false, body: Some(0) }
     }
 
     fn rate(per_second: u32, burst: u32) -> Share {
         let [per_second, burst] = [per_second, burst].map(|count| NonZeroU32::new(count).unwrap());
-        Share { rate: Some(Rate { per_second, burst }), concurrent: None }
+        Share { rate: Some(Rate { per_second, burst }), ..Share::default() }
     }
 
     fn places(count: u32) -> Share {
-        Share { rate: None, concurrent: NonZeroU32::new(count) }
+        Share { concurrent: NonZeroU32::new(count), ..Share::default() }
     }
 
     fn to_each(caller: Share) -> Admission {
@@ -379,10 +543,13 @@ mod tests {
             let shares = [
                 (Of::Callers, self.0.limits.caller, Some(key(caller, None))),
                 (Of::Accounts, Share::default(), None),
+                (Of::Everybody, Share::default(), None),
             ];
             let now = Instant::now();
-            let begin = self.reserve(shares, now, false);
-            begin.map(|(begin, _)| (begin - now).as_secs()).map_err(|crowded| crowded.retry_after.as_secs())
+            let reserved = self.reserve(shares, now, &asking(caller));
+            reserved
+                .map(|reserved| (reserved.begin - now).as_secs())
+                .map_err(|crowded| crowded.retry_after.as_secs())
         }
     }
 
@@ -468,6 +635,115 @@ mod tests {
         for expected in [0, 1, 1] {
             assert_eq!(seconds(held(&admission, of_account).await), Ok(expected));
         }
+    }
+
+    fn bytes(count: u64) -> Share {
+        Share { body_bytes: NonZeroU64::new(count), ..Share::default() }
+    }
+
+    /// Whether the request is let in at once, until what is given is dropped.
+    fn at_once(admission: &Admission, asking: Asking<'_>) -> Option<Admitted> {
+        admission.admit(asking).now_or_never().transpose().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bodies_are_let_in_as_long_as_there_is_room_for_their_bytes() {
+        let (admission, ada, bob) = (to_each(bytes(8 << 20)), user("ada"), user("bob"));
+        let of = |caller, body| Asking { body, ..asking(caller) };
+        let _unknown = at_once(&admission, of(&ada, None)).expect("4 MiB");
+        let known = at_once(&admission, of(&ada, Some(3 << 20))).expect("3 MiB");
+        assert!(at_once(&admission, of(&ada, Some((1 << 20) + 1))).is_none(), "1 MiB is left");
+        let _rest = at_once(&admission, of(&ada, Some(1 << 20))).expect("1 MiB");
+        assert!(at_once(&admission, of(&ada, Some(1))).is_none());
+        assert!(at_once(&admission, asking(&ada)).is_some(), "what has no body needs no room");
+        assert!(at_once(&admission, of(&bob, None)).is_some(), "somebody else has their own");
+        assert_eq!(held(&admission, of(&ada, Some(1))).await, Err(RETRY_AFTER));
+        drop(known);
+        assert!(at_once(&admission, of(&ada, Some(3 << 20))).is_some());
+        let small = to_each(bytes(1));
+        assert!(at_once(&small, of(&ada, None)).is_some(), "what is longer than all of it comes in alone");
+    }
+
+    /// However much it asks for, and for however long that goes on.
+    #[tokio::test(start_paused = true)]
+    async fn an_account_that_takes_all_it_can_leaves_others_their_part() {
+        let account = Share { concurrent: NonZeroU32::new(4), ..bytes(16 << 20) };
+        let total = Share { concurrent: NonZeroU32::new(6), ..bytes(24 << 20) };
+        let admission = Admission::new(AdmissionLimits { account, total, ..AdmissionLimits::default() });
+        let (greedy, modest) = (user("greedy"), user("modest"));
+        let of = |caller, account| Asking { account: Some(account), body: None, ..asking(caller) };
+        let mut waiting: Vec<_> = (0..100).map(|_| Box::pin(admission.admit(of(&greedy, "one")))).collect();
+        let mut taken = VecDeque::new();
+        for round in 0..50 {
+            let mut refused = 0;
+            waiting.retain_mut(|request| match request.as_mut().now_or_never() {
+                None => true,
+                Some(Ok(admitted)) => {
+                    taken.push_back(admitted);
+                    false
+                }
+                Some(Err(_)) => {
+                    refused += 1;
+                    false
+                }
+            });
+            assert_eq!((taken.len(), waiting.len()), (4, 4), "no more than its part, and as many wait");
+            assert!(at_once(&admission, of(&modest, "two")).is_some(), "round {round}");
+            // One ends, the first that waits takes its place, and others come instead of the refused.
+            taken.pop_front();
+            waiting.extend((0..=refused).map(|_| Box::pin(admission.admit(of(&greedy, "one")))));
+        }
+    }
+
+    fn repository(name: &str) -> RepositoryName {
+        RepositoryName::parse(name).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn uploads_are_counted_until_they_end_or_have_lain_idle() {
+        let uploads = Share { uploads: NonZeroU32::new(2), ..Share::default() };
+        let (admission, ada, bob) = (to_each(uploads), user("ada"), user("bob"));
+        let (one, other, idle) = (repository("o/one"), repository("o/other"), Duration::from_secs(3600));
+        let hers = admission.admit(asking(&ada)).await.unwrap();
+        let ids = [UploadId::random(), UploadId::random()];
+        let open = |admitted| admission.open_upload(admitted, &one, idle).map(drop);
+
+        drop(admission.open_upload(&hers, &one, idle).unwrap());
+        for id in &ids {
+            admission.open_upload(&hers, &one, idle).unwrap().begun(id);
+        }
+        assert_eq!(open(&hers), Err(Crowded { retry_after: RETRY_AFTER_UPLOADS }));
+        let his = admission.admit(asking(&bob)).await.unwrap();
+        assert_eq!(open(&his), Ok(()), "somebody else has their own");
+
+        admission.upload_ended(&hers, &other, &ids[0]);
+        admission.upload_ended(&his, &one, &ids[0]);
+        assert!(open(&hers).is_err(), "it ends where it was begun, by whoever began it");
+        admission.upload_ended(&hers, &one, &ids[0]);
+        assert_eq!(open(&hers), Ok(()));
+
+        admission.open_upload(&hers, &one, idle).unwrap().begun(&ids[0]);
+        tokio::time::advance(idle - Duration::from_secs(10)).await;
+        assert_eq!(open(&hers), Err(Crowded { retry_after: Duration::from_secs(10) }));
+        admission.upload_goes_on(&hers, &one, &ids[0], idle);
+        tokio::time::advance(Duration::from_secs(10)).await;
+        admission.open_upload(&hers, &one, idle).unwrap().begun(&ids[1]);
+        assert!(open(&hers).is_err(), "one lapsed, and one went on");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_has_uploads_open_is_remembered() {
+        let uploads = Share { uploads: NonZeroU32::new(1), ..Share::default() };
+        let (admission, ada, one) = (to_each(uploads), user("ada"), repository("o/one"));
+        let hers = admission.admit(asking(&ada)).await.unwrap();
+        let idle = Duration::from_secs(3600);
+        admission.open_upload(&hers, &one, idle).unwrap().begun(&UploadId::random());
+        drop(hers);
+        for number in 0..STANDINGS_MAX + 1 {
+            admission.admit(asking(&user(&number.to_string()))).await.unwrap();
+        }
+        let hers = admission.admit(asking(&ada)).await.unwrap();
+        assert!(admission.open_upload(&hers, &one, idle).is_err());
     }
 
     #[tokio::test]

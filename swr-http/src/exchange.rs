@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -12,7 +13,9 @@ use swr_core::digest::Digest;
 use swr_core::registry::Limits;
 use swr_core::{Access, Error, RepositoryName};
 
+use crate::admission::{Admitted, Crowded, Opening};
 use crate::body::{Progress, ResponseBody};
+use crate::endpoint::Endpoint;
 use crate::error_response::Failure;
 use crate::headers::{self, DOCKER_CONTENT_DIGEST};
 use crate::service::ServiceOptions;
@@ -25,6 +28,7 @@ pub(crate) struct Exchange<'a> {
     /// Where clients find the protocol: `/v2`, and what the host has put in front of it.
     pub(crate) base: &'a str,
     pub(crate) headers: &'a HeaderMap,
+    pub(crate) admitted: &'a Admitted,
     pub(crate) is_head: bool,
     pub(crate) progress: Arc<Progress>,
 }
@@ -43,6 +47,38 @@ impl Exchange<'_> {
         Ok(while_moving(self.options.store_within, &self.progress, call).await??)
     }
 
+    /// Makes room for one more open upload of the caller.
+    pub(crate) fn open_upload<'a>(&'a self, repository: &'a RepositoryName) -> Result<Opening<'a>, Failure> {
+        let opening = self.options.admission.open_upload(self.admitted, repository, self.upload_idle());
+        opening.map_err(|Crowded { retry_after }| {
+            Error::TooManyRequests { retry_after: Some(retry_after) }.into()
+        })
+    }
+
+    /// Keeps count of what became of an upload that was asked for. One that is unknown, or was refused, may be there
+    /// all the same.
+    pub(crate) fn note_upload(&self, asked: &Endpoint, answer: &Answer) {
+        let admission = &self.options.admission;
+        match (asked, answer) {
+            (Endpoint::AppendUpload { repository, id }, Ok(_)) => {
+                admission.upload_goes_on(self.admitted, repository, id, self.upload_idle());
+            }
+            (
+                Endpoint::FinishUpload { repository, id, .. },
+                Ok(_) | Err(Failure::Registry(Error::DigestMismatch { .. })),
+            )
+            | (Endpoint::CancelUpload { repository, id }, Ok(_)) => {
+                admission.upload_ended(self.admitted, repository, id);
+            }
+            _ => {}
+        }
+    }
+
+    fn upload_idle(&self) -> Duration {
+        // None is negative.
+        self.limits.upload_idle.to_std().unwrap_or_default()
+    }
+
     pub(crate) fn blob_path(&self, repository: &RepositoryName, digest: &Digest) -> String {
         format!("{}/{repository}/blobs/{digest}", self.base)
     }
@@ -50,7 +86,7 @@ impl Exchange<'_> {
 
 /// Waits no longer than the host wants to.
 pub(crate) async fn in_time<T>(
-    within: Option<std::time::Duration>,
+    within: Option<Duration>,
     call: impl Future<Output = T>,
 ) -> Result<T, Failure> {
     match within {
@@ -62,7 +98,7 @@ pub(crate) async fn in_time<T>(
 /// Waits for what takes the bytes of a body: as long as they move, or the client is waited for, and then no longer than
 /// the host wants to.
 pub(crate) async fn while_moving<T>(
-    within: Option<std::time::Duration>,
+    within: Option<Duration>,
     progress: &Progress,
     call: impl Future<Output = T>,
 ) -> Result<T, Failure> {

@@ -291,6 +291,7 @@ impl Parts {
             account: account.as_deref(),
             source: origin.source,
             goes_on: endpoint.goes_on(),
+            body: body.declared(),
         };
         let admitted = self
             .options
@@ -310,10 +311,12 @@ impl Parts {
             options: &self.options,
             base: outside,
             headers: &head.headers,
+            admitted: &admitted,
             is_head: head.method == Method::HEAD,
             progress,
         };
         let answer = dispatch(&exchange, endpoint, body, self.authenticator.challenge().is_some()).await;
+        exchange.note_upload(endpoint, &answer);
         #[cfg(feature = "control")]
         if let (Some(attempt), Err(Failure::Registry(error))) = (attempt, &answer) {
             attempt.refused(status_of(error), error);

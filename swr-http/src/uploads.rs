@@ -19,7 +19,9 @@ pub(crate) async fn begin(
     repository: &RepositoryName,
     algorithm: Algorithm,
 ) -> Answer {
+    let opening = exchange.open_upload(repository)?;
     let upload = exchange.asked(exchange.access.begin_upload(repository, algorithm)).await?;
+    opening.begun(&upload.id);
     let mut response = under_way(exchange, StatusCode::ACCEPTED, repository, &upload.id, upload.offset);
     if let Some(bytes) = exchange.limits.chunk_bytes_min {
         response.headers_mut().insert(OCI_CHUNK_MIN_LENGTH, bytes.into());

@@ -204,7 +204,7 @@ impl Accounts {
                 Arc::clone(&self.metadata),
                 Arc::clone(&self.authenticator),
                 clock(),
-                SessionLimits::default(),
+                SessionLimits { per_user: config.accounts.sessions_per_user, ..SessionLimits::default() },
             ));
             let console = ConsoleService::new(
                 plane.clone(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -125,6 +125,8 @@ pub(crate) struct Accounts {
     pub(crate) traces_keep: Span,
     pub(crate) organisations_per_user: u32,
     pub(crate) organisations_per_account: Option<u32>,
+    /// How many sessions on pages a user has at once; one more ends the one that was not used for the longest time.
+    pub(crate) sessions_per_user: NonZeroU32,
     /// Other deployments that images may be asked to be kept in step with.
     pub(crate) regions: Vec<String>,
 }
@@ -141,6 +143,7 @@ impl Default for Accounts {
             traces_keep: Span(std::time::Duration::from_secs(7 * 86_400)),
             organisations_per_user: 5,
             organisations_per_account: None,
+            sessions_per_user: NonZeroU32::MIN.saturating_add(15),
             regions: Vec::new(),
         }
     }
@@ -580,19 +583,24 @@ impl Default for Http {
     }
 }
 
-/// How much one caller may take of the server.
+/// How much may be taken of the server.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Limits {
     /// A user, or of strangers an address.
+    #[serde(deserialize_with = "of_caller")]
     pub(crate) caller: Allowance,
     /// All users of an account together.
+    #[serde(deserialize_with = "of_account")]
     pub(crate) account: Allowance,
+    /// Everybody together.
+    #[serde(deserialize_with = "of_total")]
+    pub(crate) total: Allowance,
     /// How long a request that does not fit is held back before it is refused.
     pub(crate) hold: Span,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Allowance {
     /// Requests in a second.
@@ -601,18 +609,34 @@ pub(crate) struct Allowance {
     burst: Option<NonZeroU32>,
     /// Requests under way.
     concurrent: Option<NonZeroU32>,
+    /// Bodies on their way in.
+    body_bytes: Option<Bytes>,
+    /// Uploads that are open.
+    uploads: Option<NonZeroU32>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        // A part of the connections, so that nobody has them all.
-        let concurrent = |count| Allowance { concurrent: NonZeroU32::new(count), ..Allowance::default() };
+        let unsaid = Allowance::default();
         Self {
-            caller: concurrent(1024),
-            account: concurrent(2048),
+            caller: unsaid.or_of_caller(),
+            account: unsaid.or_of_account(),
+            total: unsaid.or_of_total(),
             hold: Span(AdmissionLimits::default().hold),
         }
     }
+}
+
+fn of_caller<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Allowance, D::Error> {
+    Allowance::deserialize(deserializer).map(Allowance::or_of_caller)
+}
+
+fn of_account<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Allowance, D::Error> {
+    Allowance::deserialize(deserializer).map(Allowance::or_of_account)
+}
+
+fn of_total<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Allowance, D::Error> {
+    Allowance::deserialize(deserializer).map(Allowance::or_of_total)
 }
 
 impl Limits {
@@ -620,18 +644,47 @@ impl Limits {
         Admission::new(AdmissionLimits {
             caller: self.caller.share(),
             account: self.account.share(),
+            total: self.total.share(),
             hold: self.hold.0,
         })
     }
 }
 
+/// What is not said is the usual: a part of what there is, so that nobody has all of it.
 impl Allowance {
+    fn or_of_caller(self) -> Self {
+        self.or(NonZeroU32::new(1024), 1 << 30, 1000)
+    }
+
+    fn or_of_account(self) -> Self {
+        self.or(NonZeroU32::new(2048), 2 << 30, 4000)
+    }
+
+    /// Connections bound the requests.
+    fn or_of_total(self) -> Self {
+        self.or(None, 4 << 30, 65_536)
+    }
+
+    fn or(self, concurrent: Option<NonZeroU32>, body_bytes: u64, uploads: u32) -> Self {
+        Self {
+            concurrent: self.concurrent.or(concurrent),
+            body_bytes: self.body_bytes.or(Some(Bytes(body_bytes))),
+            uploads: self.uploads.or(NonZeroU32::new(uploads)),
+            ..self
+        }
+    }
+
     fn share(&self) -> Share {
         let rate = self.rate.map(|per_second| Rate {
             per_second,
             burst: self.burst.unwrap_or(per_second.saturating_mul(TEN)),
         });
-        Share { rate, concurrent: self.concurrent }
+        Share {
+            rate,
+            concurrent: self.concurrent,
+            body_bytes: self.body_bytes.and_then(|bytes| NonZeroU64::new(bytes.0)),
+            uploads: self.uploads,
+        }
     }
 }
 
@@ -830,9 +883,13 @@ impl Config {
                 return Err(format!("{key}: must be more than nothing"));
             }
         }
-        for (key, allowance) in [("caller", &self.limits.caller), ("account", &self.limits.account)] {
+        let Limits { caller, account, total, .. } = &self.limits;
+        for (key, allowance) in [("caller", caller), ("account", account), ("total", total)] {
             if allowance.burst.is_some() && allowance.rate.is_none() {
                 return Err(format!("limits.{key}.burst: is of no use without limits.{key}.rate"));
+            }
+            if allowance.body_bytes == Some(Bytes(0)) {
+                return Err(format!("limits.{key}.body_bytes: must be more than 0"));
             }
         }
         if self.manifests.size_max.0 > 64 << 20 {
@@ -879,6 +936,15 @@ fn one_line(error: &toml::de::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_that_is_set_leaves_the_others_as_they_are() {
+        let config = read("[limits.caller]\nrate = 5", &[], &[]).unwrap();
+        assert_eq!(config.limits.caller.rate, NonZeroU32::new(5));
+        let usual = Limits::default();
+        assert_eq!(Allowance { rate: None, ..config.limits.caller }, usual.caller);
+        assert_eq!((config.limits.account, config.limits.total), (usual.account, usual.total));
+    }
 
     fn read(
         file: &str,
@@ -1034,6 +1100,7 @@ mod tests {
             ("[http]\nconnections_max = 0", "http.connections_max"),
             ("[limits.caller]\nconcurrent = 0", "line 2"),
             ("[limits.account]\nburst = 5", "limits.account.burst"),
+            ("[limits.total]\nbody_bytes = 0", "limits.total.body_bytes"),
         ] {
             let error = read(file, &[], &[]).expect_err(file);
             assert!(error.contains(said), "{file}: {error}");

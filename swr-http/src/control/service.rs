@@ -295,8 +295,9 @@ impl Parts {
             true => Ok(Sent::Streaming(body)),
             false => collected(body, BODY_BYTES_MAX).await.map(Sent::Whole),
         };
+        let length = body.declared();
         if let Some(signer) = head.extensions.get::<Signer>() {
-            let admitted = self.admitted(signer, origin).await?;
+            let admitted = self.admitted(signer, origin, length).await?;
             return Ok((signer.clone(), admitted, sent(body).await?));
         }
         if let Some(token) = head.headers.get(X_AUTH_TOKEN) {
@@ -304,7 +305,7 @@ impl Parts {
             let token = Secret::new(token.ok_or(ManagementFailure::Token)?);
             let signer = self.authenticated(self.authenticator.management_token(&token)).await;
             let signer = signer?.ok_or(ManagementFailure::Token)?;
-            let admitted = self.admitted(&signer, origin).await?;
+            let admitted = self.admitted(&signer, origin, length).await?;
             return Ok((signer, admitted, sent(body).await?));
         }
         if !head.headers.contains_key(AUTHORIZATION) {
@@ -332,17 +333,23 @@ impl Parts {
         };
         let signer = self.authenticated(self.authenticator.signed(&request)).await?;
         let signer = signer.ok_or(ManagementFailure::Unsigned)?;
-        let admitted = self.admitted(&signer, origin).await?;
+        let admitted = self.admitted(&signer, origin, length).await?;
         Ok((signer, admitted, sent))
     }
 
     /// Waits until there is room for what is asked.
-    async fn admitted(&self, signer: &Signer, origin: &Origin) -> Result<Admitted, ManagementFailure> {
+    async fn admitted(
+        &self,
+        signer: &Signer,
+        origin: &Origin,
+        body: Option<u64>,
+    ) -> Result<Admitted, ManagementFailure> {
         let asking = Asking {
             caller: &signer.caller(),
             account: Some(signer.account.id.as_str()),
             source: origin.source,
             goes_on: false,
+            body,
         };
         let admitted = self.options.admission.admit(asking).await;
         admitted.map_err(|Crowded { retry_after }| ManagementFailure::Busy { retry_after })
