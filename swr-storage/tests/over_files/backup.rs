@@ -1,46 +1,23 @@
 //! Backups of a registry that is pushed to and collected meanwhile; and what is restored of them.
-#![cfg(all(feature = "filesystem", feature = "sqlite", unix))]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where it fails")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use chrono::TimeDelta;
-use swr_core::caller::{Caller, Origin, Task};
-use swr_core::commit::Grounds;
-use swr_core::digest::{Algorithm, Digest};
-use swr_core::ports::{Ask, Authorizer, Candidates, StoreError, Verdict};
-use swr_core::registry::{Content, Limits, ManifestPush, Precondition, ScrubCursor, Unpaced};
+use swr_core::caller::Task;
+use swr_core::digest::Algorithm;
+use swr_core::registry::{Limits, Precondition};
 use swr_core::testing::ManualClock;
 use swr_core::testing::minute;
 use swr_core::testing::sample_images::SampleManifest;
-use swr_core::{Error, Registry, RepositoryName, Tag};
-use swr_storage::FilesystemBlobs;
+use swr_core::{Error, Registry};
 use swr_storage::backup::{BackupError, Copied, Place, back_up, restore};
 use swr_storage::sqlite::SqliteStore;
 use tempfile::TempDir;
 
-#[derive(Debug)]
-struct Anybody;
-
-#[async_trait]
-impl Authorizer for Anybody {
-    async fn decide(&self, _: &Caller, _: Ask<'_>) -> Result<Verdict, StoreError> {
-        Ok(Verdict::Allow(Grounds::default()))
-    }
-
-    async fn readable(
-        &self,
-        _: &Caller,
-        _: Candidates<'_>,
-    ) -> Result<Option<Vec<RepositoryName>>, StoreError> {
-        Ok(None)
-    }
-}
+use crate::house::{Anybody, access, app, bytes_in, pull_blob, push_of, scrub, tag};
 
 fn place(folder: &Path) -> Place {
     Place { database: folder.join("registry.db"), bytes: folder.join("bytes") }
@@ -48,10 +25,8 @@ fn place(folder: &Path) -> Place {
 
 /// The registry in the folder, in which everything that nothing needs may go at once.
 async fn open(folder: &Path, clock: &Arc<ManualClock>) -> Registry {
-    let Place { database, bytes } = place(folder);
-    let bytes = FilesystemBlobs::options().low_water_bytes(0).open(bytes).unwrap();
-    let facts = SqliteStore::open(database).await.unwrap();
-    Registry::builder(Arc::new(bytes), Arc::new(facts), Arc::new(Anybody))
+    let facts = SqliteStore::open(place(folder).database).await.unwrap();
+    Registry::builder(Arc::new(bytes_in(folder)), Arc::new(facts), Arc::new(Anybody))
         .clock(Arc::clone(clock) as _)
         .limits(Limits { untagged_keep: Some(TimeDelta::zero()), ..Limits::default() })
         .build()
@@ -61,25 +36,14 @@ fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(minute(0)))
 }
 
-fn app() -> RepositoryName {
-    RepositoryName::parse("library/app").unwrap()
-}
-
 async fn push(registry: &Registry, tag: &str) -> SampleManifest {
     let image = SampleManifest::image(tag);
-    let access = registry.access(Caller::Anonymous, Origin::default());
+    let access = access(registry);
     loop {
         for blob in image.blobs() {
             access.push_blob(&app(), &blob.digest, blob.bytes.clone().into()).await.unwrap();
         }
-        let push = ManifestPush {
-            reference: Tag::parse(tag).unwrap().into(),
-            tags: Vec::new(),
-            media_type: Some(image.media_type()),
-            bytes: image.bytes(),
-            precondition: Precondition::None,
-        };
-        match access.push_manifest(&app(), push).await {
+        match access.push_manifest(&app(), push_of(&image, self::tag(tag))).await {
             Ok(_) => return image,
             // Days may have passed since its blobs came, where the clock is somebody else's.
             Err(Error::ManifestBlobUnknown(_)) => {}
@@ -89,21 +53,11 @@ async fn push(registry: &Registry, tag: &str) -> SampleManifest {
 }
 
 async fn remove(registry: &Registry, image: &SampleManifest) {
-    let access = registry.access(Caller::Anonymous, Origin::default());
-    access.remove_manifest(&app(), &image.digest(), Precondition::None).await.unwrap();
-}
-
-async fn pull_blob(registry: &Registry, digest: &Digest) -> Result<Bytes, Error> {
-    let access = registry.access(Caller::Anonymous, Origin::default());
-    match access.pull_blob(&app(), digest, &[]).await?.content {
-        Content::Whole(body) => Ok(body.collect(usize::MAX).await.unwrap()),
-        other => panic!("{other:?}"),
-    }
+    access(registry).remove_manifest(&app(), &image.digest(), Precondition::None).await.unwrap();
 }
 
 async fn assert_pulls(registry: &Registry, tag: &str, image: &SampleManifest) {
-    let access = registry.access(Caller::Anonymous, Origin::default());
-    let pulled = access.pull_manifest(&app(), &Tag::parse(tag).unwrap().into()).await.unwrap();
+    let pulled = access(registry).pull_manifest(&app(), &self::tag(tag).into()).await.unwrap();
     assert_eq!(pulled.bytes.unwrap(), image.bytes());
     for blob in image.blobs() {
         assert_eq!(pull_blob(registry, &blob.digest).await.unwrap(), blob.bytes);
@@ -286,15 +240,7 @@ async fn what_rots_after_a_backup_is_still_in_the_next_one() {
         let length = fs::metadata(&file).unwrap().len();
         fs::write(&file, vec![0; usize::try_from(length).unwrap()]).unwrap();
     }
-    let mut cursor = ScrubCursor::default();
-    let mut set_aside = 0;
-    loop {
-        let step = registry.caretaker(Task::Scrub).scrub(&cursor, &Unpaced).await.unwrap().unwrap();
-        set_aside += step.findings.len() as u64;
-        let Some(next) = step.next else { break };
-        cursor = next;
-    }
-    assert_eq!(set_aside, copied.blobs);
+    assert_eq!(scrub(&registry).await.len() as u64, copied.blobs);
 
     let again = backed_up(&live, backup.path()).await;
     assert_eq!((again.blobs, again.copied, again.removed), (copied.blobs, 0, 0));

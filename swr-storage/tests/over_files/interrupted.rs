@@ -1,7 +1,5 @@
 //! Everything that writes, over files and SQLite: dropped at each of its polls, and with each of its calls to a store
 //! failing, before it is made and after. What was answered is there when the stores are opened again.
-#![cfg(all(feature = "filesystem", feature = "sqlite"))]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where it fails")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, poll_fn};
@@ -10,42 +8,22 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use async_trait::async_trait;
-use swr_core::caller::{Caller, Origin, Task};
-use swr_core::commit::Grounds;
+use swr_core::caller::Task;
 use swr_core::digest::{Algorithm, Digest};
-use swr_core::ports::{Ask, Authorizer, Candidates, StoreError, Verdict};
-use swr_core::registry::{Content, ManifestPush, Precondition, ScrubCursor, Unpaced};
+use swr_core::registry::{Precondition, ScrubCursor, Unpaced};
 use swr_core::testing::sample_images::SampleManifest;
 use swr_core::testing::stepping::{Plan, Stepping, Steps};
-use swr_core::{Error, Registry, RepositoryName, Tag};
+use swr_core::{Error, Registry};
 use swr_storage::FilesystemBlobs;
 use swr_storage::sqlite::{SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 
-#[derive(Debug)]
-struct Anybody;
-
-#[async_trait]
-impl Authorizer for Anybody {
-    async fn decide(&self, _: &Caller, _: Ask<'_>) -> Result<Verdict, StoreError> {
-        Ok(Verdict::Allow(Grounds::default()))
-    }
-
-    async fn readable(
-        &self,
-        _: &Caller,
-        _: Candidates<'_>,
-    ) -> Result<Option<Vec<RepositoryName>>, StoreError> {
-        Ok(None)
-    }
-}
+use crate::house::{Anybody, access, app, bytes_in, pull_blob, push_of, tag};
 
 /// The registry in the folder, whose stores do as they are told.
 async fn open(folder: &Path, steps: &Arc<Steps>) -> Registry {
-    let bytes = FilesystemBlobs::options().low_water_bytes(0).open(folder.join("bytes")).unwrap();
     let facts = SqliteStore::open_with(folder.join("registry.db"), options()).await.unwrap();
-    let (bytes, facts) = (Stepping::new(bytes, steps), Stepping::new(facts, steps));
+    let (bytes, facts) = (Stepping::new(bytes_in(folder), steps), Stepping::new(facts, steps));
     Registry::builder(Arc::new(bytes), Arc::new(facts), Arc::new(Anybody)).build()
 }
 
@@ -53,14 +31,6 @@ fn options() -> SqliteOptions {
     let mut options = SqliteOptions::default();
     (options.wal_bytes, options.reserve_bytes) = (1 << 20, 0);
     options
-}
-
-fn app() -> RepositoryName {
-    RepositoryName::parse("library/app").unwrap()
-}
-
-fn tag(text: &str) -> Tag {
-    Tag::parse(text).unwrap()
 }
 
 /// What each tag may lead to: one thing where there was an answer, and one of two where there was none.
@@ -79,7 +49,7 @@ impl Told {
 
 /// Two images, by a push of each blob in one request and in several; a tag that moves, and one that goes.
 async fn work(registry: &Registry, told: &mut Told) -> Result<(), Error> {
-    let (to, access) = (app(), registry.access(Caller::Anonymous, Origin::default()));
+    let (to, access) = (app(), access(registry));
     for (name, chunked) in [("one", false), ("two", true)] {
         let image = SampleManifest::image(name);
         for blob in image.blobs() {
@@ -95,14 +65,7 @@ async fn work(registry: &Registry, told: &mut Told) -> Result<(), Error> {
         }
         for under in [name, "latest"] {
             told.begin(under, Some(image.digest()));
-            let push = ManifestPush {
-                reference: tag(under).into(),
-                tags: Vec::new(),
-                media_type: Some(image.media_type()),
-                bytes: image.bytes(),
-                precondition: Precondition::None,
-            };
-            access.push_manifest(&to, push).await?;
+            access.push_manifest(&to, push_of(&image, tag(under))).await?;
             told.end(under, Some(image.digest()));
         }
     }
@@ -120,9 +83,8 @@ async fn work(registry: &Registry, told: &mut Told) -> Result<(), Error> {
 /// Everything that was told holds, whatever a tag leads to is whole, and all of it can be done again.
 async fn is_sound(folder: &Path, told: &Told, after: &str) {
     let registry = open(folder, &Arc::default()).await;
-    let access = registry.access(Caller::Anonymous, Origin::default());
     for (under, known) in &told.0 {
-        let found = match access.pull_manifest(&app(), &tag(under).into()).await {
+        let found = match access(&registry).pull_manifest(&app(), &tag(under).into()).await {
             Ok(found) => Some(found.digest),
             Err(Error::ManifestUnknown { .. }) => None,
             Err(error) => panic!("{after}: {error:?}"),
@@ -131,10 +93,7 @@ async fn is_sound(folder: &Path, told: &Told, after: &str) {
         let images = ["one", "two"].map(SampleManifest::image);
         let Some(image) = images.iter().find(|image| Some(image.digest()) == found) else { continue };
         for blob in image.blobs() {
-            match access.pull_blob(&app(), &blob.digest, &[]).await.unwrap().content {
-                Content::Whole(body) => assert_eq!(body.collect(1 << 20).await.unwrap(), blob.bytes),
-                other => panic!("{after}: {other:?}"),
-            }
+            assert_eq!(pull_blob(&registry, &blob.digest).await.unwrap(), blob.bytes, "{after}");
         }
     }
     let step = registry.caretaker(Task::Scrub).scrub(&ScrubCursor::default(), &Unpaced).await.unwrap();

@@ -1,47 +1,26 @@
 //! What a scrub finds among files that something happened to.
-#![cfg(all(feature = "filesystem", feature = "sqlite"))]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops where it fails")]
 
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::TimeDelta;
-use swr_core::caller::{Caller, Origin, Task};
-use swr_core::commit::{Grounds, StoredBlob};
+use swr_core::caller::{Caller, Task};
+use swr_core::commit::StoredBlob;
 use swr_core::digest::{Algorithm, Digest};
-use swr_core::ports::{Ask, Authorizer, Candidates, StoreError, StoreErrorKind, UploadStore as _, Verdict};
-use swr_core::registry::{
-    Content, Damage, Finding, Limits, ManifestPush, Precondition, ScrubCursor, Unpaced,
-};
+use swr_core::ports::{StoreErrorKind, UploadStore as _};
+use swr_core::registry::{Damage, Finding, Limits, ScrubCursor, Unpaced};
 use swr_core::testing::ManualClock;
 use swr_core::testing::minute;
 use swr_core::testing::sample_images::SampleManifest;
 use swr_core::upload::{Upload, UploadId};
-use swr_core::{Error, Registry, RepositoryName};
+use swr_core::{Error, Registry};
 use swr_storage::FilesystemBlobs;
 use swr_storage::sqlite::SqliteStore;
 use tempfile::TempDir;
 
-#[derive(Debug)]
-struct Anybody;
-
-#[async_trait]
-impl Authorizer for Anybody {
-    async fn decide(&self, _: &Caller, _: Ask<'_>) -> Result<Verdict, StoreError> {
-        Ok(Verdict::Allow(Grounds::default()))
-    }
-
-    async fn readable(
-        &self,
-        _: &Caller,
-        _: Candidates<'_>,
-    ) -> Result<Option<Vec<RepositoryName>>, StoreError> {
-        Ok(None)
-    }
-}
+use crate::house::{Anybody, access, app, bytes_in, pull_blob, push_of, scrub};
 
 struct House {
     folder: TempDir,
@@ -53,8 +32,7 @@ struct House {
 impl House {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let blobs = FilesystemBlobs::options().low_water_bytes(0).open(folder.path().join("bytes")).unwrap();
-        let blobs = Arc::new(blobs);
+        let blobs = Arc::new(bytes_in(folder.path()));
         let facts = SqliteStore::open(folder.path().join("registry.db")).await.unwrap();
         let clock = Arc::new(ManualClock::at(minute(0)));
         let registry = Registry::builder(Arc::clone(&blobs), Arc::new(facts), Arc::new(Anybody))
@@ -64,22 +42,13 @@ impl House {
         Self { folder, blobs, clock, registry }
     }
 
-    fn name() -> RepositoryName {
-        RepositoryName::parse("library/app").unwrap()
-    }
-
     async fn push(&self, bytes: &Bytes) -> StoredBlob {
-        let access = self.registry.access(Caller::Anonymous, Origin::default());
         let digest = Algorithm::Sha256.digest(bytes);
-        access.push_blob(&Self::name(), &digest, bytes.clone().into()).await.unwrap()
+        access(&self.registry).push_blob(&app(), &digest, bytes.clone().into()).await.unwrap()
     }
 
     async fn pull(&self, digest: &Digest) -> Result<Bytes, Error> {
-        let access = self.registry.access(Caller::Anonymous, Origin::default());
-        match access.pull_blob(&Self::name(), digest, &[]).await?.content {
-            Content::Whole(body) => Ok(body.collect(usize::MAX).await.unwrap()),
-            other => panic!("{other:?}"),
-        }
+        pull_blob(&self.registry, digest).await
     }
 
     fn file(&self, blob: &StoredBlob) -> PathBuf {
@@ -88,18 +57,6 @@ impl House {
 
     async fn scrub(&self) -> Vec<Finding> {
         scrub(&self.registry).await
-    }
-}
-
-async fn scrub(registry: &Registry) -> Vec<Finding> {
-    let (mut cursor, mut findings) = (ScrubCursor::default(), Vec::new());
-    loop {
-        let step = registry.caretaker(Task::Scrub).scrub(&cursor, &Unpaced).await.unwrap().unwrap();
-        findings.extend(step.findings);
-        match step.next {
-            Some(next) => cursor = next,
-            None => return findings,
-        }
     }
 }
 
@@ -218,7 +175,7 @@ async fn a_stray_file_goes_when_it_is_old_and_nothing_else_does() {
     let stray = content(1, 1000);
     let upload = Upload {
         id: UploadId::random(),
-        repository: House::name(),
+        repository: app(),
         owner: Caller::Anonymous,
         algorithm: Algorithm::Sha256,
         begun: minute(0),
@@ -259,16 +216,8 @@ async fn a_manifest_whose_bytes_rot_in_the_database_is_told_and_mended_by_a_push
             .build()
     };
     let registry = open().await;
-    let push = ManifestPush {
-        reference: image.digest().into(),
-        tags: Vec::new(),
-        media_type: Some(image.media_type()),
-        bytes: image.bytes(),
-        precondition: Precondition::None,
-    };
     let pushed = async |registry: &Registry| {
-        let access = registry.access(Caller::Anonymous, Origin::default());
-        access.push_manifest(&House::name(), push.clone()).await.unwrap();
+        access(registry).push_manifest(&app(), push_of(&image, image.digest())).await.unwrap();
     };
     pushed(&registry).await;
     drop(registry);
@@ -282,7 +231,7 @@ async fn a_manifest_whose_bytes_rot_in_the_database_is_told_and_mended_by_a_push
     let [Finding::BrokenManifest { repository, digest }] = findings.as_slice() else {
         panic!("{findings:?}");
     };
-    assert_eq!((repository, *digest), (&House::name(), image.digest()));
+    assert_eq!((repository, *digest), (&app(), image.digest()));
     pushed(&registry).await;
     let findings = scrub(&registry).await;
     assert!(findings.is_empty(), "{findings:?}");

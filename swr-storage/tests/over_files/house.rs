@@ -1,0 +1,80 @@
+//! A registry in which anybody may do anything, and how its clients go about it.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use swr_core::caller::{Caller, Origin, Task};
+use swr_core::commit::Grounds;
+use swr_core::digest::Digest;
+use swr_core::ports::{Ask, Authorizer, Candidates, StoreError, Verdict};
+use swr_core::reference::Reference;
+use swr_core::registry::{Content, Finding, ManifestPush, Precondition, ScrubCursor, Unpaced};
+use swr_core::testing::sample_images::SampleManifest;
+use swr_core::{Access, Error, Registry, RepositoryName, Tag};
+use swr_storage::FilesystemBlobs;
+
+#[derive(Debug)]
+pub(crate) struct Anybody;
+
+#[async_trait]
+impl Authorizer for Anybody {
+    async fn decide(&self, _: &Caller, _: Ask<'_>) -> Result<Verdict, StoreError> {
+        Ok(Verdict::Allow(Grounds::default()))
+    }
+
+    async fn readable(
+        &self,
+        _: &Caller,
+        _: Candidates<'_>,
+    ) -> Result<Option<Vec<RepositoryName>>, StoreError> {
+        Ok(None)
+    }
+}
+
+/// The files under `bytes` in the folder, however full the disk is.
+pub(crate) fn bytes_in(folder: &Path) -> FilesystemBlobs {
+    FilesystemBlobs::options().low_water_bytes(0).open(folder.join("bytes")).unwrap()
+}
+
+pub(crate) fn app() -> RepositoryName {
+    RepositoryName::parse("library/app").unwrap()
+}
+
+pub(crate) fn tag(text: &str) -> Tag {
+    Tag::parse(text).unwrap()
+}
+
+pub(crate) fn access(registry: &Registry) -> Access<'_> {
+    registry.access(Caller::Anonymous, Origin::default())
+}
+
+pub(crate) fn push_of(image: &SampleManifest, under: impl Into<Reference>) -> ManifestPush {
+    ManifestPush {
+        reference: under.into(),
+        tags: Vec::new(),
+        media_type: Some(image.media_type()),
+        bytes: image.bytes(),
+        precondition: Precondition::None,
+    }
+}
+
+pub(crate) async fn pull_blob(registry: &Registry, digest: &Digest) -> Result<Bytes, Error> {
+    match access(registry).pull_blob(&app(), digest, &[]).await?.content {
+        Content::Whole(body) => Ok(body.collect(usize::MAX).await.unwrap()),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A whole pass.
+pub(crate) async fn scrub(registry: &Registry) -> Vec<Finding> {
+    let (mut cursor, mut findings) = (ScrubCursor::default(), Vec::new());
+    loop {
+        let step = registry.caretaker(Task::Scrub).scrub(&cursor, &Unpaced).await.unwrap().unwrap();
+        findings.extend(step.findings);
+        match step.next {
+            Some(next) => cursor = next,
+            None => return findings,
+        }
+    }
+}
