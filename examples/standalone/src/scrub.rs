@@ -133,7 +133,8 @@ impl Scrub {
             }
             FactsStore::Postgres => {
                 return Err(
-                    "storage.facts: a registry in PostgreSQL has no data directory that rests; its servers read                      everything again while they run, where `scrub.enabled` says so"
+                    "storage.facts: a registry in PostgreSQL has no data directory that rests; its servers read \
+                     everything again while they run, where `scrub.enabled` says so"
                         .into(),
                 );
             }
@@ -217,9 +218,10 @@ fn write(file: &PathBuf, state: &State) -> io::Result<()> {
     fs::rename(new, file)
 }
 
-/// So many bytes a second.
+/// So many bytes a second, and a pass now and then.
 struct Rate {
     bytes_per_second: f64,
+    next_pass: Option<DateTime<Utc>>,
     /// When everything that was read would have been read at the rate.
     free: Mutex<Instant>,
 }
@@ -235,9 +237,14 @@ impl Pace for Rate {
         };
         sleep_until(until).await;
     }
+
+    fn next_pass(&self) -> Option<DateTime<Utc>> {
+        self.next_pass
+    }
 }
 
-/// Goes on with the pass under way, or begins the next one when it is due.
+/// Goes on with the pass under way, or begins the next one when it is due. Of several processes one makes a pass, and none
+/// begins another before that is due.
 pub(crate) async fn pass(
     registry: Registry,
     passes: Arc<Passes>,
@@ -254,7 +261,11 @@ pub(crate) async fn pass(
         None if is_due => (Some(now), ScrubCursor::default()),
         None => return Ok(()),
     };
-    let pace = Rate { bytes_per_second: bytes_per_second as f64, free: Mutex::new(Instant::now()) };
+    let pace = Rate {
+        bytes_per_second: bytes_per_second as f64,
+        next_pass: began.and_then(|began| began.checked_add_signed(every)),
+        free: Mutex::new(Instant::now()),
+    };
     let mut found = 0;
     while !*stop.borrow() {
         let caretaker = registry.caretaker(Task::Scrub);

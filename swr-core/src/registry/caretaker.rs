@@ -108,6 +108,15 @@ impl Held<'_> {
         }
     }
 
+    /// Keeps it to the end of `until`, so that nobody begins before; to no end where somebody has it by now.
+    pub(super) async fn rest(self, until: DateTime<Utc>) -> Result<(), StoreError> {
+        let Parts { manifests, holder, .. } = self.parts;
+        manifests
+            .lease(&Lease { name: &self.fence.lease, holder, now: self.parts.now(), until })
+            .await
+            .map(drop)
+    }
+
     /// Lets go of it.
     pub(crate) async fn release(self) -> Result<(), StoreError> {
         self.parts.manifests.release_lease(&self.fence).await

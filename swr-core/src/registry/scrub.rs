@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use swr_policy::RepositoryName;
@@ -21,6 +22,11 @@ use crate::stream::BodyError;
 pub trait Pace: Send + Sync {
     /// So many more bytes have been read: comes back when reading may go on.
     async fn after(&self, bytes: u64);
+
+    /// When the next pass may begin, of whichever process, once this one is over; `None` for at once.
+    fn next_pass(&self) -> Option<DateTime<Utc>> {
+        None
+    }
 }
 
 /// Reads as fast as it can.
@@ -171,7 +177,8 @@ impl Caretaker<'_> {
     /// One step of a pass over everything that is kept: the bytes of each content are read and hashed, and compared
     /// with what its record says; so are manifests; and content that neither a record nor the list of garbage knows
     /// becomes garbage once it is twice as old as [`Limits::upload_idle`](super::Limits::upload_idle). `None` when
-    /// another process is at it.
+    /// another process is at a pass, or was and the [next](Pace::next_pass) is not due. A pass that is not gone on with
+    /// for some minutes is nobody's, and another process may begin one.
     ///
     /// What is broken or lost is set aside, and answers as unknown until a push brings it again. What merely could not
     /// be read is left alone, and told. No client waits for a scrub.
@@ -191,7 +198,12 @@ impl Caretaker<'_> {
             Place::Strays => self.discard_strays(&mut held, &mut scrubbed).await?,
         };
         scrubbed.next = next.map(ScrubCursor);
-        held.release().await?;
+        match (&scrubbed.next, pace.next_pass()) {
+            // The pass is this process's until the next step.
+            (Some(_), _) => {}
+            (None, Some(at)) => held.rest(at).await?,
+            (None, None) => held.release().await?,
+        }
         Ok(Some(scrubbed))
     }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use swr_core::Error;
 use swr_core::caller::Task;
 use swr_core::digest::Algorithm;
@@ -148,6 +148,40 @@ async fn one_scrubs_at_a_time() {
     let caretaker = scene.registry.caretaker(Task::Scrub);
     assert!(caretaker.scrub(&ScrubCursor::default(), &Unpaced).await.unwrap().is_none());
     scene.manifests.inner().release_lease(&fence).await.unwrap();
+    assert!(caretaker.scrub(&ScrubCursor::default(), &Unpaced).await.unwrap().is_some());
+}
+
+/// Begins the next pass in an hour.
+struct Hourly;
+
+#[async_trait]
+impl Pace for Hourly {
+    async fn after(&self, _: u64) {}
+
+    fn next_pass(&self) -> Option<DateTime<Utc>> {
+        Some(minute(60))
+    }
+}
+
+#[tokio::test]
+async fn a_pass_is_one_process_s_and_so_is_the_time_until_the_next() {
+    let scene = Scene::new();
+    let another = async |at| {
+        let lease = Lease { name: "scrub", holder: "another", now: at, until: at };
+        scene.manifests.inner().lease(&lease).await.unwrap()
+    };
+    let caretaker = scene.registry.caretaker(Task::Scrub);
+    let mut cursor = ScrubCursor::default();
+    while let Some(next) = caretaker.scrub(&cursor, &Hourly).await.unwrap().unwrap().next {
+        assert!(another(minute(1)).await.is_none(), "between two steps somebody else begins");
+        cursor = next;
+    }
+    assert!(another(minute(59)).await.is_none());
+    assert!(caretaker.scrub(&ScrubCursor::default(), &Hourly).await.unwrap().is_some(), "it is no other");
+    // What this one does not go on with, another does from the beginning.
+    assert!(another(minute(10)).await.is_some());
+    assert!(caretaker.scrub(&ScrubCursor::default(), &Unpaced).await.unwrap().is_none());
+    scene.pass(TimeDelta::minutes(11));
     assert!(caretaker.scrub(&ScrubCursor::default(), &Unpaced).await.unwrap().is_some());
 }
 
