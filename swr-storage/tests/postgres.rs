@@ -20,7 +20,8 @@ use swr_core::caller::{Actor, Caller, Origin};
 use swr_core::commit::{BlobLocation, Change, Commit, CommitError, Require, StoredBlob};
 use swr_core::digest::Algorithm;
 use swr_core::event::{EventSeq, RecordedEvent};
-use swr_core::ports::{Lease, ManifestStore, Page, StoreErrorKind};
+use swr_core::ports::{Lease, ManifestStore, Page, PullCount, StoreErrorKind};
+use swr_core::reference::Reference;
 use swr_core::testing::minute;
 use swr_core::testing::sample_images::SampleManifest;
 use swr_core::upload::UploadId;
@@ -479,6 +480,28 @@ async fn a_commit_that_was_broken_off_for_another_is_begun_again() {
     holding.commit().await.unwrap();
     assert_eq!(committing.await.unwrap().unwrap().events.len(), 3);
     assert_eq!(log(&store).await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pulls_that_are_being_counted_hold_up_nobody_in_another_repository() {
+    let place = Place::new().await;
+    let store = Arc::new(place.open().await);
+    store.commit(push("a", "x")).await.unwrap();
+    let mut slow = place.connect().await;
+    let holding = slow.transaction().await.unwrap();
+    holding.execute("UPDATE tags SET pulls = pulls", &[]).await.unwrap();
+    let reference = Reference::Tag("x".parse().unwrap());
+    let pulled = PullCount { repository: "a".parse().unwrap(), reference, count: 3, last: minute(1) };
+    let counting = tokio::spawn({
+        let (store, pulled) = (Arc::clone(&store), pulled.clone());
+        async move { store.observe_pulls(&[pulled]).await }
+    });
+    until_waiting(holding.client(), 1).await;
+    store.commit(push("b", "x")).await.unwrap();
+    assert!(!counting.is_finished());
+    holding.rollback().await.unwrap();
+    counting.await.unwrap().unwrap();
+    assert_eq!(store.pulls(&pulled.repository, &pulled.reference).await.unwrap(), Some(pulled));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

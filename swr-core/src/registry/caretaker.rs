@@ -28,21 +28,24 @@ impl<'r> Caretaker<'r> {
         self.task
     }
 
-    /// Writes the pulls that were counted since the last call, and says of how many references. When the
-    /// store fails they are counted on.
+    /// Writes the pulls that were counted since the last call, some at a time, and says of how many references. Those
+    /// that the store fails at are counted on.
     #[instrument(level = "debug", skip_all, fields(task = self.task.as_str()))]
     pub async fn flush_pulls(&self) -> Result<u64, StoreError> {
-        let counts = self.parts.pulls.take();
-        if counts.is_empty() {
-            return Ok(0);
-        }
-        match self.parts.manifests.observe_pulls(&counts).await {
-            Ok(()) => Ok(counts.len() as u64),
-            Err(error) => {
+        let mut counts = self.parts.pulls.take();
+        let mut written = 0;
+        while !counts.is_empty() {
+            let some = counts.len().saturating_sub(PULLS_AT_ONCE);
+            if let Err(error) =
+                self.parts.manifests.observe_pulls(counts.get(some..).unwrap_or_default()).await
+            {
                 self.parts.pulls.put_back(counts);
-                Err(error)
+                return Err(error);
             }
+            written += (counts.len() - some) as u64;
+            counts.truncate(some);
         }
+        Ok(written)
     }
 
     /// Removes events older than `keep` that every consumer has passed, and says how many; fewer than there
@@ -55,6 +58,9 @@ impl<'r> Caretaker<'r> {
         }
     }
 }
+
+/// How many references one call to a store counts pulls of: pushes may wait for it.
+const PULLS_AT_ONCE: usize = 100;
 
 impl fmt::Debug for Caretaker<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

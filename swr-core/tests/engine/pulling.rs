@@ -249,6 +249,26 @@ async fn a_manifest_at_hand_is_served_though_it_cannot_be_kept_and_not_promised(
 }
 
 #[tokio::test]
+async fn many_pulls_are_written_some_at_a_time_and_each_once() {
+    let scene = Scene::new();
+    let image = SampleManifest::image("app");
+    let tags: Vec<String> = (0..150).map(|number| format!("v{number}")).collect();
+    for name in &tags {
+        scene.push("o/app", name, &image).await;
+        scene.ada().pull_manifest(&repository("o/app"), &Reference::Tag(tag(name))).await.unwrap();
+    }
+    // What was written before the fault is not written again.
+    scene.steps.plan(Plan::FailBefore(2));
+    scene.caretaker().flush_pulls().await.unwrap_err();
+    assert_eq!(scene.caretaker().flush_pulls().await.unwrap(), 50);
+    for name in &tags {
+        let reference = Reference::Tag(tag(name));
+        let pulls = scene.manifests.inner().pulls(&repository("o/app"), &reference).await.unwrap().unwrap();
+        assert_eq!(pulls.count, 1, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn pulls_are_counted_and_written_in_one_go() {
     let scene = Scene::new();
     let image = SampleManifest::image("app");

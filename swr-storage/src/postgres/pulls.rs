@@ -63,10 +63,11 @@ impl Sum {
     }
 }
 
-/// Beside nothing else, because it touches what others change, in no order of theirs; and in a handful of statements,
-/// because everything waits for it.
+/// Whoever changes one of these repositories waits for it, and nobody else; hence in a handful of steps.
 pub(super) async fn observe(pool: &Pool, counts: &[PullCount]) -> Result<(), WriteError> {
-    let transaction = pool.begin(&Locks::alone(pool)).await?;
+    let locks = Locks::beside_others(pool).work("usage");
+    let locks = counts.iter().fold(locks, |locks, count| locks.repository(&count.repository));
+    let transaction = pool.begin(&locks).await?;
     let names: Vec<Sql<&RepositoryName>> = counts.iter().map(|count| Sql(&count.repository)).collect();
     let tags: Vec<_> = counts.iter().map(|count| tag(&count.reference).map(Sql)).collect();
     let digests: Vec<_> = counts.iter().map(|count| digest(&count.reference).map(Sql)).collect();

@@ -1,9 +1,10 @@
 //! What accounts used, day by day.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use chrono::NaiveDate;
+use futures_util::future::try_join_all;
 
 use swr_core::control::identity::AccountId;
 use swr_core::ports::{DailyUsage, Page, PullCount, UsageKind};
@@ -89,33 +90,36 @@ const OWNER: &str = "
 
 const NOTED: &str = "SELECT bytes FROM usage WHERE account = $1 AND kind = $2 AND day = $3";
 
-/// Of manifests that are there. Nobody else pulls meanwhile.
+/// Of manifests that are there. Nobody else notes meanwhile.
 pub(super) async fn note_pulled(session: &Session, pulled: &[(&PullCount, i64)]) -> Result<(), Failure> {
-    let mut sizes = BTreeMap::new();
-    let mut owners = BTreeMap::new();
-    let mut sums: BTreeMap<(AccountId, NaiveDate), u64> = BTreeMap::new();
+    let repositories: BTreeSet<_> = pulled.iter().map(|(count, _)| &count.repository).collect();
+    let owners = try_join_all(repositories.into_iter().map(async |repository| {
+        let owner: Option<AccountId> = first(session.query_opt(OWNER, &[&Sql(repository)]).await?)?;
+        Ok::<_, Failure>((repository, owner))
+    }));
+    let owners: BTreeMap<_, _> = owners.await?.into_iter().collect();
+    let of_somebody =
+        |(count, _): &&(&PullCount, i64)| matches!(owners.get(&count.repository), Some(Some(_)));
+    let manifests: BTreeSet<i64> = pulled.iter().filter(of_somebody).map(|(_, manifest)| *manifest).collect();
+    let sizes = try_join_all(
+        manifests
+            .into_iter()
+            .map(async |manifest| Ok::<_, Failure>((manifest, declared(session, manifest).await?))),
+    );
+    let sizes: BTreeMap<_, _> = sizes.await?.into_iter().collect();
+    let mut sums: BTreeMap<(&AccountId, NaiveDate), u64> = BTreeMap::new();
     for (PullCount { repository, count, last, .. }, manifest) in pulled {
-        if !owners.contains_key(repository) {
-            let owner: Option<AccountId> = first(session.query_opt(OWNER, &[&Sql(repository)]).await?)?;
-            owners.insert(repository, owner);
-        }
-        let Some(Some(account)) = owners.get(repository) else { continue };
-        let size = match sizes.get(manifest) {
-            Some(size) => *size,
-            None => {
-                let size = declared(session, *manifest).await?;
-                sizes.insert(*manifest, size);
-                size
-            }
+        let (Some(Some(account)), Some(size)) = (owners.get(repository), sizes.get(manifest)) else {
+            continue;
         };
-        let sum = sums.entry((account.clone(), last.date_naive())).or_default();
+        let sum = sums.entry((account, last.date_naive())).or_default();
         *sum = sum.saturating_add(size.saturating_mul(*count));
     }
     let kind = number(UsageKind::Pulled);
     for ((account, day), bytes) in &sums {
-        let noted = session.query_opt(NOTED, &[&Sql(account), &kind, &Sql(*day)]).await?;
+        let noted = session.query_opt(NOTED, &[&Sql(*account), &kind, &Sql(*day)]).await?;
         let sum = bytes.saturating_add(first(noted)?.unwrap_or(0));
-        session.execute(NOTE, &[&Sql(account), &kind, &Sql(*day), &Sql(sum)]).await?;
+        session.execute(NOTE, &[&Sql(*account), &kind, &Sql(*day), &Sql(sum)]).await?;
     }
     Ok(())
 }
