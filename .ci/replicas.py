@@ -3,6 +3,9 @@ promised, and the questions that show whether it was kept.
 
 usage: replicas.py load ADDRESS SECONDS HISTORY     pushes, tag writes and reads; what was acknowledged goes into HISTORY
        replicas.py verify ADDRESS HISTORY           everything acknowledged is there, and each tag was one register
+       replicas.py restored ADDRESS HISTORY BEGAN ENDED
+                                                    the same of a registry restored from a backup that was taken while
+                                                    the load went on, between these instants of the monotonic clock
        replicas.py resume PID ADDRESS ADDRESS ADDRESS
                                                     an upload outlives the process PID, which serves the first address
 """
@@ -206,6 +209,8 @@ class Load:
         self.address = address
         self.until = time.monotonic() + seconds
         self.lock = threading.Lock()
+        # No tag of a load is one of another.
+        self.name = random.randbytes(4).hex()
         self.pushed = []
         self.registers = {tag: [] for tag in TAGS}
         self.failed = []
@@ -238,10 +243,10 @@ class Load:
         for layer in layers:
             upload(self.address, REPOSITORY, layer)
         manifest = manifest_of(layers, f"push {worker} {count}")
-        path = f"/v2/{REPOSITORY}/manifests/push-{worker}-{count}"
+        path = f"/v2/{REPOSITORY}/manifests/push-{self.name}-{worker}-{count}"
         expect(201, insist(self.address, "PUT", path, manifest, {"Content-Type": MANIFEST}))
         with self.lock:
-            self.pushed.append((path, digest_of(manifest), [digest_of(layer) for layer in layers]))
+            self.pushed.append((path, digest_of(manifest), [digest_of(layer) for layer in layers], time.monotonic()))
 
     def write(self, tag, note):
         manifest = manifest_of([], note)
@@ -279,11 +284,8 @@ def load(address, seconds, history):
     return not running.failed
 
 
-def verify(address, history):
-    check_checker()
-    with open(history) as file:
-        told = json.load(file)
-    for path, digest, layers in told["pushed"]:
+def expect_pushed(address, pushed):
+    for path, digest, layers, _ in pushed:
         found = expect(200, insist(address, "GET", path, headers={"Accept": MANIFEST}))
         if digest_of(found[2]) != digest:
             raise Refused(f"{path} is {digest_of(found[2])}, and {digest} was acknowledged")
@@ -291,6 +293,13 @@ def verify(address, history):
             found = expect(200, insist(address, "GET", f"/v2/{REPOSITORY}/blobs/{layer}"))
             if digest_of(found[2]) != layer:
                 raise Refused(f"{layer} comes as {digest_of(found[2])}")
+
+
+def verify(address, history):
+    check_checker()
+    with open(history) as file:
+        told = json.load(file)
+    expect_pushed(address, told["pushed"])
     kinds = collections.Counter()
     for tag, operations in told["registers"].items():
         found = expect(200, insist(address, "GET", f"/v2/{REPOSITORY}/manifests/{tag}", headers={"Accept": MANIFEST}))
@@ -302,6 +311,27 @@ def verify(address, history):
     print(f"{len(told['pushed'])} pushes, " + ", ".join(f"{count} {kind}s" for kind, count in sorted(kinds.items())))
     # Enough to say something, also on a slow machine.
     return len(told["pushed"]) >= 3 and kinds["write"] >= 20 and kinds["read"] >= 100
+
+
+def restored(address, history, began, ended):
+    began, ended = float(began), float(ended)
+    with open(history) as file:
+        told = json.load(file)
+    before = [push for push in told["pushed"] if push[3] < began]
+    during = [push for push in told["pushed"] if began <= push[3] < ended]
+    expect_pushed(address, before)
+    # A backup is one instant: whatever else is in it is whole as well.
+    for push in during:
+        if insist(address, "HEAD", push[0], headers={"Accept": MANIFEST})[0] == 200:
+            expect_pushed(address, [push])
+    for tag, operations in told["registers"].items():
+        found = expect(200, insist(address, "GET", f"/v2/{REPOSITORY}/manifests/{tag}", headers={"Accept": MANIFEST}))
+        against = check_register([*operations, ["read", digest_of(found[2]), began, ended]])
+        if against:
+            raise Refused(f"{tag} is not as it was at any instant of the backup: {against}")
+    after = sum(push[3] >= began for push in told["pushed"])
+    print(f"{len(before)} pushes before the backup began, {len(during)} meanwhile, {after} since")
+    return len(before) >= 3 and after >= 1
 
 
 # An upload that is begun on one replica.
@@ -354,7 +384,7 @@ def resume(pid, first, second, third):
 
 
 if __name__ == "__main__":
-    tasks = {"load": load, "verify": verify, "resume": resume}
+    tasks = {"load": load, "verify": verify, "restored": restored, "resume": resume}
     try:
         sys.exit(0 if tasks[sys.argv[1]](*sys.argv[2:]) else 1)
     except Refused as refused:

@@ -1,35 +1,77 @@
-//! A copy of a registry that keeps its facts in SQLite and its bytes in files, taken while it runs, and back.
+//! A copy of a registry in a folder, taken while it runs, and back: the same wherever the registry keeps its facts and
+//! its bytes, so that it can be restored to other places than it was taken from.
 //!
 //! ```text
-//! registry.db                             the facts, as they were at one instant
+//! registry.db                             the facts, as they were at one instant, in SQLite
 //! blobs/<algorithm>/<ab>/<hash>.<id>      the bytes that they name
 //! ```
 //!
 //! A backup writes nothing where it reads. It copies the facts first and then the bytes that they name; where collection
 //! has meanwhile removed some of these, it copies the facts anew, and the few bytes that are new then, until everything
 //! that the facts name is there. So whatever had been answered when it began is in it. What is copied is hashed on its
-//! way; of what an earlier backup has copied the length is compared, until it is restored.
+//! way; of what an earlier backup has copied the length is compared, until it is restored. What cannot be read twice in a
+//! row is set aside in the copy.
 //!
 //! Repeated into the same folder it copies the bytes that are not there yet, and removes those that no fact names any
 //! more. At all times there is a whole backup in the folder, the old one or the new one.
 
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::num::NonZeroU32;
+use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use swr_core::commit::StoredBlob;
+use tokio::runtime::Handle;
+
+use swr_core::commit::{BlobLocation, StoredBlob};
 use swr_core::digest::{Algorithm, Digest, Hasher};
-use swr_core::ports::{BlobRecord, Page, StoreError};
+use swr_core::ports::{BlobRecord, BlobStat, BlobStore, ListedBlob, Page, StoreError, StoreErrorKind};
+use swr_core::stream::{BodyError, ByteStream};
+#[cfg(all(feature = "control", feature = "postgres"))]
+use swr_core::upload::UploadId;
 
 use crate::filesystem::{self, FilesystemBlobs};
+#[cfg(all(feature = "control", feature = "postgres"))]
+use crate::postgres::{self, PostgresOptions};
 use crate::sqlite::Snapshot;
+#[cfg(all(feature = "control", feature = "postgres"))]
+use crate::sqlite::SqliteStore;
 
-/// Where a registry keeps its facts and its bytes.
+/// Where a registry keeps its facts that is copied, in use or not.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Facts {
+    /// In the database of an [`SqliteStore`].
+    Sqlite(PathBuf),
+    /// In that of a [`PostgresStore`](crate::postgres::PostgresStore).
+    #[cfg(all(feature = "control", feature = "postgres"))]
+    Postgres(PostgresOptions),
+}
+
+impl Facts {
+    /// Copies them as they are at one instant to `to`, where nothing of importance is.
+    async fn copy(&self, to: &Path) -> Result<Snapshot, BackupError> {
+        let (copied, from) = match self {
+            Self::Sqlite(path) => (Snapshot::take(path, to), path.as_path()),
+            #[cfg(all(feature = "control", feature = "postgres"))]
+            Self::Postgres(options) => {
+                (postgres::snapshot(options.clone(), to).await, Path::new("PostgreSQL"))
+            }
+        };
+        copied.map_err(|source| BackupError::Facts { path: from.into(), source })
+    }
+}
+
+/// Where a registry is restored that keeps its facts in SQLite and its bytes in files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "whoever asks builds it")]
 pub struct Place {
@@ -71,10 +113,18 @@ pub enum BackupError {
     /// The facts could not be read, or copied.
     #[error("{} cannot be copied", path.display())]
     Facts {
-        /// Which database.
+        /// Which database; of one that is no file, what keeps it.
         path: PathBuf,
         /// Why not.
         source: StoreError,
+    },
+    /// The store of the bytes failed.
+    #[error("{digest} cannot be read")]
+    Bytes {
+        /// Which content was asked for.
+        digest: Digest,
+        /// What the store said.
+        source: BodyError,
     },
     /// There is something already where a registry is to be restored.
     #[error("there is something in {} already", .0.display())]
@@ -90,6 +140,9 @@ pub enum BackupError {
     /// Each time that the facts were copied, collection removed some of what they name.
     #[error("collection was faster {ROUNDS} times; try again")]
     Overtaken,
+    /// The runtime has ended before it was done.
+    #[error("it was stopped")]
+    Stopped(#[source] tokio::task::JoinError),
 }
 
 /// How often the facts are copied before a backup is given up.
@@ -107,20 +160,24 @@ const BLOBS: &str = "blobs";
 /// What comes behind the name of a file as it is being written.
 const PART: &str = ".part";
 
-/// Copies the registry at `from` into the folder `to`, which is made if there is none. It may be in use. Blocks.
-pub fn back_up(from: &Place, to: &Path) -> Result<Copied, BackupError> {
+/// Copies a registry into the folder `to`, which is made if there is none: its facts, and the bytes that they name, which
+/// are in `bytes`. It may be in use. Runs on a thread of the runtime's that may wait; dropped, it goes on.
+pub async fn back_up(facts: Facts, bytes: Arc<dyn BlobStore>, to: PathBuf) -> Result<Copied, BackupError> {
+    on_a_thread(async move || copy(&facts, &*bytes, &to).await).await
+}
+
+async fn copy(from: &Facts, bytes: &dyn BlobStore, to: &Path) -> Result<Copied, BackupError> {
     make_folder(to)?;
     let blobs = to.join(BLOBS);
     make_folder(&blobs)?;
-    let source = from.bytes.join(filesystem::BLOBS);
     let new = to.join(NEW_DATABASE);
-    let facts = |source| BackupError::Facts { path: from.database.clone(), source };
-    let mut missing_before = BTreeSet::new();
+    let facts = |source| BackupError::Facts { path: new.clone(), source };
+    let mut unread_before = BTreeSet::new();
     for _ in 0..ROUNDS {
-        let snapshot = Snapshot::take(&from.database, &new).map_err(facts)?;
-        let mut copying = Copying { from: &source, to: &blobs, verify: false, folders: BTreeSet::new() };
+        let mut snapshot = from.copy(&new).await?;
+        let mut copying = Copying { from: bytes, to: &blobs, verify: false, folders: BTreeSet::new() };
         let mut copied = Copied::default();
-        let mut missing = BTreeSet::new();
+        let mut unread = BTreeSet::new();
         for record in Records::of(&snapshot) {
             let BlobRecord { stored, quarantined } = record?;
             if quarantined {
@@ -131,24 +188,26 @@ pub fn back_up(from: &Place, to: &Path) -> Result<Copied, BackupError> {
                 }
                 continue;
             }
-            match copying.blob(&stored)? {
-                Outcome::Missing if !missing_before.contains(&stored.location) => {
-                    missing.insert(stored.location);
+            match copying.blob(&stored).await? {
+                Outcome::There => copied.count(&stored, false),
+                Outcome::Copied => copied.count(&stored, true),
+                // Collection may have it, or it was the wire.
+                Outcome::Missing | Outcome::Damaged if !unread_before.contains(&stored.location) => {
+                    unread.insert(stored.location);
                 }
                 // The facts named it before, and still do.
                 Outcome::Missing | Outcome::Damaged => {
                     snapshot.quarantine(&stored.digest, &stored.location).map_err(facts)?;
                     copied.broken.push(stored.digest);
                 }
-                Outcome::There => copied.count(&stored, false),
-                Outcome::Copied => copied.count(&stored, true),
             }
         }
         copying.sync()?;
-        if !missing.is_empty() {
-            missing_before = missing;
+        if !unread.is_empty() {
+            unread_before = unread;
             continue;
         }
+        snapshot.relocate(filesystem::location_for).map_err(facts)?;
         snapshot.close().map_err(facts)?;
         rename(&new, &to.join(DATABASE))?;
         sync_folder(to)?;
@@ -161,11 +220,13 @@ pub fn back_up(from: &Place, to: &Path) -> Result<Copied, BackupError> {
 /// Makes a registry at `to` of the backup in the folder `from`. Nothing is there yet: neither the database, nor anything
 /// in the folder of the bytes. Everything is verified on its way: the database, each manifest, each content. With
 /// `set_aside` broken content is, and the rest is restored; otherwise it ends the restoration, as does everything else
-/// that is broken. The database comes last, so that what was interrupted is no registry. Blocks.
-pub fn restore(from: &Path, to: &Place, set_aside: bool) -> Result<Copied, BackupError> {
-    let original = from.join(DATABASE);
-    let facts = |source| BackupError::Facts { path: original.clone(), source };
-    let broken = |what| BackupError::Broken { path: original.clone(), what };
+/// that is broken. The database comes last, so that what was interrupted is no registry. Runs on a thread
+/// of the runtime's that may wait.
+pub async fn restore(from: PathBuf, to: Place, set_aside: bool) -> Result<Copied, BackupError> {
+    on_a_thread(async move || restore_files(&from, &to, set_aside).await).await
+}
+
+async fn restore_files(from: &Path, to: &Place, set_aside: bool) -> Result<Copied, BackupError> {
     if to.database.exists() {
         return Err(BackupError::NotEmpty(to.database.clone()));
     }
@@ -175,23 +236,8 @@ pub fn restore(from: &Path, to: &Place, set_aside: bool) -> Result<Copied, Backu
     let store = FilesystemBlobs::options().low_water_bytes(0).low_water_inodes(0).open(&to.bytes);
     let store = store.map_err(|error| io_error(&to.bytes)(io::Error::other(error)))?;
     let new = beside(&to.database, ".new");
-    copy_file(&original, &new)?;
-    let snapshot = Snapshot::open(&new).map_err(facts)?;
-    if let Some(finding) = snapshot.check().map_err(facts)?.into_iter().next() {
-        return Err(broken(finding));
-    }
-    let mut page = Page { after: None, limit: BATCH };
-    loop {
-        let manifests = snapshot.kept_manifests(&page).map_err(facts)?;
-        let Some(last) = manifests.last() else { break };
-        page.after = Some((last.repository, last.digest));
-        for kept in manifests {
-            if kept.digest.algorithm().digest(&kept.bytes) != kept.digest {
-                return Err(broken(format!("{}@{}", kept.name, kept.digest)));
-            }
-        }
-    }
-    let (source, target) = (from.join(BLOBS), to.bytes.join(filesystem::BLOBS));
+    let snapshot = open_copy(from, &new)?;
+    let (source, target) = (Contents(from.join(BLOBS)), to.bytes.join(filesystem::BLOBS));
     let mut copying = Copying { from: &source, to: &target, verify: true, folders: BTreeSet::new() };
     let mut copied = Copied::default();
     for record in Records::of(&snapshot) {
@@ -199,22 +245,124 @@ pub fn restore(from: &Path, to: &Place, set_aside: bool) -> Result<Copied, Backu
         if quarantined {
             continue;
         }
-        match copying.blob(&stored)? {
+        match copying.blob(&stored).await? {
             Outcome::There | Outcome::Copied => copied.count(&stored, true),
             Outcome::Missing | Outcome::Damaged if set_aside => {
-                snapshot.quarantine(&stored.digest, &stored.location).map_err(facts)?;
+                set_aside_in(&snapshot, &new, &stored)?;
                 copied.broken.push(stored.digest);
             }
-            Outcome::Missing => return Err(broken(format!("{} is not there", stored.digest))),
-            Outcome::Damaged => return Err(broken(format!("{} is not what it should be", stored.digest))),
+            outcome => return Err(broken_in(from, outcome.of(&stored.digest))),
         }
     }
     copying.sync()?;
     drop(store);
-    snapshot.close().map_err(facts)?;
+    snapshot.close().map_err(|source| BackupError::Facts { path: new.clone(), source })?;
     rename(&new, &to.database)?;
     sync_folder(to.database.parent().unwrap_or(Path::new(".")))?;
     Ok(copied)
+}
+
+/// A backup that is restored to where a [`Move`](crate::postgres::Move) takes it: a copy of its facts in a folder that goes
+/// with this value, and its bytes.
+#[cfg(all(feature = "control", feature = "postgres"))]
+#[derive(Debug)]
+pub struct Unpacked {
+    folder: PathBuf,
+    bytes: Contents,
+    broken: Vec<Digest>,
+}
+
+#[cfg(all(feature = "control", feature = "postgres"))]
+impl Unpacked {
+    /// The database that the copy of the facts is in, of the newest format.
+    pub fn database(&self) -> PathBuf {
+        self.folder.join(DATABASE)
+    }
+
+    /// The bytes that these facts name.
+    pub fn bytes(&self) -> &dyn BlobStore {
+        &self.bytes
+    }
+
+    /// What was set aside in the copy, because it is broken.
+    pub fn broken(&self) -> &[Digest] {
+        &self.broken
+    }
+}
+
+#[cfg(all(feature = "control", feature = "postgres"))]
+impl Drop for Unpacked {
+    fn drop(&mut self) {
+        // What stays is a copy of what is in the backup.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Opens the backup in the folder `from` to be restored elsewhere. Its database and each manifest are verified at once,
+/// content by whoever copies it; with `set_aside` content is as well, and the broken is set aside. In the folder `work`
+/// there has to be room for the facts. Runs on a thread of the runtime's that may wait.
+#[cfg(all(feature = "control", feature = "postgres"))]
+pub async fn unpack(from: PathBuf, work: PathBuf, set_aside: bool) -> Result<Unpacked, BackupError> {
+    on_a_thread(async move || {
+        let folder = work.join(format!("swr-restore-{}", UploadId::random()));
+        make_folder(&folder)?;
+        let mut unpacked = Unpacked { folder, bytes: Contents(from.join(BLOBS)), broken: Vec::new() };
+        let database = unpacked.database();
+        let snapshot = open_copy(&from, &database)?;
+        for record in Records::of(&snapshot).filter(|_| set_aside) {
+            let BlobRecord { stored, quarantined } = record?;
+            if !quarantined && !is_sound(&unpacked.bytes.0, &stored)? {
+                set_aside_in(&snapshot, &database, &stored)?;
+                unpacked.broken.push(stored.digest);
+            }
+        }
+        let facts = |source| BackupError::Facts { path: database.clone(), source };
+        snapshot.close().map_err(facts)?;
+        // It may be of an earlier format.
+        drop(SqliteStore::open(&database).await.map_err(facts)?);
+        Ok(unpacked)
+    })
+    .await
+}
+
+/// Runs on a thread what waits for disks in between.
+async fn on_a_thread<T: Send + 'static, W: Future<Output = Result<T, BackupError>>>(
+    work: impl FnOnce() -> W + Send + 'static,
+) -> Result<T, BackupError> {
+    let runtime = Handle::current();
+    let done = tokio::task::spawn_blocking(move || runtime.block_on(work())).await;
+    done.map_err(BackupError::Stopped)?
+}
+
+/// Copies the facts of a backup to `to`, and sees that they are sound: the database, and each manifest.
+fn open_copy(backup: &Path, to: &Path) -> Result<Snapshot, BackupError> {
+    let original = backup.join(DATABASE);
+    let facts = |source| BackupError::Facts { path: original.clone(), source };
+    copy_file(&original, to)?;
+    let snapshot = Snapshot::open(to).map_err(facts)?;
+    if let Some(finding) = snapshot.check().map_err(facts)?.into_iter().next() {
+        return Err(broken_in(backup, finding));
+    }
+    let mut page = Page { after: None, limit: BATCH };
+    loop {
+        let manifests = snapshot.kept_manifests(&page).map_err(facts)?;
+        let Some(last) = manifests.last() else { return Ok(snapshot) };
+        page.after = Some((last.repository, last.digest));
+        for kept in manifests {
+            if kept.digest.algorithm().digest(&kept.bytes) != kept.digest {
+                return Err(broken_in(backup, format!("{}@{}", kept.name, kept.digest)));
+            }
+        }
+    }
+}
+
+fn broken_in(backup: &Path, what: String) -> BackupError {
+    BackupError::Broken { path: backup.join(DATABASE), what }
+}
+
+fn set_aside_in(snapshot: &Snapshot, path: &Path, stored: &StoredBlob) -> Result<(), BackupError> {
+    let set_aside = snapshot.quarantine(&stored.digest, &stored.location);
+    set_aside.map_err(|source| BackupError::Facts { path: path.into(), source })
 }
 
 impl Copied {
@@ -225,9 +373,9 @@ impl Copied {
     }
 }
 
-/// Content on its way from one folder to another.
+/// Content on its way into a folder.
 struct Copying<'a> {
-    from: &'a Path,
+    from: &'a dyn BlobStore,
     to: &'a Path,
     /// Whether what is there already is not trusted.
     verify: bool,
@@ -245,23 +393,29 @@ enum Outcome {
     Damaged,
 }
 
-impl Copying<'_> {
-    fn blob(&mut self, stored: &StoredBlob) -> Result<Outcome, BackupError> {
-        // Nothing that leads out of the folder, or to other content, is its location.
-        if !filesystem::is_location_of(&stored.digest, &stored.location) {
-            return Ok(Outcome::Damaged);
+impl Outcome {
+    /// What a person is told of it.
+    fn of(&self, digest: &Digest) -> String {
+        match self {
+            Self::There | Self::Copied => format!("{digest} is there"),
+            Self::Missing => format!("{digest} is not there"),
+            Self::Damaged => format!("{digest} is not what it should be"),
         }
-        let (from, to) = (self.from.join(stored.location.as_str()), self.to.join(stored.location.as_str()));
+    }
+}
+
+impl Copying<'_> {
+    async fn blob(&mut self, stored: &StoredBlob) -> Result<Outcome, BackupError> {
+        let to = path_in(self.to, stored);
         if !self.verify
             && fs::symlink_metadata(&to).is_ok_and(|there| there.is_file() && there.len() == stored.size)
         {
             return Ok(Outcome::There);
         }
-        let mut source = match open_content(&from) {
-            Ok(source) => source,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Outcome::Missing),
-            Err(error) if is_damage(&error) => return Ok(Outcome::Damaged),
-            Err(error) => return Err(io_error(&from)(error)),
+        let mut source = match self.from.read(&stored.location, 0..stored.size).await {
+            Ok(Some(source)) => source,
+            Ok(None) => return Ok(Outcome::Missing),
+            Err(error) => return self.unread(stored, error.into()).await,
         };
         if let Some(folder) = to.parent().filter(|folder| !self.folders.contains(*folder)) {
             make_folder(folder)?;
@@ -269,16 +423,22 @@ impl Copying<'_> {
         }
         let part = beside(&to, PART);
         let mut target = create(&part)?;
-        let read = hashed(&mut source, stored.digest.algorithm(), |chunk| {
-            target.write_all(chunk).map_err(io_error(&part))
-        });
-        match read? {
-            Ok(digest) if digest == stored.digest => {}
-            Err(error) if !is_damage(&error) => return Err(io_error(&from)(error)),
-            Ok(_) | Err(_) => {
-                fs::remove_file(&part).map_err(io_error(&part))?;
-                return Ok(Outcome::Damaged);
+        let mut hasher = Hasher::new(stored.digest.algorithm());
+        while let Some(chunk) = source.next().await {
+            match chunk {
+                Ok(chunk) => {
+                    hasher.update(&chunk);
+                    target.write_all(&chunk).map_err(io_error(&part))?;
+                }
+                Err(error) => {
+                    fs::remove_file(&part).map_err(io_error(&part))?;
+                    return self.unread(stored, error).await;
+                }
             }
+        }
+        if hasher.finish() != stored.digest {
+            fs::remove_file(&part).map_err(io_error(&part))?;
+            return Ok(Outcome::Damaged);
         }
         // Whatever has its name is whole, also after a power cut.
         target.sync_all().map_err(io_error(&part))?;
@@ -286,21 +446,24 @@ impl Copying<'_> {
         Ok(Outcome::Copied)
     }
 
+    /// What it means that content could not be read: an error, unless it is about this content alone.
+    async fn unread(&self, stored: &StoredBlob, error: BodyError) -> Result<Outcome, BackupError> {
+        if let BodyError::Store(said) = &error {
+            let cause = said.source().and_then(<dyn Error>::downcast_ref::<io::Error>);
+            if said.kind() == StoreErrorKind::Corrupt || cause.is_some_and(is_damage) {
+                return Ok(Outcome::Damaged);
+            }
+            // Some of it may have been there still when reading began.
+            if matches!(self.from.stat(&stored.location).await, Ok(None)) {
+                return Ok(Outcome::Missing);
+            }
+        }
+        Err(BackupError::Bytes { digest: stored.digest, source: error })
+    }
+
     /// Whether what is there already hashes to its digest.
     fn has_sound(&self, stored: &StoredBlob) -> Result<bool, BackupError> {
-        if !filesystem::is_location_of(&stored.digest, &stored.location) {
-            return Ok(false);
-        }
-        let there = self.to.join(stored.location.as_str());
-        let read = match open_content(&there) {
-            Ok(mut file) => hashed(&mut file, stored.digest.algorithm(), |_| Ok(()))?,
-            Err(error) => Err(error),
-        };
-        match read {
-            Ok(digest) => Ok(digest == stored.digest),
-            Err(error) if error.kind() == ErrorKind::NotFound || is_damage(&error) => Ok(false),
-            Err(error) => Err(io_error(&there)(error)),
-        }
+        is_sound(self.to, stored)
     }
 
     /// From here on the names of what was written are on the disk.
@@ -311,6 +474,22 @@ impl Copying<'_> {
         let above: BTreeSet<_> = self.folders.iter().filter_map(|folder| folder.parent()).collect();
         above.into_iter().try_for_each(sync_folder)?;
         sync_folder(self.to)
+    }
+}
+
+/// Where content is among that of a backup, or of a [`FilesystemBlobs`]: nothing leads out of the folder.
+fn path_in(blobs: &Path, stored: &StoredBlob) -> PathBuf {
+    blobs.join(filesystem::location_for(&stored.digest, &stored.location).as_str())
+}
+
+/// Whether what is among the content of a backup hashes to its digest.
+fn is_sound(blobs: &Path, stored: &StoredBlob) -> Result<bool, BackupError> {
+    let there = path_in(blobs, stored);
+    let read = open_content(&there).and_then(|mut file| hashed(&mut file, stored.digest.algorithm()));
+    match read {
+        Ok(digest) => Ok(digest == stored.digest),
+        Err(error) if error.kind() == ErrorKind::NotFound || is_damage(&error) => Ok(false),
+        Err(error) => Err(io_error(&there)(error)),
     }
 }
 
@@ -328,24 +507,90 @@ fn is_damage(error: &io::Error) -> bool {
     )
 }
 
-/// Reads to the end, chunk by chunk; reading fails within, taking a chunk without.
-fn hashed(
-    source: &mut File,
-    algorithm: Algorithm,
-    mut take: impl FnMut(&[u8]) -> Result<(), BackupError>,
-) -> Result<io::Result<Digest>, BackupError> {
+/// How much is read at once, in bytes.
+const CHUNK_BYTES: usize = 1 << 20;
+
+fn hashed(source: &mut File, algorithm: Algorithm) -> io::Result<Digest> {
     let mut hasher = Hasher::new(algorithm);
-    let mut buffer = vec![0; 1 << 20];
     loop {
-        let read = match source.read(&mut buffer) {
-            Ok(0) => return Ok(Ok(hasher.finish())),
-            Ok(read) => read,
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => return Ok(Err(error)),
+        match read_some(source)? {
+            chunk if chunk.is_empty() => return Ok(hasher.finish()),
+            chunk => hasher.update(&chunk),
+        }
+    }
+}
+
+/// Some of what comes next; nothing at the end.
+fn read_some(source: &mut File) -> io::Result<Bytes> {
+    let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+    source.take(CHUNK_BYTES as u64).read_to_end(&mut chunk)?;
+    Ok(chunk.into())
+}
+
+/// The bytes of a backup, in its folder of content, to be read and for nothing else.
+#[derive(Debug)]
+struct Contents(PathBuf);
+
+impl Contents {
+    const READ: &'static str = "backup.read";
+
+    /// The file at `at`, and how long it is.
+    fn open(&self, at: &BlobLocation) -> Result<Option<(File, u64)>, StoreError> {
+        let corrupt = |what: String| StoreError::new(StoreErrorKind::Corrupt, Self::READ, what);
+        let failed = |error: io::Error| match is_damage(&error) {
+            true => StoreError::new(StoreErrorKind::Corrupt, Self::READ, error),
+            false => StoreError::new(StoreErrorKind::Other, Self::READ, error),
         };
-        let chunk = buffer.get(..read).unwrap_or_default();
-        hasher.update(chunk);
-        take(chunk)?;
+        if !filesystem::is_location(at) {
+            return Err(corrupt(format!("{:?} is no location of a backup", at.as_str())));
+        }
+        let file = match open_content(&self.0.join(at.as_str())) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let told = file.metadata().map_err(failed)?;
+        match told.is_file() {
+            true => Ok(Some((file, told.len()))),
+            false => Err(corrupt(format!("{at} is no file"))),
+        }
+    }
+}
+
+#[async_trait]
+impl BlobStore for Contents {
+    async fn stat(&self, at: &BlobLocation) -> Result<Option<BlobStat>, StoreError> {
+        Ok(self.open(at)?.map(|(_, size)| BlobStat { location: at.clone(), size }))
+    }
+
+    /// Whole content alone.
+    async fn read(&self, at: &BlobLocation, range: Range<u64>) -> Result<Option<ByteStream>, StoreError> {
+        let Some((file, size)) = self.open(at)? else { return Ok(None) };
+        if range != (0..size) {
+            let other = format!("{at} has {size} bytes, and {}..{} were asked for", range.start, range.end);
+            return Err(StoreError::new(StoreErrorKind::Corrupt, Self::READ, other));
+        }
+        let chunks = stream::try_unfold(file, |mut file| async move {
+            let read = tokio::task::spawn_blocking(move || Ok((read_some(&mut file)?, file))).await;
+            let read: io::Result<(Bytes, File)> =
+                read.unwrap_or_else(|stopped| Err(io::Error::other(stopped)));
+            match read {
+                Ok((chunk, _)) if chunk.is_empty() => Ok(None),
+                Ok(read) => Ok(Some(read)),
+                Err(error) => Err(StoreError::new(StoreErrorKind::Other, Self::READ, error).into()),
+            }
+        });
+        Ok(Some(ByteStream::new(chunks.boxed(), Some(size))))
+    }
+
+    /// Refused, always.
+    async fn delete(&self, _: &BlobLocation) -> Result<(), StoreError> {
+        Err(StoreError::new(StoreErrorKind::Other, "backup.delete", "a backup is opened to be read"))
+    }
+
+    /// Nothing: what there is, the facts of the backup tell.
+    fn list(&self) -> BoxStream<'_, Result<ListedBlob, StoreError>> {
+        stream::empty().boxed()
     }
 }
 

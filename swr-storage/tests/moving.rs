@@ -27,6 +27,7 @@ use swr_core::ports::{BlobStat, BlobStore, ListedBlob, ManifestStore, StoreError
 use swr_core::stream::ByteStream;
 use swr_core::testing::minute;
 use swr_core::testing::sample_images::{SampleBlob, SampleManifest};
+use swr_storage::backup::{self, Facts};
 use swr_storage::postgres::{Move, Moved};
 use swr_storage::{BucketBlobs, PostgresStore, SqliteStore};
 
@@ -341,4 +342,75 @@ async fn what_a_store_has_open_is_copied_only_where_that_was_said() {
     let moving = Move::begin(&path, true, place.options()).await.unwrap();
     assert_eq!(run(&moving, &from, &bucket).await.unwrap().0.blobs, 8);
     drop(open);
+}
+
+/// Through the folder of a backup, and out of it into another database: nothing on the way is kept back.
+#[tokio::test]
+async fn a_backup_of_a_database_is_another_registry_with_all_that_it_held() {
+    let (folder, place, other) = (tempfile::tempdir().unwrap(), Place::new().await, Place::new().await);
+    let path = source(folder.path()).await;
+    let (from, bucket) = (Told::new(), Arc::new(InMemory::new()));
+    let moving = Move::begin(&path, false, place.options()).await.unwrap();
+    run(&moving, &from, &bucket).await.unwrap();
+    drop(moving);
+    let store = Arc::new(place.open().await);
+    let bytes = Arc::new(BucketBlobs::open(bucket, Arc::clone(&store) as _));
+    // Ids that were given, and places in the log, are so also where nothing has them any more.
+    let copy = place.connect().await;
+    copy.batch_execute("SELECT nextval(pg_get_serial_sequence('rules', 'id')); UPDATE log SET events = 9000")
+        .await
+        .unwrap();
+
+    let to = folder.path().join("backup");
+    let copied = backup::back_up(Facts::Postgres(place.options()), bytes.clone(), to.clone()).await.unwrap();
+    assert_eq!((copied.blobs, copied.copied, copied.removed, copied.broken), (8, 8, 0, vec![]));
+    let again = backup::back_up(Facts::Postgres(place.options()), bytes, to.clone()).await.unwrap();
+    assert_eq!((again.blobs, again.copied, again.removed), (8, 0, 0));
+
+    let unpacked = backup::unpack(to.clone(), folder.path().into(), false).await.unwrap();
+    let there = BucketBlobs::open(Arc::new(InMemory::new()), Arc::clone(&store) as _);
+    let moving = Move::begin(unpacked.database(), false, other.options()).await.unwrap();
+    let moved = moving.run(unpacked.bytes(), &there, minute(700), &mut |_| {}).await.unwrap();
+    assert_eq!((moved.blobs, moved.damaged_links), (8, 0));
+    drop((moving, unpacked));
+    let left = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(
+        left.into_iter().all(|name| !name.to_string_lossy().contains("restore")),
+        "what was unpacked has gone"
+    );
+
+    let restored = other.connect().await;
+    let tables = tables_of_copy(&copy).await;
+    assert_eq!(tables_of_copy(&restored).await, tables);
+    for (table, columns) in &tables {
+        let columns: Vec<&str> =
+            columns.iter().map(String::as_str).filter(|column| *column != "location").collect();
+        let rows = rows_of_copy(&copy, table, &columns).await;
+        assert!(!rows.is_empty(), "nothing is in {table}");
+        assert_eq!(rows_of_copy(&restored, table, &columns).await, rows, "{table}");
+    }
+    for question in ["SELECT events FROM log", "SELECT nextval(pg_get_serial_sequence('rules', 'id'))"] {
+        let [one, two]: [i64; 2] = [
+            copy.query_one(question, &[]).await.unwrap().get(0),
+            restored.query_one(question, &[]).await.unwrap().get(0),
+        ];
+        assert_eq!(one, two, "{question}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_no_whole_registry_is_not_backed_up_and_stays_as_it_is() {
+    let (folder, place) = (tempfile::tempdir().unwrap(), Place::new().await);
+    let nothing: Arc<dyn BlobStore> = Arc::new(Told::new());
+    let to = folder.path().join("backup");
+    let refused = backup::back_up(Facts::Postgres(place.options()), nothing.clone(), to.clone()).await;
+    assert!(matches!(refused, Err(backup::BackupError::Facts { .. })), "{refused:?}");
+    let tables = "SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace";
+    assert_eq!(place.connect().await.query_one(tables, &[]).await.unwrap().get::<_, i64>(0), 0);
+
+    let path = source(folder.path()).await;
+    drop(Move::begin(&path, false, place.options()).await.unwrap());
+    let refused = backup::back_up(Facts::Postgres(place.options()), nothing, to.clone()).await;
+    assert!(matches!(refused, Err(backup::BackupError::Facts { .. })), "{refused:?}");
+    assert!(!to.join("registry.db").exists());
 }

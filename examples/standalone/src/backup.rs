@@ -7,16 +7,17 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use swr_storage::backup::{self, BackupError, Copied, Place};
+use swr_storage::backup::{self, Copied, Facts, Place};
 
 use crate::config::{BytesStore, Config, FactsStore};
 use crate::data_directory::Here;
 use crate::master_key;
+use crate::migrate;
 use crate::output::{self, Format, Shown};
 use crate::stores::{self, chain};
 
-/// Copies a data directory into a folder, also while a server runs on it. Repeated into the same folder it copies what
-/// is new. The master key is not copied unless it is asked for: keep it elsewhere.
+/// Copies a registry into a folder, wherever it keeps its facts and its bytes, also while servers run on it. Repeated into
+/// the same folder it copies what is new. The master key is not copied unless it is asked for: keep it elsewhere.
 ///
 /// The exit status is 1 where something was broken already; the rest is copied.
 #[derive(Args, Debug)]
@@ -34,7 +35,8 @@ pub(crate) struct Backup {
     format: Format,
 }
 
-/// Makes a data directory of a backup. Everything in it is verified before it is done.
+/// Makes a registry of a backup: a data directory, or one in PostgreSQL and where the configuration has its bytes, whichever
+/// it was taken from. Everything in it is verified before it is done.
 #[derive(Args, Debug)]
 pub(crate) struct Restore {
     /// The folder that `swr backup` has filled
@@ -77,9 +79,9 @@ impl Shown for Report {
 }
 
 impl Report {
-    fn new(folder: &Path, copied: Copied, master_key: bool) -> Self {
+    fn new(place: String, copied: Copied, master_key: bool) -> Self {
         Self {
-            folder: folder.display().to_string(),
+            folder: place,
             blobs: copied.blobs,
             bytes: copied.bytes,
             copied: copied.copied,
@@ -105,10 +107,15 @@ impl Backup {
     /// The error is one line.
     pub(crate) async fn run(self) -> Result<(), String> {
         let config = self.here.config()?;
-        let from = place(&config)?;
         if !stores::has_database(&config) {
             return Err(format!("data: there is no registry in {}", config.data.display()));
         }
+        let facts = match config.storage.facts {
+            FactsStore::Sqlite => Facts::Sqlite(stores::database(&config)),
+            FactsStore::Postgres => Facts::Postgres(stores::postgres_options(&config)?),
+            FactsStore::Memory => return Err(IN_MEMORY.into()),
+        };
+        let bytes = stores::bytes_to_copy(&config, true).await?;
         let key = self.folder.join(MASTER_KEY);
         let keys = match self.with_master_key {
             true => Some(Keys::of(&config)?),
@@ -119,8 +126,8 @@ impl Backup {
             made.map_err(|error| format!("{}: {error}", self.folder.display()))?;
             keys.put(&key)?;
         }
-        let folder = self.folder.clone();
-        let copied = blocking(move || backup::back_up(&from, &folder)).await?;
+        let copied =
+            backup::back_up(facts, bytes, self.folder.clone()).await.map_err(|error| chain(&error))?;
         if let Some(keys) = keys {
             let now = Keys::of(&config)?;
             match now == keys {
@@ -130,7 +137,7 @@ impl Backup {
             }
         }
         let has_key = key.exists();
-        Report::new(&self.folder, copied, has_key).tell(self.format)
+        Report::new(self.folder.display().to_string(), copied, has_key).tell(self.format)
     }
 }
 
@@ -138,13 +145,26 @@ impl Restore {
     /// The error is one line.
     pub(crate) async fn run(self) -> Result<(), String> {
         let config = self.here.config()?;
-        let to = place(&config)?;
-        stores::make_folder(&config)?;
         let key = self.folder.join(MASTER_KEY);
         let has_key = key.exists();
         let (folder, set_aside) = (self.folder.clone(), self.set_aside);
-        let copied = blocking(move || backup::restore(&folder, &to, set_aside)).await?;
-        if has_key {
+        let copied = match (config.storage.facts, config.storage.bytes) {
+            (FactsStore::Sqlite, BytesStore::Filesystem) => {
+                stores::make_folder(&config)?;
+                let to = Place { database: stores::database(&config), bytes: stores::bytes(&config) };
+                backup::restore(folder, to, set_aside).await.map_err(|error| chain(&error))?
+            }
+            (FactsStore::Postgres, _) => restore_to_postgres(&config, folder, set_aside).await?,
+            (FactsStore::Sqlite, _) => {
+                return Err("storage: a backup is restored to SQLite and files, or to PostgreSQL".into());
+            }
+            (FactsStore::Memory, _) => return Err(IN_MEMORY.into()),
+        };
+        // Where the configuration says the key itself, nobody looks for a file.
+        if has_key && config.accounts.master_key.is_none() {
+            if config.accounts.master_key_file.is_none() {
+                stores::make_folder(&config)?;
+            }
             let to = master_key::file(&config);
             let (old, old_to) = (master_key::before(&key), master_key::before(&to));
             if old.exists() {
@@ -152,35 +172,21 @@ impl Restore {
             }
             copy_key(&key, &to)?;
         }
-        Report::new(&config.data, copied, has_key).tell(self.format)
+        Report::new(stores::place(&config), copied, has_key).tell(self.format)
     }
 }
 
-/// Where the configuration has the facts and the bytes.
-fn place(config: &Config) -> Result<Place, String> {
-    if config.storage.facts == FactsStore::Postgres {
-        return Err(
-            "storage.facts: what is in PostgreSQL is backed up with its own tools, such as pg_dump or an archive of \
-             its log, and the bytes after it"
-                .into(),
-        );
-    }
-    if (config.storage.facts, config.storage.bytes) != (FactsStore::Sqlite, BytesStore::Filesystem) {
-        return Err(
-            "storage: backups are of registries that keep their facts in SQLite and their bytes in files"
-                .into(),
-        );
-    }
-    Ok(Place { database: stores::database(config), bytes: stores::bytes(config) })
-}
+const IN_MEMORY: &str = "storage: what is kept in memory is out of reach, and is gone at the end";
 
-async fn blocking(
-    work: impl FnOnce() -> Result<Copied, BackupError> + Send + 'static,
-) -> Result<Copied, String> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(copied) => copied.map_err(|error| chain(&error)),
-        Err(error) => Err(error.to_string()),
-    }
+/// As a registry in SQLite is migrated: interrupted, it goes on where it is run again.
+async fn restore_to_postgres(config: &Config, folder: PathBuf, set_aside: bool) -> Result<Copied, String> {
+    let unpacked = backup::unpack(folder, stores::spool(config), set_aside).await;
+    let unpacked = unpacked.map_err(|error| chain(&error))?;
+    let moved = migrate::copy(&unpacked.database(), false, unpacked.bytes(), config).await?;
+    let mut copied = Copied::default();
+    (copied.blobs, copied.bytes, copied.copied) = (moved.blobs, moved.bytes, moved.blobs);
+    copied.broken = unpacked.broken().to_vec();
+    Ok(copied)
 }
 
 /// The master key, and the one that it takes the place of, while it does.

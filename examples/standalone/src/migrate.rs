@@ -1,12 +1,13 @@
 //! `swr migrate`: a registry of one machine, copied to where several serve it.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::Utc;
 use clap::Args;
 use serde::Serialize;
 use swr_core::commit::StoredBlob;
+use swr_core::ports::{BlobStore, StoreError};
 use swr_storage::postgres::{Move, Moved};
 
 use crate::config::{BytesStore, Config, FactsStore};
@@ -83,14 +84,32 @@ impl Migrate {
         }
         master_key::expect_same(&from, &to)?;
         let bytes = stores::bytes_to_copy(&from, self.while_serving).await?;
-        let options = stores::postgres_options(&to)?;
-        let moving = Move::begin(stores::database(&from), self.while_serving, options).await;
-        let moving = moving.map_err(|error| in_one_line("migrate", &error))?;
-        let bucket = stores::bucket(&to, moving.sessions()).await?;
-        let moved = moving.run(&*bytes, &bucket, Utc::now(), &mut follow).await;
-        let moved = moved.map_err(|error| in_one_line("migrate", &error))?;
+        let moved = copy(&stores::database(&from), self.while_serving, &*bytes, &to).await?;
         output::one(self.format, &Copied::from(moved))
     }
+}
+
+/// Copies a registry in SQLite to the PostgreSQL database that the configuration names, and its bytes to where that has
+/// them.
+pub(crate) async fn copy(
+    database: &Path,
+    beside_a_server: bool,
+    bytes: &dyn BlobStore,
+    to: &Config,
+) -> Result<Moved, String> {
+    let failed = |error: StoreError| in_one_line("storage.postgres", &error);
+    let options = stores::postgres_options(to)?;
+    let moving = Move::begin(database, beside_a_server, options).await.map_err(failed)?;
+    let now = Utc::now();
+    let moved = match to.storage.bytes {
+        BytesStore::Bucket => {
+            let bucket = stores::bucket(to, moving.sessions()).await?;
+            moving.run(bytes, &bucket, now, &mut follow).await
+        }
+        BytesStore::Filesystem => moving.run(bytes, &stores::files(to)?, now, &mut follow).await,
+        BytesStore::Memory => return Err("storage.bytes: what is kept in memory is gone at the end".into()),
+    };
+    moved.map_err(failed)
 }
 
 /// A line about how it goes on, on standard error.

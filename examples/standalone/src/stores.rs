@@ -215,10 +215,14 @@ pub(crate) fn has_folder(config: &Config) -> bool {
     config.storage.facts == FactsStore::Sqlite || config.storage.bytes == BytesStore::Filesystem
 }
 
+/// A folder for what is needed for a while.
+pub(crate) fn spool(config: &Config) -> PathBuf {
+    if has_folder(config) { config.data.clone() } else { std::env::temp_dir() }
+}
+
 /// How packages are taken in.
 pub(crate) fn imports(config: &Config) -> ImportOptions {
-    let spool = if has_folder(config) { config.data.clone() } else { std::env::temp_dir() };
-    let mut options = ImportOptions::new(spool);
+    let mut options = ImportOptions::new(spool(config));
     options.package_bytes_max = config.packages.size_max.0;
     options
 }
@@ -237,7 +241,7 @@ pub(crate) fn without_bytes(metadata: Arc<dyn MetadataStore>, authorizer: Arc<dy
     Registry::builder(Arc::new(MemoryBlobs::default()), metadata, authorizer).build()
 }
 
-fn files(config: &Config) -> Result<FilesystemBlobs, String> {
+pub(crate) fn files(config: &Config) -> Result<FilesystemBlobs, String> {
     make_folder(config)?;
     let opened = FilesystemBlobs::options().low_water_bytes(config.storage.reserve.0).open(bytes(config));
     opened.map_err(|error| in_one_line("storage.bytes", &error))

@@ -56,7 +56,13 @@ use std::sync::atomic::AtomicBool;
 
 use rustix::fs::{FlockOperation, OFlags, StatVfsMountFlags};
 use rustix::io::Errno;
+#[cfg(all(feature = "sqlite", unix))]
+use swr_core::commit::BlobLocation;
+#[cfg(all(feature = "sqlite", unix))]
+use swr_core::digest::{Algorithm, Digest};
 use swr_core::ports::{StoreError, StoreErrorKind};
+#[cfg(all(feature = "sqlite", unix))]
+use swr_core::upload::UploadId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use buffers::Buffers;
@@ -72,13 +78,24 @@ const FORMAT_VERSION: u32 = 1;
 #[cfg(all(feature = "sqlite", unix))]
 pub(crate) const BLOBS: &str = layout::BLOBS;
 
-/// Whether this store may have given the location to content of the digest: it leads nowhere else.
+/// Whether a store of files may have given the location: it leads nowhere else.
 #[cfg(all(feature = "sqlite", unix))]
-pub(crate) fn is_location_of(
-    digest: &swr_core::digest::Digest,
-    location: &swr_core::commit::BlobLocation,
-) -> bool {
-    layout::Place::parse(location).is_some_and(|place| place.digest() == *digest)
+pub(crate) fn is_location(location: &BlobLocation) -> bool {
+    layout::Place::parse(location).is_some()
+}
+
+/// Where a store of files has content that is elsewhere at `location`: there, where it may be a location of such content
+/// here, or else always in the same place.
+#[cfg(all(feature = "sqlite", unix))]
+#[expect(clippy::expect_used, reason = "a hash has more digits than an id")]
+pub(crate) fn location_for(digest: &Digest, location: &BlobLocation) -> BlobLocation {
+    if layout::Place::parse(location).is_some_and(|place| place.digest() == *digest) {
+        return location.clone();
+    }
+    let mut id = Algorithm::Sha256.digest(location.as_str().as_bytes()).hex();
+    id.truncate(32);
+    layout::Place::new(*digest, UploadId::parse(&id).expect("32 lowercase hexadecimal digits are an id"))
+        .location()
 }
 
 /// How many threads write at once, so that a slow disk does not take all that a runtime has.

@@ -36,6 +36,8 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
+#[cfg(all(feature = "control", feature = "filesystem", feature = "sqlite", unix))]
+use tokio_postgres::RowStream;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, WasNull, WrongType};
 use tokio_postgres::{Client, Config, Row, Statement};
@@ -541,6 +543,12 @@ impl Session {
             sink.send(rows).await?;
         }
         Ok(sink.finish().await?)
+    }
+
+    /// The rows of a question without values as they come, however long that takes.
+    #[cfg(all(feature = "control", feature = "filesystem", feature = "sqlite", unix))]
+    pub(super) async fn rows(&self, statement: &str) -> Result<RowStream, Failure> {
+        Ok(self.client.query_raw(statement, std::iter::empty::<&(dyn ToSql + Sync)>()).await?)
     }
 
     /// Statements without values.

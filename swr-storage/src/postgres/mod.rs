@@ -28,6 +28,8 @@ mod repository_lists;
 mod rules;
 #[cfg(feature = "control")]
 mod sessions;
+#[cfg(all(feature = "control", feature = "filesystem", feature = "sqlite", unix))]
+mod snapshot;
 #[cfg(feature = "control")]
 mod syncs;
 mod tls;
@@ -64,6 +66,8 @@ use swr_core::{RepositoryName, Tag};
 
 #[cfg(all(feature = "control", feature = "sqlite"))]
 pub use moving::{Move, Moved};
+#[cfg(all(feature = "control", feature = "filesystem", feature = "sqlite", unix))]
+pub(crate) use snapshot::snapshot;
 
 use connections::{Bounds, Failure, Locks, Pool, Session, Transaction, WriteError, begun_again};
 use event_log::NewEntries;
@@ -156,17 +160,21 @@ impl PostgresStore {
     /// Opens a database as `options` say. Several processes may do so at once, also the first time.
     pub async fn open_with(options: PostgresOptions) -> Result<Self, StoreError> {
         let store = Self::connect(options).await?;
-        let failed = |failure: Failure| failure.of(OPEN);
-        let session = store.pool.session().await.map_err(failed)?;
-        if session.exists(IS_MOVING, &[]).await.map_err(failed)? {
-            return Err(refused("a registry is being copied into the database, and has not come whole"));
-        }
+        let session = store.pool.session().await.map_err(|failure| failure.of(OPEN))?;
+        expect_whole(&session).await?;
         drop(session);
         Ok(store)
     }
 
     /// The same, whatever is in its tables.
     async fn connect(options: PostgresOptions) -> Result<Self, StoreError> {
+        let pool = Self::pool(options)?;
+        settle(&pool).await?;
+        Ok(Self { pool })
+    }
+
+    /// Connections as `options` say; none is made yet.
+    fn pool(options: PostgresOptions) -> Result<Pool, StoreError> {
         let PostgresOptions { url, authorities, connections_max, connection_wait, statement_timeout } =
             options;
         let mut config = Config::from_str(&url).map_err(|error| refused(error.to_string()))?;
@@ -186,9 +194,7 @@ impl PostgresStore {
             wait: connection_wait,
             statement: statement_timeout,
         };
-        let pool = Pool::new(config, tls, bounds);
-        settle(&pool).await?;
-        Ok(Self { pool })
+        Ok(Pool::new(config, tls, bounds))
     }
 }
 
@@ -234,6 +240,13 @@ const TABLES: &str = "
 const IS_MOVING: &str = "
     SELECT 1 FROM pg_class
     WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) AND relname = 'moving'";
+
+async fn expect_whole(session: &Session) -> Result<(), StoreError> {
+    match session.exists(IS_MOVING, &[]).await.map_err(|failure| failure.of(OPEN))? {
+        true => Err(refused("a registry is being copied into the database, and has not come whole")),
+        false => Ok(()),
+    }
+}
 
 const FORMAT: &str = "SELECT format FROM swr_format";
 

@@ -83,7 +83,7 @@ const BLOB: &str = "move.blob";
 const FACTS: &str = "move.facts";
 
 /// How long a statement may take that concerns a whole table.
-const PATIENCE: Duration = Duration::from_secs(3600);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// How many blobs are asked for at once.
 const BLOBS: u32 = 256;
@@ -359,21 +359,21 @@ struct Counts {
 }
 
 /// A table, and what its rows are read from.
-struct Table {
-    to: &'static str,
-    columns: &'static str,
-    from: &'static str,
+pub(super) struct Table {
+    pub(super) to: &'static str,
+    pub(super) columns: &'static str,
+    pub(super) from: &'static str,
     /// The expressions, where they are not the columns.
-    of: &'static str,
+    pub(super) of: &'static str,
 }
 
-const fn table(to: &'static str, columns: &'static str) -> Table {
+pub(super) const fn table(to: &'static str, columns: &'static str) -> Table {
     Table { to, columns, from: to, of: columns }
 }
 
 /// What refers comes after what it refers to. What only the source knows stays there: its garbage, its leases, the
 /// uploads that are under way, and the sessions of people, who sign in again.
-const TABLES: &[Table] = &[
+pub(super) const TABLES: &[Table] = &[
     Table {
         of: "id, name, made, listed, vacant, visibility, category, creator, creator_name, updated, pulls, description",
         ..table(
@@ -447,7 +447,7 @@ const TABLES: &[Table] = &[
 ];
 
 /// The tables that give ids, and the columns of those.
-const GIVEN: &[(&str, &str)] = &[
+pub(super) const GIVEN: &[(&str, &str)] = &[
     ("repositories", "id"),
     ("manifests", "id"),
     ("organisations", "id"),

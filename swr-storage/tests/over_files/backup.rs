@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::TimeDelta;
+use object_store::memory::InMemory;
 use swr_core::caller::Task;
-use swr_core::digest::Algorithm;
-use swr_core::registry::{Limits, Precondition};
+use swr_core::digest::{Algorithm, Digest};
+use swr_core::registry::{Content, Limits, Precondition};
 use swr_core::testing::ManualClock;
 use swr_core::testing::minute;
 use swr_core::testing::sample_images::SampleManifest;
 use swr_core::{Error, Registry};
-use swr_storage::backup::{BackupError, Copied, Place, back_up, restore};
+use swr_storage::backup::{self, BackupError, Copied, Facts, Place};
 use swr_storage::sqlite::SqliteStore;
+use swr_storage::{BucketBlobs, FilesystemBlobs, MemorySessions};
 use tempfile::TempDir;
 
 use crate::house::{Anybody, access, app, bytes_in, pull_blob, push_of, scrub, tag};
@@ -65,8 +67,13 @@ async fn assert_pulls(registry: &Registry, tag: &str, image: &SampleManifest) {
 }
 
 async fn backed_up(from: &TempDir, to: &Path) -> Copied {
-    let (from, to) = (place(from.path()), to.to_owned());
-    tokio::task::spawn_blocking(move || back_up(&from, &to)).await.unwrap().unwrap()
+    let Place { database, bytes } = place(from.path());
+    let bytes = Arc::new(FilesystemReader::open(bytes).unwrap());
+    backup::back_up(Facts::Sqlite(database), bytes, to.into()).await.unwrap()
+}
+
+async fn restore(from: &Path, to: &Path, set_aside: bool) -> Result<Copied, BackupError> {
+    backup::restore(from.into(), place(to), set_aside).await
 }
 
 /// The files of content in a backup.
@@ -96,7 +103,7 @@ async fn what_is_backed_up_while_the_registry_is_open_is_restored() {
     assert_eq!(copied.broken, []);
     let after = push(&registry, "after").await;
 
-    let restored = restore(backup.path(), &place(back.path()), false).unwrap();
+    let restored = restore(backup.path(), back.path(), false).await.unwrap();
     assert_eq!(restored.blobs, contents);
     let restored = open(back.path(), &clock).await;
     assert_pulls(&restored, "one", &one).await;
@@ -168,7 +175,7 @@ async fn a_backup_beside_pushes_and_collections_has_all_that_was_acknowledged_be
         let copied = backed_up(&live, &folder).await;
         assert_eq!(copied.broken, []);
         let back = TempDir::new().unwrap();
-        restore(&folder, &place(back.path()), false).unwrap();
+        restore(&folder, back.path(), false).await.unwrap();
         let restored = open(back.path(), &clock).await;
         for (image, tag) in &kept {
             assert_pulls(&restored, tag, image).await;
@@ -201,7 +208,7 @@ async fn what_is_broken_already_is_set_aside_in_the_backup_and_told() {
     expected.sort();
     assert_eq!(copied.broken, expected);
 
-    restore(backup.path(), &place(back.path()), false).unwrap();
+    restore(backup.path(), back.path(), false).await.unwrap();
     let restored = open(back.path(), &clock).await;
     assert!(matches!(pull_blob(&restored, &lost.digest).await, Err(Error::BlobUnknown { .. })));
     push(&restored, "v1").await;
@@ -226,7 +233,7 @@ async fn one_content_that_cannot_be_read_does_not_end_a_backup() {
     let copied = backed_up(&live, backup.path()).await;
     assert_eq!(copied.broken.len(), 2);
     assert_eq!(files(backup.path()).len() as u64, copied.blobs);
-    assert_eq!(restore(backup.path(), &place(back.path()), false).unwrap().blobs, copied.blobs);
+    assert_eq!(restore(backup.path(), back.path(), false).await.unwrap().blobs, copied.blobs);
 }
 
 #[tokio::test]
@@ -244,7 +251,7 @@ async fn what_rots_after_a_backup_is_still_in_the_next_one() {
 
     let again = backed_up(&live, backup.path()).await;
     assert_eq!((again.blobs, again.copied, again.removed), (copied.blobs, 0, 0));
-    restore(backup.path(), &place(back.path()), false).unwrap();
+    restore(backup.path(), back.path(), false).await.unwrap();
     assert_pulls(&open(back.path(), &clock).await, "v1", &image).await;
 
     // What the backup has lost as well stays set aside.
@@ -253,7 +260,7 @@ async fn what_rots_after_a_backup_is_still_in_the_next_one() {
     let again = backed_up(&live, backup.path()).await;
     assert_eq!((again.blobs, again.copied, again.removed), (copied.blobs - 1, 0, 0));
     let back = TempDir::new().unwrap();
-    assert_eq!(restore(backup.path(), &place(back.path()), false).unwrap().blobs, copied.blobs - 1);
+    assert_eq!(restore(backup.path(), back.path(), false).await.unwrap().blobs, copied.blobs - 1);
 }
 
 #[tokio::test]
@@ -269,12 +276,12 @@ async fn a_backup_that_rots_is_not_restored_unless_it_is_wanted_so() {
     fs::write(&file, &bytes).unwrap();
 
     let back = TempDir::new().unwrap();
-    let refused = restore(backup.path(), &place(back.path()), false).unwrap_err();
+    let refused = restore(backup.path(), back.path(), false).await.unwrap_err();
     assert!(matches!(refused, BackupError::Broken { .. }), "{refused:?}");
     assert!(!place(back.path()).database.exists(), "what was not restored whole is no registry");
 
     let back = TempDir::new().unwrap();
-    let restored = restore(backup.path(), &place(back.path()), true).unwrap();
+    let restored = restore(backup.path(), back.path(), true).await.unwrap();
     let [broken] = restored.broken.as_slice() else { panic!("{restored:?}") };
     let hash = Algorithm::Sha256.digest(&bytes);
     assert!(hash != *broken && image.blobs().any(|blob| blob.digest == *broken));
@@ -288,13 +295,51 @@ async fn nothing_is_restored_over_what_is_there() {
     let registry = open(live.path(), &clock()).await;
     push(&registry, "v1").await;
     backed_up(&live, backup.path()).await;
-    let refused = restore(backup.path(), &place(live.path()), false).unwrap_err();
+    let refused = restore(backup.path(), live.path(), false).await.unwrap_err();
     assert!(matches!(refused, BackupError::NotEmpty(_)), "{refused:?}");
     let back = TempDir::new().unwrap();
     fs::create_dir_all(back.path().join("bytes")).unwrap();
     fs::write(back.path().join("bytes/precious"), b"x").unwrap();
-    let refused = restore(backup.path(), &place(back.path()), false).unwrap_err();
+    let refused = restore(backup.path(), back.path(), false).await.unwrap_err();
     assert!(matches!(refused, BackupError::NotEmpty(_)), "{refused:?}");
-    let none = restore(&back.path().join("nothing"), &place(&back.path().join("new")), false).unwrap_err();
+    let none = restore(&back.path().join("nothing"), &back.path().join("new"), false).await.unwrap_err();
     assert!(matches!(none, BackupError::Io { .. }), "{none:?}");
+}
+
+/// One format for all kinds: what was in a bucket is restored into files.
+#[tokio::test]
+async fn what_is_in_a_bucket_is_backed_up_and_restored_elsewhere() {
+    let (live, backup, back) = (TempDir::new().unwrap(), TempDir::new().unwrap(), TempDir::new().unwrap());
+    let clock = clock();
+    let database = place(live.path()).database;
+    let bytes = Arc::new(BucketBlobs::open(Arc::new(InMemory::new()), Arc::new(MemorySessions::new())));
+    let facts = Arc::new(SqliteStore::open(&database).await.unwrap());
+    let registry = Registry::builder(Arc::clone(&bytes) as _, facts, Arc::new(Anybody))
+        .clock(Arc::clone(&clock) as _)
+        .limits(Limits { untagged_keep: Some(TimeDelta::zero()), ..Limits::default() })
+        .build();
+    let gone = push(&registry, "gone").await;
+    let kept = push(&registry, "kept").await;
+    let one = push(&registry, "one").await;
+    let contents = (kept.blobs().count() + one.blobs().count()) as u64;
+    let back_up = async || {
+        let from = Facts::Sqlite(database.clone());
+        backup::back_up(from, Arc::clone(&bytes) as _, backup.path().into()).await.unwrap()
+    };
+    assert_eq!(back_up().await.copied, contents + gone.blobs().count() as u64);
+    remove(&registry, &gone).await;
+    clock.advance(TimeDelta::hours(25));
+    registry.caretaker(Task::Collection).collect().await.unwrap().unwrap();
+    // What is still to be removed is nobody's elsewhere.
+    let copied = back_up().await;
+    assert_eq!((copied.blobs, copied.copied), (contents, 0));
+    assert_eq!(copied.removed, gone.blobs().count() as u64);
+
+    assert_eq!(restore(backup.path(), back.path(), false).await.unwrap().blobs, contents);
+    let restored = open(back.path(), &clock).await;
+    assert_pulls(&restored, "kept", &kept).await;
+    assert_pulls(&restored, "one", &one).await;
+    clock.advance(TimeDelta::hours(25));
+    let collected = restored.caretaker(Task::Collection).collect().await.unwrap().unwrap();
+    assert_eq!(collected.deleted, 0);
 }
