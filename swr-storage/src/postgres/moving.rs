@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use futures_util::future::join;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use tokio::sync::mpsc;
@@ -235,7 +236,7 @@ impl Move {
         let (sender, receiver) = mpsc::channel(2);
         let reading = self.source.read(FACTS, move |connection| read_facts(connection, &sender));
         let writing = self.write_facts(receiver, now);
-        let (read, written) = tokio::join!(reading, writing);
+        let (read, written) = join(reading, writing).await;
         // What stops the reader stops the writer too, which cannot say why.
         read?;
         written.map_err(|failure| failure.of(FACTS))
