@@ -50,7 +50,7 @@ use crate::sqlite::SqliteStore;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Facts {
-    /// In the database of an [`SqliteStore`].
+    /// In the database of an [`SqliteStore`](crate::SqliteStore).
     Sqlite(PathBuf),
     /// In that of a [`PostgresStore`](crate::postgres::PostgresStore).
     #[cfg(all(feature = "control", feature = "postgres"))]
@@ -75,7 +75,7 @@ impl Facts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "whoever asks builds it")]
 pub struct Place {
-    /// The database of an [`SqliteStore`](crate::sqlite::SqliteStore).
+    /// The database of an [`SqliteStore`](crate::SqliteStore).
     pub database: PathBuf,
     /// The folder of a [`FilesystemBlobs`].
     pub bytes: PathBuf,

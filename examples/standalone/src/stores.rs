@@ -253,6 +253,10 @@ pub(crate) async fn bytes_to_copy(
     beside_a_server: bool,
 ) -> Result<Arc<dyn BlobStore>, String> {
     Ok(match config.storage.bytes {
+        // It has not been served yet.
+        BytesStore::Filesystem if beside_a_server && !bytes(config).exists() => {
+            Arc::new(MemoryBlobs::default())
+        }
         BytesStore::Filesystem if beside_a_server => {
             let opened = FilesystemReader::open(bytes(config));
             Arc::new(opened.map_err(|error| in_one_line("storage.bytes", &error))?)
