@@ -30,11 +30,9 @@ class Ledger:
         self.other = f"org/m{number}"
         self.random = random.Random(seed * 1000 + number)
         self.tags = {tag: {None} for tag in self.TAGS}
-        # Blobs acknowledged since the last start; they are held whatever names them. And those that were not.
-        self.blobs = set()
-        self.doubtful = set()
-        # Those of them that the other repository was given as well.
-        self.mounted = set()
+        # Blobs sent since the last start; those of them that were acknowledged, which are held whatever names them; and
+        # those of these that the other repository was given as well.
+        self.sent, self.blobs, self.mounted = set(), set(), set()
         # Of an upload that is open: its path, what of it was acknowledged, and what was not.
         self.open = None
         self.acknowledged = 0
@@ -53,7 +51,7 @@ class Ledger:
         for _ in range(self.random.randint(1, 3)):
             content = self.content()
             digest = digest_of(content)
-            self.doubtful.add(digest)
+            self.sent.add(digest)
             push_blob(client, self.repository, content, self.random.choice([1, 1, 2]))
             self.blobs.add(digest)
             blobs.append((digest, len(content)))
@@ -121,14 +119,13 @@ class Ledger:
             if found not in known:
                 raise Loss(f"{self.repository}:{tag} is {found}, and was acknowledged as {known}")
             self.tags[tag] = {found}
-        if blobs_are_held:
-            for digest in self.blobs:
-                blob_is_whole(client, self.repository, digest)
-            for digest in self.mounted:
-                blob_is_whole(client, self.other, digest)
-        for digest in self.doubtful:
-            blob_is_whole(client, self.repository, digest, (200, 404))
-        self.blobs, self.doubtful, self.mounted = set(), set(), set()
+        if not blobs_are_held:
+            self.blobs, self.mounted = set(), set()
+        for digest in self.sent:
+            blob_is_whole(client, self.repository, digest, (200,) if digest in self.blobs else (200, 404))
+        for digest in self.mounted:
+            blob_is_whole(client, self.other, digest)
+        self.sent, self.blobs, self.mounted = set(), set(), set()
         if self.open is not None and self.open[1]:
             self.verify_open(client, sessions_are_synced)
         self.open = None
