@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use swr_core::testing::registry_model::{Direct, agrees_with_the_model};
+use swr_core::testing::registry_model::{Direct, agrees_with_the_model, some_order_agrees_with_the_model};
 use swr_storage::{MemoryBlobs, MemoryManifests};
 
 #[cfg(feature = "testing-postgres")]
@@ -16,6 +16,11 @@ fn memory_agrees_with_the_model() {
         async |(bytes, manifests)| (Arc::clone(bytes), Arc::clone(manifests) as Arc<_>),
         Direct::new,
     );
+}
+
+#[test]
+fn whatever_the_order_of_its_steps_memory_agrees_with_the_model_in_some_order() {
+    some_order_agrees_with_the_model(64, || (MemoryBlobs::new(), MemoryManifests::new()));
 }
 
 #[cfg(feature = "sqlite")]

@@ -19,6 +19,7 @@
 //! );
 //! ```
 
+mod concurrent;
 mod direct;
 mod model;
 mod sequences;
@@ -42,6 +43,7 @@ use crate::reference::Reference;
 use crate::registry::{ManifestPush, Precondition};
 use crate::upload::UploadId;
 
+pub use concurrent::some_order_agrees_with_the_model;
 pub use direct::Direct;
 pub use model::RegistryModel;
 pub use trial::agrees_with_the_model;
@@ -341,7 +343,7 @@ pub trait Door {
 }
 
 /// The ids of the uploads that were begun last.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Uploads(BTreeMap<u8, UploadId>);
 
 impl Uploads {

@@ -114,7 +114,7 @@ pub(super) fn told(mut model: RegistryModel, operations: Vec<Operation>) -> Vec<
 }
 
 /// A registry over stores that are open.
-struct Running<B, D> {
+pub(super) struct Running<B, D> {
     bytes: Arc<B>,
     registry: Registry,
     door: D,
@@ -122,7 +122,7 @@ struct Running<B, D> {
 }
 
 impl<B: BlobStore + UploadStore, D: Door> Running<B, D> {
-    fn over(
+    pub(super) fn over(
         bytes: Arc<B>,
         manifests: Arc<dyn ManifestStore>,
         clock: &Arc<ManualClock>,
@@ -136,7 +136,7 @@ impl<B: BlobStore + UploadStore, D: Door> Running<B, D> {
         Self { bytes, door: door(registry.clone()), registry, clock: Arc::clone(clock) }
     }
 
-    async fn play(&self, operation: &Operation, uploads: &mut Uploads) -> Outcome {
+    pub(super) async fn play(&self, operation: &Operation, uploads: &mut Uploads) -> Outcome {
         match operation {
             Operation::Ask { by, of, request } => self.door.ask(*by, of, request, uploads).await,
             Operation::List { by, page } => self.door.list(*by, page).await,
