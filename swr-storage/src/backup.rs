@@ -43,8 +43,6 @@ use crate::filesystem::{self, FilesystemBlobs};
 #[cfg(all(feature = "control", feature = "postgres"))]
 use crate::postgres::{self, PostgresOptions};
 use crate::sqlite::Snapshot;
-#[cfg(all(feature = "control", feature = "postgres"))]
-use crate::sqlite::SqliteStore;
 
 /// Where a registry keeps its facts that is copied, in use or not.
 #[derive(Clone, Debug)]
@@ -319,7 +317,7 @@ pub async fn unpack(from: PathBuf, work: PathBuf, set_aside: bool) -> Result<Unp
         let facts = |source| BackupError::Facts { path: database.clone(), source };
         snapshot.close().map_err(facts)?;
         // It may be of an earlier format.
-        drop(SqliteStore::open(&database).await.map_err(facts)?);
+        drop(crate::SqliteStore::open(&database).await.map_err(facts)?);
         Ok(unpacked)
     })
     .await
