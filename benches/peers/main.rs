@@ -4,19 +4,15 @@
 //! server's own CPU time per operation; requests per second stand beside it. A server whose program is not
 //! there is printed as not measured.
 
-mod client;
-mod content;
-mod servers;
-
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use client::Client;
-use content::{Image, LARGE, REPOSITORY, SMALL};
-use servers::{Kind, Server};
+use swr_benches::client::Client;
+use swr_benches::content::{self, Image, LARGE, REPOSITORY, SMALL};
+use swr_benches::servers::{Kind, Server};
 
 /// One kind of load: `operation` is repeated on `connections` at once until the time is over.
 struct Case {
@@ -160,7 +156,7 @@ fn main() -> io::Result<()> {
         let home = folder.path().join(kind.name());
         match kind.program() {
             Some(program) => {
-                let server = Server::start(kind, &program, &home)?;
+                let server = Server::start(kind, &program, &home, &[])?;
                 fill(&server, fixed, &home.join("data"))?;
                 servers.push(server);
             }

@@ -4,9 +4,9 @@ use clap::Args;
 use serde::Serialize;
 use swr_core::caller::Task;
 
-use crate::data_directory::{DataDirectory, Here};
+use crate::data_directory::{DataDirectory, Here, Served};
 use crate::output::{self, Format, Shown};
-use crate::stores::chain;
+use crate::stores::{self, chain};
 
 /// Removes what nothing refers to any more, as the server does while it runs.
 #[derive(Args, Debug)]
@@ -46,8 +46,10 @@ impl Shown for Collected {
 impl Collect {
     /// The error is one line.
     pub(crate) async fn run(self) -> Result<(), String> {
-        let directory = DataDirectory::open(self.here.config()?).await?.with_bytes().await?;
-        let registry = directory.plane().registry();
+        let registry = match DataDirectory::open_any(self.here.config()?).await? {
+            Served::WithAccounts(directory) => directory.with_bytes().await?.plane().registry().clone(),
+            Served::Open(config, facts) => stores::open_registry(&config, &facts).await?,
+        };
         let failed = |error: swr_core::ports::StoreError| chain(&error);
         let mut collected = Collected::default();
         while let Some(round) = registry.caretaker(Task::Collection).collect().await.map_err(failed)? {

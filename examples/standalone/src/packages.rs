@@ -5,15 +5,12 @@ use std::fs::{self, File};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::Args;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use swr_auth::AnyoneMay;
 use swr_core::caller::{Caller, Channel, Origin};
 use swr_core::control::ControlPlane;
-use swr_core::ports::ManifestStore;
 use swr_core::registry::Registry;
 use swr_core::{OrganisationName, RepositoryName, Tag};
 use swr_http::control::packages::{PackageFile, PackageImage, PackageOutcome};
@@ -199,8 +196,7 @@ impl Held {
                 config.data.display()
             )),
             Served::Open(config, facts) => {
-                let manifests: Arc<dyn ManifestStore> = facts.metadata();
-                let registry = stores::registry(&config, &facts, &manifests, Arc::new(AnyoneMay)).await?;
+                let registry = stores::open_registry(&config, &facts).await?;
                 Ok(Self { config: *config, host, registry, caller: Caller::Anonymous, plane: None })
             }
         }

@@ -78,6 +78,12 @@ pub(crate) async fn registry(
     })
 }
 
+/// The registry in which nobody is asked who they are.
+pub(crate) async fn open_registry(config: &Config, facts: &Facts) -> Result<Registry, String> {
+    let manifests: Arc<dyn ManifestStore> = facts.metadata();
+    registry(config, facts, &manifests, Arc::new(AnyoneMay)).await
+}
+
 /// The accounts that there are, or the first, whose administrator is shown what it signs in with; none in an open
 /// registry.
 async fn accounts(

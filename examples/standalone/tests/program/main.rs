@@ -245,6 +245,20 @@ fn a_name_outside_the_profile_is_refused_with_the_products_words() {
 }
 
 #[test]
+fn an_open_registry_is_collected_when_it_is_stopped() {
+    let data = tempfile::tempdir().unwrap();
+    let program = Program::start(data.path());
+    program.push("v1");
+    assert!(program.end());
+    let swr = env!("CARGO_BIN_EXE_swr");
+    let done = Command::new(swr).args(["collect", "--format", "json", "--data"]).arg(data.path()).output();
+    let done = done.unwrap();
+    assert!(done.status.success(), "{done:?}");
+    let collected: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(collected["blobs"], 0, "{collected}");
+}
+
+#[test]
 fn packages_go_out_of_one_open_registry_and_into_another() {
     let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let program = Program::start(from.path());

@@ -8,16 +8,20 @@ use swr_core::digest::{Algorithm, Digest};
 
 use crate::client::Client;
 
-pub(crate) const REPOSITORY: &str = "bench/image";
-pub(crate) const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
-pub(crate) const SMALL: usize = 4 << 10;
-pub(crate) const LARGE: usize = 256 << 20;
+/// Where everything is pushed to.
+pub const REPOSITORY: &str = "bench/image";
+/// The media type of images.
+pub const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+/// A small blob, in bytes.
+pub const SMALL: usize = 4 << 10;
+/// A large blob, in bytes.
+pub const LARGE: usize = 256 << 20;
 const LAYER: usize = 1 << 20;
 const LAYERS: usize = 5;
 const BINARY: &str = "application/octet-stream";
 
 /// Bytes that do not compress and repeat nowhere: a generator seeded with `seed`.
-pub(crate) fn bytes(seed: u64, length: usize) -> Vec<u8> {
+pub fn bytes(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(length + 8);
     while bytes.len() < length {
@@ -30,19 +34,24 @@ pub(crate) fn bytes(seed: u64, length: usize) -> Vec<u8> {
     bytes
 }
 
-pub(crate) fn digest(content: &[u8]) -> Digest {
+/// The digest that everything is named by.
+pub fn digest(content: &[u8]) -> Digest {
     Algorithm::Sha256.digest(content)
 }
 
 /// An image with content of its own.
 #[derive(Debug)]
-pub(crate) struct Image {
-    pub(crate) blobs: Vec<Vec<u8>>,
-    pub(crate) manifest: Vec<u8>,
+#[expect(clippy::exhaustive_structs, reason = "a value that is read")]
+pub struct Image {
+    /// Its layers and its config.
+    pub blobs: Vec<Vec<u8>>,
+    /// The manifest that names them.
+    pub manifest: Vec<u8>,
 }
 
 impl Image {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// The image of a seed: another seed, other content.
+    pub fn new(seed: u64) -> Self {
         let mut blobs: Vec<Vec<u8>> =
             (0..LAYERS as u64).map(|layer| bytes(seed * 16 + layer, LAYER)).collect();
         blobs.push(format!("{{\"architecture\":\"amd64\",\"os\":\"linux\",\"seed\":{seed}}}").into_bytes());
@@ -63,7 +72,7 @@ impl Image {
     }
 
     /// Pushes the image as docker does: HEAD, POST, PATCH, PUT for each blob, then the manifest.
-    pub(crate) fn push(&self, client: &mut Client, tag: &str) -> io::Result<()> {
+    pub fn push(&self, client: &mut Client, tag: &str) -> io::Result<()> {
         for blob in &self.blobs {
             let digest = digest(blob);
             let _absent = client.head(&format!("/v2/{REPOSITORY}/blobs/{digest}"));
@@ -77,7 +86,7 @@ impl Image {
     }
 
     /// Pulls the image: the manifest, then every blob.
-    pub(crate) fn pull(&self, client: &mut Client, tag: &str) -> io::Result<()> {
+    pub fn pull(&self, client: &mut Client, tag: &str) -> io::Result<()> {
         client.get(&format!("/v2/{REPOSITORY}/manifests/{tag}"))?;
         for blob in &self.blobs {
             client.get(&format!("/v2/{REPOSITORY}/blobs/{}", digest(blob)))?;
@@ -86,7 +95,7 @@ impl Image {
     }
 
     /// Lays the image out as plain files under the addresses that a registry has for it.
-    pub(crate) fn lay_out(&self, root: &Path, tag: &str) -> io::Result<()> {
+    pub fn lay_out(&self, root: &Path, tag: &str) -> io::Result<()> {
         for blob in &self.blobs {
             put_file(root, &format!("blobs/{}", digest(blob)), blob)?;
         }
@@ -95,14 +104,15 @@ impl Image {
     }
 }
 
-pub(crate) fn put_file(root: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+/// Puts a file where a plain server of files has it.
+pub fn put_file(root: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     let path = root.join("v2").join(REPOSITORY).join(name);
     path.parent().map_or(Ok(()), fs::create_dir_all)?;
     fs::write(path, content)
 }
 
 /// Pushes one blob in two requests: POST, then PUT with all of it.
-pub(crate) fn push_blob(client: &mut Client, content: &[u8]) -> io::Result<()> {
+pub fn push_blob(client: &mut Client, content: &[u8]) -> io::Result<()> {
     let begun = client.request("POST", &format!("/v2/{REPOSITORY}/blobs/uploads/"), BINARY, &[])?;
     let finish = with_digest(&location(begun.location)?, &digest(content));
     let stored = client.request("PUT", &finish, BINARY, content)?;

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+#[expect(clippy::exhaustive_enums, reason = "all that are compared")]
+pub enum Kind {
     /// This project's standalone registry, as it starts without a configuration.
     Swr,
     /// Debian's `docker-registry`, on files.
@@ -19,9 +20,11 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 3] = [Self::Swr, Self::DockerRegistry, Self::Nginx];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Swr, Self::DockerRegistry, Self::Nginx];
 
-    pub(crate) const fn name(self) -> &'static str {
+    /// What it is called in a table.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Swr => "swr",
             Self::DockerRegistry => "docker-registry",
@@ -30,7 +33,7 @@ impl Kind {
     }
 
     /// The program: as the environment names it, or where it is usually found.
-    pub(crate) fn program(self) -> Option<PathBuf> {
+    pub fn program(self) -> Option<PathBuf> {
         let (variable, usual) = match self {
             Self::Swr => ("BENCH_SWR", "target/release/swr"),
             Self::DockerRegistry => ("BENCH_DOCKER_REGISTRY", "/usr/bin/docker-registry"),
@@ -43,22 +46,30 @@ impl Kind {
 
 /// A running server; stopped when dropped.
 #[derive(Debug)]
-pub(crate) struct Server {
-    pub(crate) kind: Kind,
-    pub(crate) address: SocketAddr,
+#[non_exhaustive]
+pub struct Server {
+    /// What it is.
+    pub kind: Kind,
+    /// Where it listens.
+    pub address: SocketAddr,
     child: Child,
     /// The process that does the work: nginx forks a worker.
     worker: u32,
 }
 
 impl Server {
-    /// Starts a server with its data in `folder`, on core 0.
-    pub(crate) fn start(kind: Kind, program: &Path, folder: &Path) -> io::Result<Self> {
+    /// Starts a server with its data in `folder`, on core 0, and with these variables.
+    pub fn start(
+        kind: Kind,
+        program: &Path,
+        folder: &Path,
+        environment: &[(&str, &str)],
+    ) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let address = free_address()?;
         let data = folder.join("data");
         let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).arg(program);
+        command.args(["-c", "0"]).arg(program).envs(environment.iter().copied());
         match kind {
             Kind::Swr => {
                 command.args(["serve", "--open", "--admin-listen", "off", "--listen", &address.to_string()]);
@@ -120,7 +131,7 @@ impl Server {
     }
 
     /// CPU time that the server has used so far, user and system, in all its threads.
-    pub(crate) fn cpu(&self) -> io::Result<Duration> {
+    pub fn cpu(&self) -> io::Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.worker))?;
         // The name in parentheses may hold blanks; the fields are counted behind it.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
@@ -129,9 +140,24 @@ impl Server {
     }
 
     /// The most memory that was resident so far, in MiB.
-    pub(crate) fn peak_mib(&self) -> io::Result<u64> {
+    pub fn peak_mib(&self) -> io::Result<u64> {
+        self.memory_mib("VmHWM:")
+    }
+
+    /// The memory that is resident now, in MiB.
+    pub fn resident_mib(&self) -> io::Result<u64> {
+        self.memory_mib("VmRSS:")
+    }
+
+    /// Ends it at once, as `kill -9` does.
+    pub fn kill(mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
+    }
+
+    fn memory_mib(&self, field: &str) -> io::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.worker))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
         let kib =
             line.and_then(|line| line.split_whitespace().next()).and_then(|text| text.parse::<u64>().ok());
         Ok(kib.unwrap_or(0) / 1024)
@@ -140,6 +166,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
         // SIGTERM by the id of the process started here, and its end awaited.
         let ended = Command::new("kill").arg(self.child.id().to_string()).status().is_ok_and(|s| s.success());
         if !ended {

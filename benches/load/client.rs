@@ -3,28 +3,35 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-pub(crate) struct Client {
+/// One kept connection.
+#[derive(Debug)]
+pub struct Client {
     stream: BufReader<TcpStream>,
     scratch: Vec<u8>,
 }
 
 /// What came back: the status, where it pointed, and how long the body was.
 #[derive(Debug)]
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    pub(crate) location: Option<String>,
-    pub(crate) length: u64,
+#[expect(clippy::exhaustive_structs, reason = "a value that is read")]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// Where it pointed.
+    pub location: Option<String>,
+    /// How long the body was, in bytes.
+    pub length: u64,
 }
 
 impl Client {
-    pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
+    /// Connects.
+    pub fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         Ok(Self { stream: BufReader::with_capacity(64 << 10, stream), scratch: vec![0; 256 << 10] })
     }
 
     /// Sends a request with a body of known length and reads its answer.
-    pub(crate) fn request(
+    pub fn request(
         &mut self,
         method: &str,
         path: &str,
@@ -47,7 +54,8 @@ impl Client {
         self.reply(method == "HEAD")
     }
 
-    pub(crate) fn get(&mut self, path: &str) -> io::Result<Reply> {
+    /// Asks for something and throws it away as it comes.
+    pub fn get(&mut self, path: &str) -> io::Result<Reply> {
         let head = format!(
             "GET {path} HTTP/1.1\r\nHost: bench\r\nAccept: application/vnd.oci.image.manifest.v1+json, */*\r\n\r\n"
         );
@@ -55,7 +63,8 @@ impl Client {
         self.reply(false)
     }
 
-    pub(crate) fn head(&mut self, path: &str) -> io::Result<Reply> {
+    /// Asks whether something is there.
+    pub fn head(&mut self, path: &str) -> io::Result<Reply> {
         self.stream.get_mut().write_all(format!("HEAD {path} HTTP/1.1\r\nHost: bench\r\n\r\n").as_bytes())?;
         self.reply(true)
     }

@@ -1,0 +1,276 @@
+//! What a registry costs when there is much in it: pages of lists, starting after a crash, memory, and collection.
+//!
+//! The data is made without the server, so that a million of something is there in a minute; what is measured is the
+//! server's own CPU time, on core 0, while the load comes from core 1.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use swr_benches::client::Client;
+use swr_benches::content::{self, Image, MANIFEST_TYPE, REPOSITORY};
+use swr_benches::servers::{Kind, Server};
+use swr_core::caller::{Actor, Caller, Origin};
+use swr_core::commit::{BlobLocation, Change, Commit, StoredBlob};
+use swr_core::digest::Algorithm;
+use swr_core::ports::ManifestStore as _;
+use swr_storage::SqliteStore;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
+
+/// Changes of one commit, and commits that are under way at once, which share their syncs.
+const TOGETHER: usize = 1000;
+
+fn main() -> io::Result<()> {
+    let program = Kind::Swr.program().ok_or_else(|| io::Error::other("target/release/swr is not there"))?;
+    let place = std::env::var_os("BENCH_FOLDER").map_or_else(std::env::temp_dir, Into::into);
+    let folder = tempfile::tempdir_in(place)?;
+    let mut cores = rustix::thread::CpuSet::new();
+    cores.set(1);
+    rustix::thread::sched_setaffinity(None, &cores)?;
+    let bench =
+        Bench { program, folder: folder.path().to_owned(), runtime: Builder::new_multi_thread().build()? };
+
+    say("| a page of 100, CPU µs | of how many | first | last |")?;
+    say("| --- | ---: | ---: | ---: |")?;
+    for count in [100, 10_000, 1_000_000] {
+        bench.tags(count)?;
+    }
+    for count in [100, 100_000] {
+        bench.repositories(count)?;
+    }
+    for count in [100, 10_000] {
+        bench.referrers(count)?;
+    }
+    say("")?;
+    bench.start(1_000_000)?;
+    say("")?;
+    for others in [10_000, 1_000_000] {
+        bench.collection(others)?;
+    }
+    Ok(())
+}
+
+struct Bench {
+    program: PathBuf,
+    folder: PathBuf,
+    runtime: Runtime,
+}
+
+impl Bench {
+    fn home(&self, name: &str, count: usize) -> PathBuf {
+        self.folder.join(format!("{name}-{count}"))
+    }
+
+    fn serve(&self, home: &Path) -> io::Result<Server> {
+        // Nothing is read that is not there.
+        Server::start(Kind::Swr, &self.program, home, &[("SWR_SCRUB__ENABLED", "false")])
+    }
+
+    fn tags(&self, count: usize) -> io::Result<()> {
+        let home = self.home("tags", count);
+        let image = Image::new(1);
+        image.push(&mut Client::connect(self.serve(&home)?.address)?, "a")?;
+        let digest = content::digest(&image.manifest);
+        let tag = |number: usize| format!("v{number:07}");
+        let set = |number| {
+            let tag = tag(number).parse().map_err(io::Error::other)?;
+            Ok::<_, io::Error>(Change::SetTag { tag, digest })
+        };
+        self.commit(&home, (0..count).map(|number| Ok((REPOSITORY.to_owned(), set(number)?))))?;
+        let path = format!("/v2/{REPOSITORY}/tags/list?n=100");
+        self.page("tags", count, &home, &path, &format!("{path}&last={}", tag(count - 100)))
+    }
+
+    fn repositories(&self, count: usize) -> io::Result<()> {
+        let home = self.home("repositories", count);
+        drop(self.serve(&home)?);
+        let name = |number: usize| format!("bench/r{number:06}");
+        self.commit(&home, (0..count).map(|number| Ok((name(number), Change::CreateRepository))))?;
+        let path = "/v2/_catalog?n=100";
+        self.page("catalog", count, &home, path, &format!("{path}&last={}", name(count - 100)))
+    }
+
+    fn referrers(&self, count: usize) -> io::Result<()> {
+        let home = self.home("referrers", count);
+        let image = Image::new(1);
+        let subject = content::digest(&image.manifest);
+        let server = self.serve(&home)?;
+        let mut client = Client::connect(server.address)?;
+        image.push(&mut client, "a")?;
+        content::push_blob(&mut client, b"{}")?;
+        let empty = serde_json::json!({
+            "mediaType": "application/vnd.oci.empty.v1+json", "digest": content::digest(b"{}").to_string(), "size": 2,
+        });
+        for number in 0..count {
+            let manifest = serde_json::json!({
+                "schemaVersion": 2, "mediaType": MANIFEST_TYPE, "artifactType": "application/vnd.bench",
+                "config": empty, "layers": [empty], "annotations": {"number": number.to_string()},
+                "subject": {"mediaType": MANIFEST_TYPE, "digest": subject.to_string(), "size": image.manifest.len()},
+            });
+            let manifest = manifest.to_string().into_bytes();
+            let path = format!("/v2/{REPOSITORY}/manifests/{}", content::digest(&manifest));
+            client.request("PUT", &path, MANIFEST_TYPE, &manifest)?;
+        }
+        drop(server);
+        let path = format!("/v2/{REPOSITORY}/referrers/{subject}");
+        let path = format!("{path}?n=100");
+        self.page("referrers", count, &home, &path, &path)
+    }
+
+    /// How long it takes until the first answer after `kill -9`, and what memory is taken.
+    fn start(&self, count: usize) -> io::Result<()> {
+        let home = self.home("start", count);
+        self.fill_with_blobs(&home, count)?;
+        self.serve(&home)?.kill()?;
+        let begun = Instant::now();
+        let server = self.serve(&home)?;
+        Client::connect(server.address)?.get("/v2/")?;
+        let ready = begun.elapsed();
+        let idle = server.resident_mib()?;
+        let mut connections = Vec::new();
+        for _ in 0..1000 {
+            let mut client = Client::connect(server.address)?;
+            client.get("/v2/")?;
+            connections.push(client);
+        }
+        say(&format!(
+            "with {count} blobs: answering {:.2} s after a kill; {idle} MiB resident then, {} MiB with {} connections open",
+            ready.as_secs_f64(),
+            server.resident_mib()?,
+            connections.len(),
+        ))
+    }
+
+    /// What it costs to remove a thousand blobs beside others that stay.
+    fn collection(&self, others: usize) -> io::Result<()> {
+        const GARBAGE: u64 = 1000;
+        let home = self.home("collection", others);
+        self.fill_with_blobs(&home, others)?;
+        let server = self.serve(&home)?;
+        let mut client = Client::connect(server.address)?;
+        for seed in 0..GARBAGE {
+            let blob = content::bytes(seed + 7, content::SMALL);
+            content::push_blob(&mut client, &blob)?;
+            let path = format!("/v2/{REPOSITORY}/blobs/{}", content::digest(&blob));
+            client.request("DELETE", &path, "application/octet-stream", &[])?;
+        }
+        drop(server);
+        let before = cpu_of_children()?;
+        let mut collect = Command::new(&self.program);
+        collect
+            .arg("collect")
+            .arg("--data")
+            .arg(home.join("data"))
+            .stdin(Stdio::null())
+            .stderr(Stdio::null());
+        let done = collect.output()?;
+        if !done.status.success() {
+            return Err(io::Error::other("swr collect failed"));
+        }
+        let cpu = cpu_of_children()?.saturating_sub(before);
+        let told = String::from_utf8_lossy(&done.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+        say(&format!("collecting {GARBAGE} blobs beside {others}: {} ms of CPU ({told})", cpu.as_millis()))
+    }
+
+    /// Blobs that are in the facts; their files are not there, and nobody asks for them.
+    fn fill_with_blobs(&self, home: &Path, count: usize) -> io::Result<()> {
+        Image::new(1).push(&mut Client::connect(self.serve(home)?.address)?, "a")?;
+        self.commit(
+            home,
+            (0..count).map(|number| {
+                let digest = Algorithm::Sha256.digest(&number.to_le_bytes());
+                let hex = digest.to_string().split_off("sha256:".len());
+                let location = BlobLocation::new(format!("sha256/{}/{hex}.{:032x}", &hex[..2], 0));
+                let stored = StoredBlob { digest, size: 4096, location };
+                Ok((REPOSITORY.to_owned(), Change::LinkStored(stored)))
+            }),
+        )
+    }
+
+    /// Makes the changes, as many in a commit as are for one repository.
+    fn commit(
+        &self,
+        home: &Path,
+        changes: impl Iterator<Item = io::Result<(String, Change)>>,
+    ) -> io::Result<()> {
+        self.runtime.block_on(async {
+            let store = SqliteStore::open(home.join("data").join("registry.db")).await;
+            let store = Arc::new(store.map_err(io::Error::other)?);
+            let mut under_way = JoinSet::new();
+            let mut commits: Vec<Commit> = Vec::new();
+            for change in changes {
+                let (repository, change) = change?;
+                match commits.last_mut() {
+                    Some(last) if last.repository.as_str() == repository && last.changes.len() < TOGETHER => {
+                        last.changes.push(change);
+                        continue;
+                    }
+                    _ => {}
+                }
+                if commits.len() == TOGETHER {
+                    send(&store, &mut under_way, &mut commits).await?;
+                }
+                commits.push(Commit {
+                    repository: repository.parse().map_err(io::Error::other)?,
+                    actor: Actor::Caller(Caller::Anonymous),
+                    origin: Origin::default(),
+                    at: Utc::now(),
+                    requires: Vec::new(),
+                    changes: vec![change],
+                });
+            }
+            send(&store, &mut under_way, &mut commits).await
+        })
+    }
+
+    fn page(&self, what: &str, count: usize, home: &Path, first: &str, last: &str) -> io::Result<()> {
+        let server = self.serve(home)?;
+        let costs = [first, last].map(|path| cost(&server, path));
+        let [first, last] = costs;
+        say(&format!("| {what} | {count} | {:.0} | {:.0} |", first?, last?))
+    }
+}
+
+async fn send(
+    store: &Arc<SqliteStore>,
+    under_way: &mut JoinSet<io::Result<()>>,
+    commits: &mut Vec<Commit>,
+) -> io::Result<()> {
+    for commit in commits.drain(..) {
+        let store = Arc::clone(store);
+        under_way.spawn(async move { store.commit(commit).await.map(drop).map_err(io::Error::other) });
+    }
+    while let Some(done) = under_way.join_next().await {
+        done.map_err(io::Error::other)??;
+    }
+    Ok(())
+}
+
+/// CPU µs of the server for one answer, over two seconds.
+fn cost(server: &Server, path: &str) -> io::Result<f64> {
+    let mut client = Client::connect(server.address)?;
+    client.get(path)?;
+    let (before, begun, mut operations) = (server.cpu()?, Instant::now(), 0_u32);
+    while begun.elapsed() < Duration::from_secs(2) {
+        client.get(path)?;
+        operations += 1;
+    }
+    Ok(server.cpu()?.saturating_sub(before).as_secs_f64() * 1e6 / f64::from(operations))
+}
+
+/// CPU time of all children that have ended.
+fn cpu_of_children() -> io::Result<Duration> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |field: usize| fields.get(field).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    Ok(Duration::from_millis((ticks(13) + ticks(14)) * 10))
+}
+
+fn say(text: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{text}")
+}
