@@ -5,6 +5,7 @@
 mod commits;
 mod events;
 mod parsing;
+mod reads;
 
 fn main() {
     divan::main();

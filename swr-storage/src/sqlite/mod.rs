@@ -362,6 +362,8 @@ fn write_ahead(connection: &Connection) -> Result<(), StoreError> {
 /// What every connection is told.
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(256);
+    // Plans rest on no bound value: with indexes of a part of a table, statements would be planned anew at each use.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // The log keeps the room it has, also when nobody uses it: the last connection does not remove it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.execute_batch(
