@@ -300,5 +300,6 @@ async fn a_layer_is_told_of_while_it_is_written() {
         _ => None,
     });
     let written: Vec<u64> = written.collect().await;
-    assert!(written.len() >= 3 && written[0] == 0 && written.is_sorted(), "{written:?}");
+    // How often depends on how much is read at a time.
+    assert!(written.len() >= 2 && written[0] == 0 && written.is_sorted_by(|a, b| a < b), "{written:?}");
 }
