@@ -1,8 +1,9 @@
 //! A deployment in memory behind the console: two accounts, a few users, and a browser for each.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, Once, OnceLock};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
@@ -72,6 +73,7 @@ impl House {
     }
 
     pub(crate) async fn with(change: impl Fn(ConsoleOptions) -> ConsoleOptions) -> Self {
+        listen();
         let clock = Arc::new(ManualClock::default());
         let store = Arc::new(MemoryManifests::new());
         let authorizer = Arc::new(GrantAuthorizer::new(store.clone(), clock.clone()));
@@ -198,32 +200,29 @@ impl House {
     }
 }
 
-/// What is logged on this thread until it goes.
-pub(crate) struct Log {
-    lines: Arc<Mutex<Vec<u8>>>,
-    _guard: tracing::subscriber::DefaultGuard,
+thread_local! {
+    static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-impl Log {
-    pub(crate) fn begin() -> Self {
-        let lines = Arc::<Mutex<Vec<u8>>>::default();
-        let kept = Lines(lines.clone());
-        let subscriber = tracing_subscriber::fmt().without_time().with_ansi(false);
-        let subscriber = subscriber.with_writer(move || kept.clone()).finish();
-        Self { lines, _guard: tracing::subscriber::set_default(subscriber) }
-    }
-
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.lines.lock().unwrap().clone()).unwrap()
-    }
+/// Keeps what each thread logs. Before anything else: what has been logged once with nobody to listen may stay unheard.
+fn listen() {
+    static LISTENING: Once = Once::new();
+    LISTENING.call_once(|| {
+        let subscriber = tracing_subscriber::fmt().without_time().with_ansi(false).with_writer(|| Lines);
+        tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
+    });
 }
 
-#[derive(Clone)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+/// What this thread has logged.
+pub(crate) fn logged() -> String {
+    LINES.with_borrow(|lines| String::from_utf8(lines.clone()).unwrap())
+}
+
+struct Lines;
 
 impl std::io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LINES.with_borrow_mut(|lines| lines.extend_from_slice(bytes));
         Ok(bytes.len())
     }
 

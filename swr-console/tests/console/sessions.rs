@@ -9,7 +9,7 @@ use swr_console::ConsoleOptions;
 use swr_core::caller::Origin;
 use swr_http::{Admission, AdmissionLimits, PeerAddress, Rate, Share};
 
-use super::house::{Browser, House, Log, PASSWORD};
+use super::house::{Browser, House, PASSWORD, logged};
 
 fn cookie(browser: &Browser<'_>) -> Option<String> {
     let cookies = browser.cookies.lock().unwrap();
@@ -102,24 +102,23 @@ async fn what_is_wrong_is_refused_in_one_way_and_begins_nothing() {
 #[tokio::test]
 async fn a_refused_sign_in_is_logged_without_what_was_typed() {
     let house = House::new().await;
-    let log = Log::begin();
     for form in [
         "account=acme&user=ada&password=typed-secret",
         "account=acme&user=typed-secret&password=x",
         "with=key&key=typed-secret&secret=typed-secret",
     ] {
-        let before = log.text().len();
+        let before = logged().len();
         let request = Request::post("/console/sign-in")
             .header("content-type", "application/x-www-form-urlencoded")
             .extension(PeerAddress("192.0.2.7:1234".parse().unwrap()));
         house.browser().send(request, form).await.is(401);
-        let line = log.text().split_off(before);
+        let line = logged().split_off(before);
         assert!(line.contains("WARN") && line.contains("source=\"192.0.2.7\""), "{form}: {line}");
         assert!(!line.contains("typed"), "{form}: {line}");
     }
-    let before = log.text().len();
+    let before = logged().len();
     house.signed_in(&house.ada).await;
-    assert_eq!(&log.text()[before..], "");
+    assert_eq!(&logged()[before..], "");
 }
 
 #[tokio::test]
