@@ -23,6 +23,9 @@ PLANTED = [
     ("patience without end", "hostile", r"a client that .* body.* is still there after"),
 ]
 
+# Most are found by chance: a disk may have synced by itself what was not synced. Each try has another seed.
+TRIES = 5
+
 
 def planted(harnesses):
     """For these harnesses, or for all of them."""
@@ -36,7 +39,10 @@ def planted(harnesses):
             raise Loss(f"{harness} fails though nothing is planted: {ended.stdout}{ended.stderr}")
         print(f"nothing planted: {harness} passes", flush=True)
     for fault, harness, expected in found:
-        ended = run(program, harness, fault)
+        for _ in range(TRIES):
+            ended = run(program, harness, fault)
+            if ended.returncode != 0:
+                break
         said = ended.stderr.strip()
         if ended.returncode != 1 or not said.startswith("harness: ") or not re.search(expected, said):
             raise Loss(f"{fault} is not found by {harness} as what it is: {ended.stdout}{said}")
