@@ -1,12 +1,12 @@
-//! What a registry costs when there is much in it: pages of lists, starting after a crash, memory, and collection.
+//! What a registry costs when there is much in it: pages of lists, starting after a crash, and memory.
 //!
 //! The data is made without the server, so that a million of something is there in a minute; what is measured is the
 //! server's own CPU time, on core 0, while the load comes from core 1.
+//!
+//! usage: growth [pages|start]
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,22 +35,23 @@ fn main() -> io::Result<()> {
     let bench =
         Bench { program, folder: folder.path().to_owned(), runtime: Builder::new_multi_thread().build()? };
 
-    say("| a page of 100, CPU µs | of how many | first | last |")?;
-    say("| --- | ---: | ---: | ---: |")?;
-    for count in [100, 10_000, 1_000_000] {
-        bench.tags(count)?;
+    let asked = std::env::args().nth(1);
+    let is_asked = |what: &str| asked.as_deref().is_none_or(|asked| asked == what);
+    if is_asked("pages") {
+        say("| a page of 100, CPU µs | of how many | first | last |")?;
+        say("| --- | ---: | ---: | ---: |")?;
+        for count in [100, 10_000, 1_000_000] {
+            bench.tags(count)?;
+        }
+        for count in [100, 100_000] {
+            bench.repositories(count)?;
+        }
+        for count in [100, 10_000] {
+            bench.referrers(count)?;
+        }
     }
-    for count in [100, 100_000] {
-        bench.repositories(count)?;
-    }
-    for count in [100, 10_000] {
-        bench.referrers(count)?;
-    }
-    say("")?;
-    bench.start(1_000_000)?;
-    say("")?;
-    for others in [10_000, 1_000_000] {
-        bench.collection(others)?;
+    if is_asked("start") {
+        bench.start(1_000_000)?;
     }
     Ok(())
 }
@@ -146,37 +147,6 @@ impl Bench {
         ))
     }
 
-    /// What it costs to remove a thousand blobs beside others that stay.
-    fn collection(&self, others: usize) -> io::Result<()> {
-        const GARBAGE: u64 = 1000;
-        let home = self.home("collection", others);
-        self.fill_with_blobs(&home, others)?;
-        let server = self.serve(&home)?;
-        let mut client = Client::connect(server.address)?;
-        for seed in 0..GARBAGE {
-            let blob = content::bytes(seed + 7, content::SMALL);
-            content::push_blob(&mut client, &blob)?;
-            let path = format!("/v2/{REPOSITORY}/blobs/{}", content::digest(&blob));
-            client.request("DELETE", &path, "application/octet-stream", &[])?;
-        }
-        drop(server);
-        let before = cpu_of_children()?;
-        let mut collect = Command::new(&self.program);
-        collect
-            .arg("collect")
-            .arg("--data")
-            .arg(home.join("data"))
-            .stdin(Stdio::null())
-            .stderr(Stdio::null());
-        let done = collect.output()?;
-        if !done.status.success() {
-            return Err(io::Error::other("swr collect failed"));
-        }
-        let cpu = cpu_of_children()?.saturating_sub(before);
-        let told = String::from_utf8_lossy(&done.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
-        say(&format!("collecting {GARBAGE} blobs beside {others}: {} ms of CPU ({told})", cpu.as_millis()))
-    }
-
     /// Blobs that are in the facts; their files are not there, and nobody asks for them.
     fn fill_with_blobs(&self, home: &Path, count: usize) -> io::Result<()> {
         Image::new(1).push(&mut Client::connect(self.serve(home)?.address)?, "a")?;
@@ -261,14 +231,6 @@ fn cost(server: &Server, path: &str) -> io::Result<f64> {
         operations += 1;
     }
     Ok(server.cpu()?.saturating_sub(before).as_secs_f64() * 1e6 / f64::from(operations))
-}
-
-/// CPU time of all children that have ended.
-fn cpu_of_children() -> io::Result<Duration> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |field: usize| fields.get(field).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
-    Ok(Duration::from_millis((ticks(13) + ticks(14)) * 10))
 }
 
 fn say(text: &str) -> io::Result<()> {
