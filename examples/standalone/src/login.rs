@@ -16,8 +16,8 @@ pub(crate) struct LoginCommand {
     /// One that lasts as long as the access key in SWR_ACCESS_KEY_ID and SWR_SECRET_ACCESS_KEY, and is made of it
     #[arg(long)]
     long_term: bool,
-    /// As a secret of this name that a Kubernetes cluster pulls with, for `kubectl apply -f -`
-    #[arg(long, value_name = "NAME")]
+    /// As a secret that a Kubernetes cluster pulls with, for `kubectl apply -f -`: of this name, or `default-secret`
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "default-secret")]
     kubernetes_secret: Option<String>,
     #[command(flatten)]
     manager: Manager,

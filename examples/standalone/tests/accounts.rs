@@ -898,6 +898,9 @@ fn what_is_in_a_registry_is_managed_alike_stopped_and_running() {
             serde_json::from_str(manifest["stringData"][".dockerconfigjson"].as_str().unwrap()).unwrap();
         assert_eq!(config["auths"].as_object().unwrap().len(), 1);
         assert_eq!(manifest["type"], "kubernetes.io/dockerconfigjson");
+        assert_eq!(manifest["metadata"]["name"], "pull");
+        let unnamed = [&command[..], &["--kubernetes-secret"], place].concat();
+        assert_eq!(json(&swr_with(&unnamed, environment, ""))["metadata"]["name"], "default-secret");
         [short, long].map(|made| made["login"].as_str().unwrap().to_owned()).into()
     };
     for made in login(&["--server", &server], &credentials) {
