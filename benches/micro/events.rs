@@ -5,14 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use swr_core::caller::Caller;
-use swr_core::commit::Grounds;
+use swr_auth::AnyoneMay;
+use swr_core::Registry;
 use swr_core::event::RecordedEvent;
-use swr_core::ports::{
-    Ask, Authorizer, Candidates, DeliveryError, EventSink, ManifestStore, StoreError, Verdict,
-};
+use swr_core::ports::{DeliveryError, EventSink, ManifestStore};
 use swr_core::registry::Relay;
-use swr_core::{Registry, RepositoryName};
 use swr_storage::{MemoryBlobs, MemoryManifests, SqliteStore};
 
 use crate::commits::{Moves, commit, runtime};
@@ -43,7 +40,8 @@ fn telling(bencher: Bencher<'_, '_>, listeners: usize, store: impl Fn() -> Arc<d
                 let changes = (0..EVENTS).map(|_| moves.next()).collect();
                 store.commit(commit(changes)).await.expect("a commit");
             });
-            let registry = Registry::builder(Arc::new(MemoryBlobs::new()), store, Arc::new(Anybody)).build();
+            let registry =
+                Registry::builder(Arc::new(MemoryBlobs::new()), store, Arc::new(AnyoneMay)).build();
             let relay = |number: usize| Relay::new(registry.clone(), Arc::new(Listener(number.to_string())));
             (0..listeners).map(relay).collect::<Vec<_>>()
         })
@@ -69,23 +67,5 @@ impl EventSink for Listener {
     async fn deliver(&self, event: &RecordedEvent) -> Result<(), DeliveryError> {
         black_box(event);
         Ok(())
-    }
-}
-
-#[derive(Debug)]
-struct Anybody;
-
-#[async_trait]
-impl Authorizer for Anybody {
-    async fn decide(&self, _: &Caller, _: Ask<'_>) -> Result<Verdict, StoreError> {
-        Ok(Verdict::Allow(Grounds::default()))
-    }
-
-    async fn readable(
-        &self,
-        _: &Caller,
-        _: Candidates<'_>,
-    ) -> Result<Option<Vec<RepositoryName>>, StoreError> {
-        Ok(None)
     }
 }

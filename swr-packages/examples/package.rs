@@ -14,25 +14,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use async_trait::async_trait;
+use swr_auth::AnyoneMay;
 use swr_core::caller::{Caller, Identity, Origin};
-use swr_core::commit::Grounds;
-use swr_core::ports::{Ask, Authorizer, StoreError, Verdict};
 use swr_core::reference::Reference;
 use swr_core::{OrganisationName, Registry, RepositoryName};
 use swr_packages::{Destination, ImportOptions, Package, Progress, export, import_all};
 use swr_storage::{FilesystemBlobs, SqliteStore};
-
-/// Whoever has the folder may do what they like.
-#[derive(Debug)]
-struct Anybody;
-
-#[async_trait]
-impl Authorizer for Anybody {
-    async fn decide(&self, _: &Caller, _: Ask<'_>) -> Result<Verdict, StoreError> {
-        Ok(Verdict::Allow(Grounds::default()))
-    }
-}
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -42,7 +29,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     };
     let bytes = Arc::new(FilesystemBlobs::open(Path::new(folder).join("blobs"))?);
     let facts = Arc::new(SqliteStore::open(Path::new(folder).join("registry.db")).await?);
-    let registry = Registry::builder(bytes, facts, Arc::new(Anybody)).build();
+    let registry = Registry::builder(bytes, facts, Arc::new(AnyoneMay)).build();
     let caller = Caller::User(Identity::new("local"));
     let mut out = io::stdout().lock();
     match (what.as_str(), arguments) {

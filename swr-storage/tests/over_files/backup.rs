@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::TimeDelta;
 use object_store::memory::InMemory;
+use swr_auth::AnyoneMay;
 use swr_core::caller::Task;
 use swr_core::digest::Algorithm;
 use swr_core::registry::{Limits, Precondition};
@@ -20,7 +21,7 @@ use swr_storage::sqlite::SqliteStore;
 use swr_storage::{BucketBlobs, MemorySessions};
 use tempfile::TempDir;
 
-use crate::house::{Anybody, access, app, bytes_in, pull_blob, push_of, scrub, tag};
+use crate::house::{access, app, bytes_in, pull_blob, push_of, scrub, tag};
 
 fn place(folder: &Path) -> Place {
     Place { database: folder.join("registry.db"), bytes: folder.join("bytes") }
@@ -29,7 +30,7 @@ fn place(folder: &Path) -> Place {
 /// The registry in the folder, in which everything that nothing needs may go at once.
 async fn open(folder: &Path, clock: &Arc<ManualClock>) -> Registry {
     let facts = SqliteStore::open(place(folder).database).await.unwrap();
-    Registry::builder(Arc::new(bytes_in(folder)), Arc::new(facts), Arc::new(Anybody))
+    Registry::builder(Arc::new(bytes_in(folder)), Arc::new(facts), Arc::new(AnyoneMay))
         .clock(Arc::clone(clock) as _)
         .limits(Limits { untagged_keep: Some(TimeDelta::zero()), ..Limits::default() })
         .build()
@@ -315,7 +316,7 @@ async fn what_is_in_a_bucket_is_backed_up_and_restored_elsewhere() {
     let database = place(live.path()).database;
     let bytes = Arc::new(BucketBlobs::open(Arc::new(InMemory::new()), Arc::new(MemorySessions::new())));
     let facts = Arc::new(SqliteStore::open(&database).await.unwrap());
-    let registry = Registry::builder(Arc::clone(&bytes) as _, facts, Arc::new(Anybody))
+    let registry = Registry::builder(Arc::clone(&bytes) as _, facts, Arc::new(AnyoneMay))
         .clock(Arc::clone(&clock) as _)
         .limits(Limits { untagged_keep: Some(TimeDelta::zero()), ..Limits::default() })
         .build();

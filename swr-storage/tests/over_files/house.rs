@@ -2,35 +2,14 @@
 
 use std::path::Path;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use swr_core::caller::{Caller, Origin, Task};
-use swr_core::commit::Grounds;
 use swr_core::digest::Digest;
-use swr_core::ports::{Ask, Authorizer, Candidates, StoreError, Verdict};
 use swr_core::reference::Reference;
 use swr_core::registry::{Content, Finding, ManifestPush, Precondition, ScrubCursor, Unpaced};
 use swr_core::testing::sample_images::SampleManifest;
 use swr_core::{Access, Error, Registry, RepositoryName, Tag};
 use swr_storage::FilesystemBlobs;
-
-#[derive(Debug)]
-pub(crate) struct Anybody;
-
-#[async_trait]
-impl Authorizer for Anybody {
-    async fn decide(&self, _: &Caller, _: Ask<'_>) -> Result<Verdict, StoreError> {
-        Ok(Verdict::Allow(Grounds::default()))
-    }
-
-    async fn readable(
-        &self,
-        _: &Caller,
-        _: Candidates<'_>,
-    ) -> Result<Option<Vec<RepositoryName>>, StoreError> {
-        Ok(None)
-    }
-}
 
 /// The files under `bytes` in the folder, however full the disk is.
 pub(crate) fn bytes_in(folder: &Path) -> FilesystemBlobs {

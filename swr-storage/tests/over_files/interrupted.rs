@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use swr_auth::AnyoneMay;
 use swr_core::caller::Task;
 use swr_core::digest::{Algorithm, Digest};
 use swr_core::registry::{Precondition, ScrubCursor, Unpaced};
@@ -18,13 +19,13 @@ use swr_storage::FilesystemBlobs;
 use swr_storage::sqlite::{SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 
-use crate::house::{Anybody, access, app, bytes_in, pull_blob, push_of, tag};
+use crate::house::{access, app, bytes_in, pull_blob, push_of, tag};
 
 /// The registry in the folder, whose stores do as they are told.
 async fn open(folder: &Path, steps: &Arc<Steps>) -> Registry {
     let facts = SqliteStore::open_with(folder.join("registry.db"), options()).await.unwrap();
     let (bytes, facts) = (Stepping::new(bytes_in(folder), steps), Stepping::new(facts, steps));
-    Registry::builder(Arc::new(bytes), Arc::new(facts), Arc::new(Anybody)).build()
+    Registry::builder(Arc::new(bytes), Arc::new(facts), Arc::new(AnyoneMay)).build()
 }
 
 fn options() -> SqliteOptions {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::TimeDelta;
+use swr_auth::AnyoneMay;
 use swr_core::caller::{Caller, Task};
 use swr_core::commit::StoredBlob;
 use swr_core::digest::{Algorithm, Digest};
@@ -20,7 +21,7 @@ use swr_storage::FilesystemBlobs;
 use swr_storage::sqlite::SqliteStore;
 use tempfile::TempDir;
 
-use crate::house::{Anybody, access, app, bytes_in, pull_blob, push_of, scrub};
+use crate::house::{access, app, bytes_in, pull_blob, push_of, scrub};
 
 struct House {
     folder: TempDir,
@@ -35,7 +36,7 @@ impl House {
         let blobs = Arc::new(bytes_in(folder.path()));
         let facts = SqliteStore::open(folder.path().join("registry.db")).await.unwrap();
         let clock = Arc::new(ManualClock::at(minute(0)));
-        let registry = Registry::builder(Arc::clone(&blobs), Arc::new(facts), Arc::new(Anybody))
+        let registry = Registry::builder(Arc::clone(&blobs), Arc::new(facts), Arc::new(AnyoneMay))
             .clock(Arc::clone(&clock) as _)
             .limits(Limits { link_hold: TimeDelta::days(30), ..Limits::default() })
             .build();
@@ -211,7 +212,7 @@ async fn a_manifest_whose_bytes_rot_in_the_database_is_told_and_mended_by_a_push
     let image = SampleManifest::image("a").annotated("note", "a very particular note");
     let open = async || {
         let facts = Arc::new(SqliteStore::open(&path).await.unwrap());
-        Registry::builder(Arc::new(swr_storage::memory::MemoryBlobs::new()), facts, Arc::new(Anybody))
+        Registry::builder(Arc::new(swr_storage::memory::MemoryBlobs::new()), facts, Arc::new(AnyoneMay))
             .sparse_manifests(true)
             .build()
     };
