@@ -873,6 +873,39 @@ mod listing {
         assert!(read(&store, &several).await == content);
     }
 
+    /// Nothing is taken away for what a list does not say: at worst something stays.
+    #[tokio::test]
+    async fn a_list_that_ends_early_costs_no_content() {
+        for after in 0..3 {
+            let place = Place::new();
+            let store = place.open();
+            let content = content(3 * PART);
+            let gone = push(&store, &content, &[3 * PART]).await;
+            let several = push(&store, &content, &[PART, 2 * PART]).await;
+            let left = begin(&store).await;
+            append(&store, &left, 0, content.slice(..PART)).await;
+            let whole = place.bucket.keys().await;
+            place.flaky.plan(move |call, _| match call {
+                Call::List => Goes::BreaksOff(after),
+                _ => Goes::Well,
+            });
+            let listed = store.list().collect::<Vec<_>>().await;
+            // Parts may look like content of their own: a scrub takes for a stray what says when it was brought.
+            assert!(listed.iter().flatten().all(|blob| blob.brought.is_none()), "{listed:?}");
+            let _ = store.abandon(&left).await;
+            store.delete(&gone.location).await.unwrap();
+            let later = push(&store, &content, &[PART, 2 * PART]).await;
+            place.flaky.recover();
+            for stored in [&several, &later] {
+                assert!(read(&store, stored).await == content, "{after}");
+            }
+            assert!(store.stat(&gone.location).await.unwrap().is_none());
+            let kept = place.bucket.keys().await;
+            let lost = whole.iter().filter(|key| !kept.contains(key)).count();
+            assert!((1..=2).contains(&lost), "what was deleted, and at most what was abandoned: {lost}");
+        }
+    }
+
     /// Not what is left of an append, nor what one is about to write, nor content of which a part is gone.
     #[tokio::test]
     async fn what_is_kept_is_what_the_session_says() {

@@ -47,7 +47,7 @@ pub(crate) enum Goes {
     Unanswered,
     /// There is no bucket.
     Nowhere,
-    /// The bytes break off after so many.
+    /// The bytes break off after so many; a list ends after so many entries, as if there were no more.
     BreaksOff(usize),
 }
 
@@ -251,7 +251,18 @@ impl ObjectStore for FlakyBucket {
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         let key = prefix.cloned().unwrap_or_default();
-        self.call(Call::List, &key, self.kept.list_with_delimiter(prefix)).await
+        tokio::task::yield_now().await;
+        match self.flaky.goes(Call::List, key.as_ref()) {
+            Goes::Unheard | Goes::Unanswered => Err(broken()),
+            Goes::Nowhere => Err(nowhere(&key)),
+            Goes::Well => self.kept.list_with_delimiter(prefix).await,
+            Goes::BreaksOff(after) => {
+                let mut listed = self.kept.list_with_delimiter(prefix).await?;
+                listed.objects.truncate(after);
+                listed.common_prefixes.truncate(after);
+                Ok(listed)
+            }
+        }
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, _: CopyOptions) -> Result<()> {
