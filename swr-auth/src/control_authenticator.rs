@@ -1,6 +1,7 @@
 //! Who is calling, of those that the control plane knows.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -23,6 +24,7 @@ use crate::login::long_term_password;
 use crate::new_password::NewPassword;
 use crate::password::PasswordCheck;
 use crate::presented::Presented;
+use crate::remembered::Remembered;
 use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::signature::{SignatureError, SignedRequest};
@@ -34,9 +36,10 @@ use crate::vault::Vault;
 /// Knows the users of a control plane by their keys, their passwords and the tokens that were got with these. Needs a
 /// tokio runtime where passwords are checked.
 ///
-/// Nothing that can be revoked is remembered: the key, the user and the key of a token are looked up for each request,
-/// so that what was deleted, has expired or was changed is worth nothing for the next one. What is wrong is refused in
-/// one way, whatever is wrong with it, and takes the same work.
+/// What was deleted, has expired or was changed is worth nothing for the next request: the key, the user and the key of a
+/// token are looked up for each, unless the store says that nothing has changed since the last time
+/// ([`MetadataStore::decided_on`]). What is wrong is refused in one way, whatever is wrong with it, and takes the same
+/// work.
 pub struct ControlAuthenticator {
     metadata: Arc<dyn MetadataStore>,
     vault: Arc<Vault>,
@@ -44,6 +47,15 @@ pub struct ControlAuthenticator {
     clock: Arc<dyn Clock>,
     keys: TokenKeys,
     passwords: PasswordCheck,
+    /// By the fingerprint of what was shown.
+    proven: Remembered<[u8; 32], Arc<Proven>>,
+}
+
+/// What somebody has shown to be, and when it is good.
+#[derive(Debug)]
+struct Proven {
+    authenticated: Authenticated,
+    lasts: Range<DateTime<Utc>>,
 }
 
 /// A hash as new passwords get it, of a password that nobody can have: what is checked where there is no user.
@@ -61,7 +73,15 @@ impl ControlAuthenticator {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let keys = TokenKeys::new(Arc::clone(&metadata), Arc::clone(&vault));
-        Self { metadata, vault, settings, clock, keys, passwords: PasswordCheck::new() }
+        Self {
+            metadata,
+            vault,
+            settings,
+            clock,
+            keys,
+            passwords: PasswordCheck::new(),
+            proven: Remembered::new(),
+        }
     }
 
     /// Who has signed the request, with an access key.
@@ -174,12 +194,28 @@ impl ControlAuthenticator {
         self.clock.now()
     }
 
-    async fn token(&self, token: &Secret) -> Result<Authenticated, AuthenticationError> {
+    /// Who shows this. What is wrong is not remembered.
+    async fn known(&self, shown: &Presented) -> Result<Arc<Proven>, AuthenticationError> {
+        let (decided_on, fingerprint) = (self.metadata.decided_on(), fingerprint_of_shown(shown));
+        if let Some(proven) = self.proven.get(decided_on, &fingerprint)
+            && proven.lasts.contains(&self.clock.now())
+        {
+            return Ok(proven);
+        }
+        let proven = Arc::new(match shown {
+            Presented::Nothing => Proven::stranger(),
+            Presented::Password { user, password } => Proven::holder(&self.login(user, password).await?),
+            Presented::Bearer(token) => self.token(token).await?,
+        });
+        self.proven.keep(decided_on, fingerprint, Arc::clone(&proven));
+        Ok(proven)
+    }
+
+    async fn token(&self, token: &Secret) -> Result<Proven, AuthenticationError> {
         let claims = self.claims(token, Purpose::Access).await?;
-        let (caller, account) = match self.subject(&claims).await? {
-            Some(holder) => (caller(&holder.user), Some(holder.account.id.as_str().into())),
-            None => (Caller::Anonymous, None),
-        };
+        let token_lasts = claims.lasts().ok_or(AuthenticationError::Refused)?;
+        let subject = self.subject(&claims).await?;
+        let Proven { authenticated, lasts } = subject.as_ref().map_or_else(Proven::stranger, Proven::holder);
         let scopes: Option<Vec<Scope>> = claims.access.iter().map(|listed| listed.scope()).collect();
         let scopes = scopes.ok_or(AuthenticationError::Refused)?;
         let has_catalogue = scopes.contains(&Scope::Catalogue);
@@ -189,7 +225,10 @@ impl ControlAuthenticator {
         });
         let reach: Reach = repositories.collect();
         let reach = if has_catalogue { reach.with_catalogue() } else { reach };
-        Ok(Authenticated { caller, reach: Some(reach), account })
+        Ok(Proven {
+            authenticated: Authenticated { reach: Some(reach), ..authenticated },
+            lasts: token_lasts.start..token_lasts.end.min(lasts.end),
+        })
     }
 
     /// What a token says, if it is one of ours, for this purpose and now.
@@ -215,10 +254,7 @@ impl ControlAuthenticator {
     /// Who stands behind the key, if it is worth something now.
     async fn holder(&self, key: &KeyId) -> Result<Option<KeyHolder>, StoreError> {
         let holder = self.metadata.key_holder(key).await?;
-        Ok(holder.filter(|holder| match &holder.key {
-            HeldKey::Access(_) => true,
-            HeldKey::Temporary(key) => self.clock.now() < key.expires,
-        }))
+        Ok(holder.filter(|holder| self.clock.now() < end_of(&holder.key)))
     }
 
     /// The holder and the secret access key; where it has none, nobody's.
@@ -229,6 +265,51 @@ impl ControlAuthenticator {
         };
         Ok((holder, secret))
     }
+}
+
+impl Proven {
+    fn stranger() -> Self {
+        Self {
+            authenticated: Caller::Anonymous.into(),
+            lasts: DateTime::<Utc>::MIN_UTC..DateTime::<Utc>::MAX_UTC,
+        }
+    }
+
+    /// Whoever holds the key, with all rights, as long as the key is worth something.
+    fn holder(holder: &KeyHolder) -> Self {
+        let account = Some(holder.account.id.as_str().into());
+        Self {
+            authenticated: Authenticated { account, ..caller(&holder.user).into() },
+            lasts: DateTime::<Utc>::MIN_UTC..end_of(&holder.key),
+        }
+    }
+}
+
+/// From when on the key is worth nothing.
+fn end_of(key: &HeldKey) -> DateTime<Utc> {
+    match key {
+        HeldKey::Access(_) => DateTime::<Utc>::MAX_UTC,
+        HeldKey::Temporary(key) => key.expires,
+    }
+}
+
+/// Stands for what was shown, and does not tell it.
+fn fingerprint_of_shown(shown: &Presented) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    match shown {
+        Presented::Nothing => {}
+        Presented::Password { user, password } => {
+            hasher.update(b"password");
+            hasher.update((user.len() as u64).to_be_bytes());
+            hasher.update(user.as_bytes());
+            hasher.update(password.expose());
+        }
+        Presented::Bearer(token) => {
+            hasher.update(b"bearer");
+            hasher.update(token.expose());
+        }
+    }
+    hasher.finalize().into()
 }
 
 /// What becomes another one with the password: half of the SHA-256 of its hash, whose salt nobody sees.
@@ -246,10 +327,9 @@ impl Authenticator for ControlAuthenticator {
     async fn authenticate(&self, presented: &Presented) -> Result<Authenticated, AuthenticationError> {
         match presented {
             Presented::Nothing => Ok(Caller::Anonymous.into()),
-            Presented::Password { user, password } => {
-                Ok(caller(&self.login(user, password).await?.user).into())
+            Presented::Password { .. } | Presented::Bearer(_) => {
+                Ok(self.known(presented).await?.authenticated.clone())
             }
-            Presented::Bearer(token) => self.token(token).await,
         }
     }
 

@@ -15,20 +15,23 @@ use swr_core::ports::{
 };
 
 use crate::grants::{self, Owner, Strangers};
+use crate::remembered::Remembered;
 
 /// Looks up what the caller is to what it asks about, and [weighs](crate::grants) it: for the registry and for its
-/// control plane.
+/// control plane. What was looked up for a repository is looked up again when the store says that something has changed
+/// since ([`MetadataStore::decided_on`]), or cannot say.
 #[derive(Debug)]
 pub struct GrantAuthorizer {
     metadata: Arc<dyn MetadataStore>,
     clock: Arc<dyn Clock>,
     strangers: Strangers,
+    standings: Remembered<(Option<UserId>, RepositoryName), Arc<Standing>>,
 }
 
 impl GrantAuthorizer {
     /// Decides by what `metadata` keeps. Strangers may pull what is public.
     pub fn new(metadata: Arc<dyn MetadataStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { metadata, clock, strangers: Strangers::default() }
+        Self { metadata, clock, strangers: Strangers::default(), standings: Remembered::new() }
     }
 
     /// Lets strangers do this.
@@ -41,13 +44,20 @@ impl GrantAuthorizer {
     /// What the caller is to the repository, and to the organisation that its name begins with.
     async fn in_repository(
         &self,
-        user: Option<&UserId>,
+        user: Option<UserId>,
         repository: &RepositoryName,
-    ) -> Result<Standing, StoreError> {
-        match organisation_of(repository) {
-            Some(organisation) => self.metadata.standing(user, &organisation, Some(repository)).await,
-            None => in_no_organisation(&*self.metadata, user, Some(repository)).await,
+    ) -> Result<Arc<Standing>, StoreError> {
+        let (decided_on, asked) = (self.metadata.decided_on(), (user, repository.clone()));
+        if let Some(standing) = self.standings.get(decided_on, &asked) {
+            return Ok(standing);
         }
+        let user = asked.0.as_ref();
+        let standing = Arc::new(match organisation_of(repository) {
+            Some(organisation) => self.metadata.standing(user, &organisation, Some(repository)).await?,
+            None => in_no_organisation(&*self.metadata, user, Some(repository)).await?,
+        });
+        self.standings.keep(decided_on, asked, Arc::clone(&standing));
+        Ok(standing)
     }
 
     async fn at_large(&self, user: &UserId) -> Result<Standing, StoreError> {
@@ -86,7 +96,7 @@ fn user_of(caller: &Caller) -> Option<UserId> {
 #[async_trait]
 impl Authorizer for GrantAuthorizer {
     async fn decide(&self, caller: &Caller, ask: Ask<'_>) -> Result<Verdict, StoreError> {
-        let standing = self.in_repository(user_of(caller).as_ref(), ask.repository).await?;
+        let standing = self.in_repository(user_of(caller), ask.repository).await?;
         Ok(grants::weigh(&standing, ask.action, self.strangers, self.clock.now()))
     }
 
@@ -116,10 +126,10 @@ impl ControlAuthorizer for GrantAuthorizer {
                 grants::weigh_organisation(&self.metadata.standing(Some(&user), name, None).await?, needed)
             }
             ControlAsk::Repository(name, needed) => {
-                grants::weigh_repository(&self.in_repository(Some(&user), name).await?, needed, now)
+                grants::weigh_repository(&*self.in_repository(Some(user), name).await?, needed, now)
             }
             ControlAsk::ViewRepository(name) => {
-                grants::weigh_view(&self.in_repository(Some(&user), name).await?, now)
+                grants::weigh_view(&*self.in_repository(Some(user), name).await?, now)
             }
             ControlAsk::Oneself(owner) => {
                 // Before the other user: one that has become an operator since has moved the count of rights.

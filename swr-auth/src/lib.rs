@@ -32,6 +32,8 @@ pub mod new_password;
 #[cfg(feature = "control")]
 mod random;
 #[cfg(feature = "control")]
+mod remembered;
+#[cfg(feature = "control")]
 pub mod session_desk;
 #[cfg(feature = "control")]
 pub mod signature;

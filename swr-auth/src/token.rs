@@ -4,6 +4,8 @@
 //! nothing in a token ever says what to verify it with but the id of one of our keys. Every claim has to be there,
 //! in its type, and no other.
 
+use std::ops::Range;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -125,6 +127,14 @@ impl Claims {
     }
 }
 
+impl Claims {
+    /// The time that it is good for; `None` where there is no such time.
+    pub(crate) fn lasts(&self) -> Option<Range<DateTime<Utc>>> {
+        let begins = DateTime::from_timestamp(self.iat.max(self.nbf), 0)?;
+        Some(begins.checked_sub_signed(CLOCK_TOLERANCE)?..DateTime::from_timestamp(self.exp, 0)?)
+    }
+}
+
 /// The header of every token, and no token has another one.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -193,12 +203,9 @@ impl<'a> Unverified<'a> {
     ) -> Option<Claims> {
         mac(self.signed, key).verify_slice(&self.mac).ok()?;
         let claims: Claims = decoded(self.payload)?;
-        let begun = (now + CLOCK_TOLERANCE).timestamp();
         let is_good = claims.iss == service
             && claims.aud == purpose.audience(service)
-            && claims.iat <= begun
-            && claims.nbf <= begun
-            && now.timestamp() < claims.exp;
+            && claims.lasts()?.contains(&now);
         is_good.then_some(claims)
     }
 }

@@ -14,8 +14,8 @@ use crate::random;
 use crate::secret::Secret;
 use crate::vault::{Vault, VaultError};
 
-/// The keys that there are. The newest signs, all of them verify, and none is remembered: one that is removed is
-/// worth nothing for the next request.
+/// The keys that there are. The newest signs, and all of them verify: one that is removed is worth nothing for the next
+/// request.
 #[derive(Debug)]
 pub(crate) struct TokenKeys {
     metadata: Arc<dyn MetadataStore>,
@@ -41,8 +41,7 @@ impl TokenKeys {
 
     /// The key of this name, to verify with.
     pub(crate) async fn verifying(&self, id: &KeyId) -> Result<Option<Secret>, StoreError> {
-        let keys = self.metadata.token_keys().await?;
-        keys.iter().find(|key| key.id == *id).map(|key| open(&self.vault, key)).transpose()
+        self.metadata.token_key(id).await?.map(|key| open(&self.vault, &key)).transpose()
     }
 }
 

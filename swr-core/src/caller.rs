@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use swr_policy::RepositoryName;
@@ -47,7 +48,8 @@ impl fmt::Debug for Identity {
 /// it is for the catalogue. Its bearer has no right beyond it, and none that its subject has lost since.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reach {
-    repositories: BTreeMap<RepositoryName, BTreeSet<Action>>,
+    /// Shared, since a token is shown more than once.
+    repositories: Arc<BTreeMap<RepositoryName, BTreeSet<Action>>>,
     catalogue: bool,
 }
 
@@ -76,11 +78,11 @@ impl Reach {
 impl FromIterator<(RepositoryName, BTreeSet<Action>)> for Reach {
     /// A repository that comes twice is given both.
     fn from_iter<I: IntoIterator<Item = (RepositoryName, BTreeSet<Action>)>>(listed: I) -> Self {
-        let mut reach = Self::default();
+        let mut repositories = BTreeMap::<_, BTreeSet<_>>::new();
         for (repository, actions) in listed {
-            reach.repositories.entry(repository).or_default().extend(actions);
+            repositories.entry(repository).or_default().extend(actions);
         }
-        reach
+        Self { repositories: Arc::new(repositories), catalogue: false }
     }
 }
 

@@ -12,7 +12,7 @@ use swr_core::control::trigger::{TriggerCondition, TriggerRule, TriggerTarget};
 use swr_core::ports::{MetadataStore, Page};
 use swr_core::{RepositoryName, TriggerName};
 
-use crate::scene::{Scene, caller, shown};
+use crate::scene::{Scene, entirely, shown};
 
 #[tokio::test]
 async fn an_access_key_is_20_capitals_and_digits_and_its_secret_40_letters_and_digits() {
@@ -69,7 +69,7 @@ async fn an_account_comes_with_its_first_user_and_its_key_or_not_at_all() {
     assert_eq!(scene.metadata.user(&founded.user.id).await.unwrap(), Some(founded.user.clone()));
     assert_eq!(founded.user.account, founded.account.id);
     let login = scene.keys.long_term_login(&founded.key.key.id, &founded.key.secret);
-    assert_eq!(scene.authenticate(&shown(&login)).await.unwrap(), caller(&founded.user).into());
+    assert_eq!(scene.authenticate(&shown(&login)).await.unwrap(), entirely(&founded.user));
 
     let everybody = async || {
         let page = Page { after: None, limit: 100.try_into().unwrap() };
@@ -136,7 +136,7 @@ async fn everything_comes_under_another_master_key_and_works_on() {
     assert_eq!(opened.expose(), "of the hook");
     let after = Arc::new(with(new()));
     for (user, login) in &logins {
-        assert_eq!(after.authenticate(&shown(login)).await.unwrap(), caller(user).into());
+        assert_eq!(after.authenticate(&shown(login)).await.unwrap(), entirely(user));
     }
     assert!(after.authenticate(&Presented::Bearer(token)).await.is_ok());
     let desk = TokenDesk::new(after, Arc::clone(&scene.authorizer) as _);

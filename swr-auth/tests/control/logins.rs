@@ -6,7 +6,7 @@ use swr_auth::{Login, Presented, Secret};
 use swr_core::control::ControlError;
 use swr_core::control::credential::KeyId;
 
-use crate::scene::{HOST, PROJECT, Scene, caller, is_refused, shown};
+use crate::scene::{HOST, PROJECT, Scene, entirely, is_refused, shown};
 
 #[tokio::test]
 async fn a_long_term_login_lasts_until_its_key_is_deleted() {
@@ -15,7 +15,7 @@ async fn a_long_term_login_lasts_until_its_key_is_deleted() {
     assert_eq!(login.expires, None);
     for _ in 0..2 {
         let authenticated = scene.authenticate(&shown(&login)).await.unwrap();
-        assert_eq!(authenticated, caller(&scene.bob).into());
+        assert_eq!(authenticated, entirely(&scene.bob));
         scene.pass(TimeDelta::days(3650));
     }
     scene.control_as(&scene.bob).remove_access_key(&scene.bob.id, &id).await.unwrap();
@@ -33,7 +33,7 @@ async fn a_temporary_login_ends_by_itself() {
         let login = scene.keys.temporary_login(&bob, None, asked).await.unwrap();
         scene.pass(lasts - second);
         let authenticated = scene.authenticate(&shown(&login)).await.unwrap();
-        assert_eq!(authenticated, caller(&scene.bob).into(), "{asked:?}");
+        assert_eq!(authenticated, entirely(&scene.bob), "{asked:?}");
         scene.pass(second);
         assert!(is_refused(&scene.authenticate(&shown(&login)).await), "{asked:?}");
     }

@@ -200,6 +200,12 @@ pub(crate) fn repository(name: &str) -> RepositoryName {
     RepositoryName::parse(name).unwrap()
 }
 
+/// The user with all its rights, and counted with its account.
+pub(crate) fn entirely(user: &User) -> Authenticated {
+    let account = Some(user.account.as_str().into());
+    Authenticated { account, ..caller(user).into() }
+}
+
 pub(crate) fn caller(user: &User) -> Caller {
     Caller::User(Identity::new(user.id.as_str()))
 }

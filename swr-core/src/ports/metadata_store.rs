@@ -41,6 +41,15 @@ use crate::ports::{Candidates, Fence, ManifestStore, Page, StoreError};
 pub trait MetadataStore: ManifestStore {
     // Decisions.
 
+    /// A number that grows with every change to what decisions rest on, before the change is acknowledged: what
+    /// [`Self::standing`], [`Self::key_holder`] and [`Self::token_key`] answered still holds where the number before the
+    /// question is the one now. It may grow with other changes as well. `None` where it cannot be told at once, as where
+    /// others write to the same database: then nothing may be remembered, which is what a store says unless it knows
+    /// better.
+    fn decided_on(&self) -> Option<u64> {
+        None
+    }
+
     /// Everything that a decision about the user weighs, as of one instant: the hot path. `user` is `None` for a
     /// stranger; one that is gone has no standing as a user. Hidden repositories are absent.
     async fn standing(
@@ -92,6 +101,9 @@ pub trait MetadataStore: ManifestStore {
 
     /// Every access key with its sealed secret, in the order of their ids: for whoever seals them anew.
     async fn all_access_keys(&self, page: &Page<KeyId>) -> Result<Vec<AccessKey>, StoreError>;
+
+    /// The key of tokens with this id.
+    async fn token_key(&self, id: &KeyId) -> Result<Option<TokenKey>, StoreError>;
 
     /// The keys of tokens, oldest first; of one time in the order of their ids.
     async fn token_keys(&self) -> Result<Vec<TokenKey>, StoreError>;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroU32;
-use std::ops::Bound;
+use std::ops::{Bound, Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -38,6 +38,8 @@ pub struct MemoryManifests {
 /// What is kept.
 #[derive(Default)]
 pub(super) struct Tables {
+    /// How many changes there have been.
+    pub(super) changes: u64,
     /// Removed repositories are not in here.
     pub(super) names: BTreeMap<RepositoryName, RepositoryId>,
     pub(super) repositories: BTreeMap<RepositoryId, Repository>,
@@ -258,7 +260,19 @@ impl MemoryManifests {
         Self::default()
     }
 
-    pub(super) fn tables(&self) -> MutexGuard<'_, Tables> {
+    /// To read them.
+    pub(super) fn tables(&self) -> impl Deref<Target = Tables> {
+        self.locked()
+    }
+
+    /// To change them.
+    pub(super) fn changing(&self) -> impl DerefMut<Target = Tables> {
+        let mut tables = self.locked();
+        tables.changes += 1;
+        tables
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Tables> {
         // Nothing that holds the lock panics: what it does is arithmetic on maps.
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -388,7 +402,7 @@ impl ManifestStore for MemoryManifests {
     }
 
     async fn commit(&self, commit: Commit) -> Result<Receipt, CommitError> {
-        self.tables().commit(commit)
+        self.changing().commit(commit)
     }
 
     async fn release_unused(
@@ -397,7 +411,7 @@ impl ManifestStore for MemoryManifests {
         fence: &Fence,
         limit: NonZeroU32,
     ) -> Result<Released, StoreError> {
-        let mut tables = self.tables();
+        let mut tables = self.changing();
         tables.fenced(fence, "manifests.release_unused")?;
         Ok(tables.release_unused(unused, most(limit)))
     }
@@ -409,7 +423,7 @@ impl ManifestStore for MemoryManifests {
         fence: &Fence,
         limit: NonZeroU32,
     ) -> Result<u64, StoreError> {
-        let mut tables = self.tables();
+        let mut tables = self.changing();
         tables.fenced(fence, "manifests.discard_unlinked")?;
         Ok(tables.discard_unlinked(before, at, most(limit)))
     }
@@ -420,7 +434,7 @@ impl ManifestStore for MemoryManifests {
         at: DateTime<Utc>,
         fence: &Fence,
     ) -> Result<bool, StoreError> {
-        let mut tables = self.tables();
+        let mut tables = self.changing();
         tables.fenced(fence, "manifests.discard_stray")?;
         Ok(tables.discard_stray(stored, at))
     }
@@ -443,7 +457,7 @@ impl ManifestStore for MemoryManifests {
         at: DateTime<Utc>,
         fence: &Fence,
     ) -> Result<(), StoreError> {
-        let mut tables = self.tables();
+        let mut tables = self.changing();
         tables.fenced(fence, "manifests.forget_garbage")?;
         if let Some(discarded @ Discarded::Listed(_)) = tables.discarded.get_mut(location) {
             *discarded = Discarded::Spent(at);
@@ -452,7 +466,7 @@ impl ManifestStore for MemoryManifests {
     }
 
     async fn trim_spent(&self, spent_before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
-        let discarded = &mut self.tables().discarded;
+        let discarded = &mut self.changing().discarded;
         let is_past =
             |discarded: &Discarded| matches!(discarded, Discarded::Spent(spent) if *spent < spent_before);
         Ok(discarded.extract_if(.., |_, state| is_past(state)).take(most(limit)).count() as u64)
@@ -510,7 +524,7 @@ impl ManifestStore for MemoryManifests {
     }
 
     async fn quarantine(&self, digest: &Digest, location: &BlobLocation) -> Result<(), StoreError> {
-        match self.tables().records.get_mut(digest) {
+        match self.changing().records.get_mut(digest) {
             Some(record) if record.location == *location => record.quarantined = true,
             _ => {}
         }
@@ -528,26 +542,26 @@ impl ManifestStore for MemoryManifests {
     }
 
     async fn advance(&self, consumer: &str, upto: EventSeq, fence: &Fence) -> Result<(), StoreError> {
-        let mut tables = self.tables();
+        let mut tables = self.changing();
         tables.fenced(fence, "manifests.advance")?;
         tables.advance(consumer, upto);
         Ok(())
     }
 
     async fn retain_consumers(&self, names: &[&str]) -> Result<(), StoreError> {
-        self.tables().cursors.retain(|consumer, _| names.contains(&consumer.as_str()));
+        self.changing().cursors.retain(|consumer, _| names.contains(&consumer.as_str()));
         Ok(())
     }
 
     async fn trim_events(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
-        let mut tables = self.tables();
+        let mut tables = self.changing();
         let passed = tables.passed_by_all();
         let past = tables.events.extract_if(..=passed, |_, event| event.at < before);
         Ok(past.take(most(limit)).count() as u64)
     }
 
     async fn lease(&self, lease: &Lease<'_>) -> Result<Option<Fence>, StoreError> {
-        let mut tables = self.tables();
+        let mut tables = self.changing();
         let state = tables.leases.entry(lease.name.into()).or_insert(LeaseState {
             holder: None,
             token: 0,
@@ -565,7 +579,7 @@ impl ManifestStore for MemoryManifests {
     }
 
     async fn release_lease(&self, fence: &Fence) -> Result<(), StoreError> {
-        match self.tables().leases.get_mut(&fence.lease) {
+        match self.changing().leases.get_mut(&fence.lease) {
             Some(state) if state.token == fence.token => state.holder = None,
             _ => {}
         }
@@ -573,7 +587,7 @@ impl ManifestStore for MemoryManifests {
     }
 
     async fn observe_pulls(&self, counts: &[PullCount]) -> Result<(), StoreError> {
-        let mut tables = self.tables();
+        let mut tables = self.changing();
         for more in counts {
             let id = tables.names.get(&more.repository).copied();
             let Some(repository) = id.and_then(|id| tables.repositories.get_mut(&id)) else { continue };

@@ -393,6 +393,10 @@ fn by_name<'a, T: Clone + 'a, N: Ord>(
 
 #[async_trait]
 impl MetadataStore for MemoryManifests {
+    fn decided_on(&self) -> Option<u64> {
+        Some(self.tables().changes)
+    }
+
     async fn standing(
         &self,
         user: Option<&UserId>,
@@ -464,6 +468,10 @@ impl MetadataStore for MemoryManifests {
         let tables = self.tables();
         let keys = tables.metadata.access_keys.range::<KeyId, _>(start(page));
         Ok(keys.take(most(page.limit)).map(|(_, key)| key.clone()).collect())
+    }
+
+    async fn token_key(&self, id: &KeyId) -> Result<Option<TokenKey>, StoreError> {
+        Ok(self.tables().metadata.token_keys.get(id).cloned())
     }
 
     async fn token_keys(&self) -> Result<Vec<TokenKey>, StoreError> {
@@ -557,25 +565,25 @@ impl MetadataStore for MemoryManifests {
     }
 
     async fn note_stored(&self, day: NaiveDate) -> Result<(), StoreError> {
-        self.tables().note_stored(day);
+        self.changing().note_stored(day);
         Ok(())
     }
 
     async fn trim_usage(&self, before: NaiveDate, limit: NonZeroU32) -> Result<u64, StoreError> {
-        Ok(self.tables().metadata.trim_usage(before, most(limit)))
+        Ok(self.changing().metadata.trim_usage(before, most(limit)))
     }
 
     async fn commit_metadata(&self, commit: MetadataCommit) -> Result<MetadataReceipt, MetadataCommitError> {
-        self.tables().commit_metadata(commit)
+        self.changing().commit_metadata(commit)
     }
 
     async fn trim_temporary_keys(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
-        let keys = &mut self.tables().metadata.temporary_keys;
+        let keys = &mut self.changing().metadata.temporary_keys;
         Ok(keys.extract_if(.., |_, key| key.expires < before).take(most(limit)).count() as u64)
     }
 
     async fn begin_session(&self, session: &Session, most: NonZeroU32) -> Result<bool, StoreError> {
-        let metadata = &mut self.tables().metadata;
+        let metadata = &mut self.changing().metadata;
         let has_proof = match &session.proof {
             SessionProof::Password(_) => metadata.users.contains_key(&session.user),
             SessionProof::Key(key) => {
@@ -608,14 +616,14 @@ impl MetadataStore for MemoryManifests {
     }
 
     async fn use_session(&self, id: &SessionId, at: DateTime<Utc>) -> Result<(), StoreError> {
-        if let Some(session) = self.tables().metadata.sessions.get_mut(id) {
+        if let Some(session) = self.changing().metadata.sessions.get_mut(id) {
             session.used = session.used.max(at);
         }
         Ok(())
     }
 
     async fn end_session(&self, id: &SessionId) -> Result<(), StoreError> {
-        self.tables().metadata.sessions.remove(id);
+        self.changing().metadata.sessions.remove(id);
         Ok(())
     }
 
@@ -625,7 +633,7 @@ impl MetadataStore for MemoryManifests {
         used: DateTime<Utc>,
         limit: NonZeroU32,
     ) -> Result<u64, StoreError> {
-        let sessions = &mut self.tables().metadata.sessions;
+        let sessions = &mut self.changing().metadata.sessions;
         let old = sessions.extract_if(.., |_, session| session.begun < begun).take(most(limit)).count();
         let idle = sessions.extract_if(.., |_, session| session.used < used).take(most(limit)).count();
         Ok((old + idle) as u64)
@@ -669,7 +677,7 @@ impl MetadataStore for MemoryManifests {
         next: DateTime<Utc>,
         fence: &Fence,
     ) -> Result<(), StoreError> {
-        let mut tables = self.tables();
+        let mut tables = self.changing();
         tables.fenced(fence, "metadata.rule_ran")?;
         tables.rule_ran(id, ran, next);
         Ok(())
@@ -719,7 +727,7 @@ impl MetadataStore for MemoryManifests {
     }
 
     async fn reseal_trigger(&self, id: TriggerId, was: &Sealed, sealed: &Sealed) -> Result<bool, StoreError> {
-        let mut tables = self.tables();
+        let mut tables = self.changing();
         let Some(made) = tables.metadata.triggers.get_mut(&id) else { return Ok(false) };
         match &mut made.trigger.target {
             TriggerTarget::Webhook { secret: Some(secret), .. } if secret == was => {
@@ -741,7 +749,7 @@ impl MetadataStore for MemoryManifests {
         upto: EventSeq,
         fence: &Fence,
     ) -> Result<(), StoreError> {
-        let mut tables = self.tables();
+        let mut tables = self.changing();
         tables.fenced(fence, "metadata.fan_out")?;
         tables.metadata.add_deliveries(deliveries);
         tables.advance(consumer, upto);
@@ -754,11 +762,11 @@ impl MetadataStore for MemoryManifests {
         until: DateTime<Utc>,
         limit: NonZeroU32,
     ) -> Result<Vec<ClaimedDelivery>, StoreError> {
-        Ok(self.tables().metadata.claim_deliveries(now, until, most(limit)))
+        Ok(self.changing().metadata.claim_deliveries(now, until, most(limit)))
     }
 
     async fn settle_delivery(&self, claimed: &ClaimedDelivery, tried: &Tried) -> Result<(), StoreError> {
-        self.tables().metadata.settle_delivery(claimed, tried);
+        self.changing().metadata.settle_delivery(claimed, tried);
         Ok(())
     }
 
@@ -768,11 +776,11 @@ impl MetadataStore for MemoryManifests {
         id: &DeliveryId,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        Ok(self.tables().metadata.revive_delivery(trigger, id, now))
+        Ok(self.changing().metadata.revive_delivery(trigger, id, now))
     }
 
     async fn trim_history(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
-        Ok(self.tables().metadata.trim_history(before, most(limit)))
+        Ok(self.changing().metadata.trim_history(before, most(limit)))
     }
 
     async fn traces(&self, query: &TraceQuery) -> Result<Vec<Trace>, StoreError> {
@@ -786,7 +794,7 @@ impl MetadataStore for MemoryManifests {
     }
 
     async fn record_operations(&self, operations: &[TracedOperation]) -> Result<(), StoreError> {
-        self.tables().metadata.record_operations(operations);
+        self.changing().metadata.record_operations(operations);
         Ok(())
     }
 
@@ -795,7 +803,7 @@ impl MetadataStore for MemoryManifests {
     }
 
     async fn advance_traces(&self, consumer: &str, upto: u64, fence: &Fence) -> Result<(), StoreError> {
-        let mut tables = self.tables();
+        let mut tables = self.changing();
         tables.fenced(fence, "metadata.advance_traces")?;
         let cursor = tables.metadata.trace_cursors.entry(consumer.to_owned()).or_default();
         *cursor = (*cursor).max(upto);
@@ -803,7 +811,7 @@ impl MetadataStore for MemoryManifests {
     }
 
     async fn trim_traces(&self, before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
-        let mut tables = self.tables();
+        let mut tables = self.changing();
         let past = tables.metadata.traces.extract_if(.., |_, trace| trace.at < before);
         Ok(past.take(most(limit)).count() as u64)
     }

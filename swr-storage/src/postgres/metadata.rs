@@ -93,6 +93,10 @@ impl MetadataStore for PostgresStore {
         ask!(self, "metadata.all_access_keys", |session| metadata_reads::all_access_keys(session, page))
     }
 
+    async fn token_key(&self, id: &KeyId) -> Result<Option<TokenKey>, StoreError> {
+        ask!(self, "metadata.token_key", |session| metadata_reads::token_key(session, id))
+    }
+
     async fn token_keys(&self) -> Result<Vec<TokenKey>, StoreError> {
         ask!(self, "metadata.token_keys", |session| metadata_reads::token_keys(session))
     }

@@ -208,15 +208,21 @@ pub(super) async fn all_access_keys(
 }
 
 /// There are a handful.
+const TOKEN_KEY: &str = "SELECT id, secret, created FROM token_keys WHERE id = $1";
+
 const TOKEN_KEYS: &str = "SELECT id, secret, created FROM token_keys ORDER BY created, id";
 
+fn to_token_key(row: &Row) -> Result<TokenKey, Failure> {
+    let (Sql(id), Sql(created)) = (row.try_get(0)?, row.try_get(2)?);
+    Ok(TokenKey { id, secret: optional(row, 1)?, created })
+}
+
+pub(super) async fn token_key(session: &Session, id: &KeyId) -> Result<Option<TokenKey>, Failure> {
+    session.query_opt(TOKEN_KEY, &[&Sql(id)]).await?.as_ref().map(to_token_key).transpose()
+}
+
 pub(super) async fn token_keys(session: &Session) -> Result<Vec<TokenKey>, Failure> {
-    let rows = session.query(TOKEN_KEYS, &[]).await?;
-    let keys = rows.iter().map(|row| {
-        let (Sql(id), Sql(created)) = (row.try_get(0)?, row.try_get(2)?);
-        Ok(TokenKey { id, secret: optional(row, 1)?, created })
-    });
-    keys.collect()
+    session.query(TOKEN_KEYS, &[]).await?.iter().map(to_token_key).collect()
 }
 
 // Organisations.

@@ -270,6 +270,8 @@ pub(super) struct WriterState {
     pub(super) queued: AtomicUsize,
     pub(super) commits: AtomicU64,
     pub(super) transactions: AtomicU64,
+    /// How many transactions have been answered for, or are about to be.
+    pub(super) answered: AtomicU64,
     pub(super) wal_bytes: AtomicU64,
     pub(super) is_short: AtomicBool,
     /// The last transaction failed.
@@ -461,6 +463,8 @@ impl Scribe {
                 outcome = self.transaction(&connection, &mut jobs);
             }
             self.state.has_failed.store(outcome.is_err(), Ordering::Relaxed);
+            // Before anybody is answered; and whatever came of it, since a failure may have left something.
+            self.state.answered.fetch_add(1, Ordering::Release);
             for job in jobs {
                 job.answer(outcome.clone());
             }

@@ -1,6 +1,7 @@
 //! Who there is, what they may do and what they have done: each question to its reader, each change to the writer.
 
 use std::num::NonZeroU32;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -32,6 +33,11 @@ use super::{
 
 #[async_trait]
 impl MetadataStore for SqliteStore {
+    fn decided_on(&self) -> Option<u64> {
+        // Nobody else writes: the database is locked.
+        Some(self.writer.state().answered.load(Ordering::Acquire))
+    }
+
     async fn standing(
         &self,
         user: Option<&UserId>,
@@ -108,6 +114,10 @@ impl MetadataStore for SqliteStore {
                 metadata_reads::all_access_keys(connection, &page)
             })
             .await
+    }
+
+    async fn token_key(&self, id: &KeyId) -> Result<Option<TokenKey>, StoreError> {
+        self.readers.point("metadata.token_key", |connection| metadata_reads::token_key(connection, id))
     }
 
     async fn token_keys(&self) -> Result<Vec<TokenKey>, StoreError> {

@@ -217,15 +217,21 @@ pub(super) fn all_access_keys(
 }
 
 /// There are a handful.
+const TOKEN_KEY: &str = "SELECT id, secret, created FROM token_keys WHERE id = ?1";
+
 const TOKEN_KEYS: &str = "SELECT id, secret, created FROM token_keys ORDER BY created, id";
 
+fn to_token_key(row: &Row<'_>) -> rusqlite::Result<TokenKey> {
+    let (Sql(id), Sql(created)) = (row.get(0)?, row.get(2)?);
+    Ok(TokenKey { id, secret: row.get::<_, Option<_>>(1)?.map(|Sql(sealed)| sealed), created })
+}
+
+pub(super) fn token_key(connection: &Connection, id: &KeyId) -> rusqlite::Result<Option<TokenKey>> {
+    connection.prepare_cached(TOKEN_KEY)?.query_row([Sql(id)], to_token_key).optional()
+}
+
 pub(super) fn token_keys(connection: &Connection) -> rusqlite::Result<Vec<TokenKey>> {
-    let mut keys = connection.prepare_cached(TOKEN_KEYS)?;
-    let keys = keys.query_map([], |row| {
-        let (Sql(id), Sql(created)) = (row.get(0)?, row.get(2)?);
-        Ok(TokenKey { id, secret: row.get::<_, Option<_>>(1)?.map(|Sql(sealed)| sealed), created })
-    })?;
-    keys.collect()
+    connection.prepare_cached(TOKEN_KEYS)?.query_map([], to_token_key)?.collect()
 }
 
 // Organisations.

@@ -177,7 +177,9 @@ pub async fn expired_temporary_keys_are_trimmed(store: &dyn MetadataStore) {
     assert_eq!(there().await.len(), 6);
     assert_eq!(store.trim_temporary_keys(minute(13), limit(2)).await.unwrap(), 2);
     assert_eq!(there().await.len(), 4);
+    let decided_on = store.decided_on();
     assert_eq!(store.trim_temporary_keys(minute(13), limit(2)).await.unwrap(), 1);
+    scene.decides_anew_since(decided_on);
     assert_eq!(store.trim_temporary_keys(minute(13), limit(2)).await.unwrap(), 0);
     assert_eq!(there().await, ["TK4", "TK5", "AK1"]);
     assert_eq!((scene.rights().await, scene.trail().await), (rights, trail));
@@ -193,9 +195,11 @@ pub async fn token_keys_come_oldest_first(store: &dyn MetadataStore) {
     }
     scene.commit(minute(9), [MetadataChange::PutAccessKey(access_key("B", &bob(), minute(1)))]).await;
     assert_eq!(store.token_keys().await.unwrap(), keys);
+    assert_eq!(store.token_key(&key_id("a")).await.unwrap().as_ref(), Some(&keys[2]));
     let remove = [MetadataChange::RemoveTokenKey(key_id("Z"))];
     assert_eq!(scene.commit(minute(10), remove.clone()).await, [Effect::Removed]);
     assert_eq!(scene.commit(minute(10), remove).await, [Effect::Nothing]);
     let left: Vec<_> = [0, 2, 3].map(|at: usize| keys[at].clone()).into();
     assert_eq!(store.token_keys().await.unwrap(), left);
+    assert_eq!(store.token_key(&key_id("Z")).await.unwrap(), None);
 }

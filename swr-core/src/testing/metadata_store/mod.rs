@@ -325,7 +325,16 @@ impl<'a> Scene<'a> {
             requires: requires.into(),
             changes: changes.into(),
         };
-        self.store.commit_metadata(commit).await
+        let decided_on = self.store.decided_on();
+        let receipt = self.store.commit_metadata(commit).await?;
+        self.decides_anew_since(decided_on);
+        Ok(receipt)
+    }
+
+    /// What was remembered under the number holds no more.
+    fn decides_anew_since(&self, decided_on: Option<u64>) {
+        let now = self.store.decided_on();
+        assert!(decided_on.is_none() || now > decided_on, "{now:?} after {decided_on:?} and a change");
     }
 
     /// Changes content, which must not be refused.
@@ -348,7 +357,10 @@ impl<'a> Scene<'a> {
             requires: requires.into(),
             changes: changes.into(),
         };
-        self.store.commit(commit).await
+        let decided_on = self.store.decided_on();
+        let receipt = self.store.commit(commit).await?;
+        self.decides_anew_since(decided_on);
+        Ok(receipt)
     }
 
     /// Pushes as a client does: the blobs first, then the manifest and its tags in a commit.
