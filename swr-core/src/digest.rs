@@ -126,7 +126,10 @@ fn is_algorithm_name(name: &str) -> bool {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.algorithm(), self.hex())
+        let mut hex = [0; 128];
+        f.write_str(self.algorithm().as_str())?;
+        f.write_str(":")?;
+        f.write_str(HEXLOWER.encode_mut_str(self.as_bytes(), &mut hex[..2 * self.as_bytes().len()]))
     }
 }
 

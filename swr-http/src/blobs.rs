@@ -91,10 +91,11 @@ fn wanted(headers: &HeaderMap, digest: &Digest) -> Vec<ByteRange> {
 }
 
 fn described(status: StatusCode, digest: &Digest) -> Response<ResponseBody> {
+    let [plain, entity_tag] = headers::digest_and_entity_tag(digest);
     let headers = [
         (ACCEPT_RANGES, HeaderValue::from_static("bytes")),
-        (DOCKER_CONTENT_DIGEST, headers::value(digest.to_string())),
-        (ETAG, headers::entity_tag(digest)),
+        (DOCKER_CONTENT_DIGEST, plain),
+        (ETAG, entity_tag),
     ];
     response(status, headers, ResponseBody::empty())
 }

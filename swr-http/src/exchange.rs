@@ -39,12 +39,12 @@ pub(crate) type Answer = Result<Response<ResponseBody>, Failure>;
 impl Exchange<'_> {
     /// Waits for the engine where it only asks and writes facts.
     pub(crate) async fn asked<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
-        Ok(in_time(self.options.answer_within, call).await??)
+        Ok(in_time(self.options.answer_within, pin!(call)).await??)
     }
 
     /// Waits for the engine where it takes bytes: as long as they move, or the client is waited for.
     pub(crate) async fn taken<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
-        Ok(while_moving(self.options.store_within, &self.progress, call).await??)
+        Ok(while_moving(self.options.store_within, &self.progress, pin!(call)).await??)
     }
 
     /// Makes room for one more open upload of the caller.

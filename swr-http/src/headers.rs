@@ -1,5 +1,6 @@
 //! The protocol's headers: names, and how their values are written.
 
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -35,9 +36,12 @@ pub(crate) fn secret(text: impl Into<String>) -> HeaderValue {
     value
 }
 
-/// The entity tag of content with this digest: a strong one, since the bytes are always the same.
-pub(crate) fn entity_tag(digest: &Digest) -> HeaderValue {
-    value(format!("\"{digest}\""))
+/// The digest of content, and its entity tag: a strong one, since the bytes are always the same.
+pub(crate) fn digest_and_entity_tag(digest: &Digest) -> [HeaderValue; 2] {
+    let quoted = Bytes::from(format!("\"{digest}\""));
+    let plain = quoted.slice(1..quoted.len() - 1);
+    [plain, quoted]
+        .map(|text| HeaderValue::from_maybe_shared(text).unwrap_or_else(|_| HeaderValue::from_static("")))
 }
 
 /// The bytes of an upload that are here, as `Range` has them. Of none it has no form; `0-0` is what clients

@@ -58,10 +58,11 @@ fn refuse_unwanted(headers: &HeaderMap, reference: &Reference, found: &StoredMan
 }
 
 fn described(status: StatusCode, found: &StoredManifest) -> Response<ResponseBody> {
+    let [plain, entity_tag] = headers::digest_and_entity_tag(&found.digest);
     let headers = [
         (CONTENT_TYPE, headers::value(found.media_type.as_str())),
-        (DOCKER_CONTENT_DIGEST, headers::value(found.digest.to_string())),
-        (ETAG, headers::entity_tag(&found.digest)),
+        (DOCKER_CONTENT_DIGEST, plain),
+        (ETAG, entity_tag),
     ];
     response(status, headers, ResponseBody::empty())
 }
@@ -89,7 +90,8 @@ pub(crate) async fn push(
     let location = format!("{}/{repository}/manifests/{}", exchange.base, pushed.digest);
     let mut response = created(location, &pushed.digest);
     let headers = response.headers_mut();
-    headers.insert(ETAG, headers::entity_tag(&pushed.digest));
+    let [_, entity_tag] = headers::digest_and_entity_tag(&pushed.digest);
+    headers.insert(ETAG, entity_tag);
     if let Some(subject) = &pushed.subject {
         headers.insert(OCI_SUBJECT, headers::value(subject.to_string()));
     }

@@ -375,6 +375,7 @@ async fn dispatch(
     can_sign_in: bool,
 ) -> Answer {
     use Endpoint::*;
+    // What writes has much to remember, and is put aside, so that no read has to make room for it.
     match endpoint {
         Base => base::base(exchange, can_sign_in),
         ListRepositories { page } => catalogue::list(exchange, page).await,
@@ -384,20 +385,20 @@ async fn dispatch(
         }
         PullManifest { repository, reference } => manifests::pull(exchange, repository, reference).await,
         PushManifest { repository, reference, tags } => {
-            manifests::push(exchange, repository, reference, tags, body).await
+            Box::pin(manifests::push(exchange, repository, reference, tags, body)).await
         }
         RemoveManifest { repository, reference } => manifests::remove(exchange, repository, reference).await,
         PullBlob { repository, digest } => blobs::pull(exchange, repository, digest).await,
         RemoveBlob { repository, digest } => blobs::remove(exchange, repository, digest).await,
         BeginUpload { repository, algorithm } => uploads::begin(exchange, repository, *algorithm).await,
-        PushBlob { repository, digest } => uploads::push(exchange, repository, digest, body).await,
+        PushBlob { repository, digest } => Box::pin(uploads::push(exchange, repository, digest, body)).await,
         MountBlob { repository, digest, from } => {
-            uploads::mount(exchange, repository, digest, from.as_ref()).await
+            Box::pin(uploads::mount(exchange, repository, digest, from.as_ref())).await
         }
         FindUpload { repository, id } => uploads::find(exchange, repository, id).await,
-        AppendUpload { repository, id } => uploads::append(exchange, repository, id, body).await,
+        AppendUpload { repository, id } => Box::pin(uploads::append(exchange, repository, id, body)).await,
         FinishUpload { repository, id, digest } => {
-            uploads::finish(exchange, repository, id, digest, body).await
+            Box::pin(uploads::finish(exchange, repository, id, digest, body)).await
         }
         CancelUpload { repository, id } => uploads::cancel(exchange, repository, id).await,
     }

@@ -9,7 +9,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
-use rustix::fs::OFlags;
 use rustix::io::{pread, retry_on_intr};
 use swr_core::commit::BlobLocation;
 use swr_core::digest::Algorithm;
@@ -114,10 +113,7 @@ impl Root {
     }
 
     fn open_at(&self, place: &Place) -> io::Result<Option<(Arc<File>, u64)>> {
-        let Some(folder) = self.folders.folder_of(place)? else { return Ok(None) };
-        let Some(file) = layout::found(layout::open(&folder, &place.name(), OFlags::RDONLY))? else {
-            return Ok(None);
-        };
+        let Some(file) = self.folders.file_at(place)? else { return Ok(None) };
         let size = layout::file_length(&rustix::fs::fstat(&file)?).ok_or_else(not_a_file)?;
         Ok(Some((Arc::new(file), size)))
     }

@@ -87,6 +87,26 @@ impl Folders {
         found(open_folder(self.of(place.digest.algorithm()), &place.prefix()))
     }
 
+    /// Opens what lies at `place` to read it; `None` when nothing does.
+    pub(super) fn file_at(&self, place: &Place) -> io::Result<Option<File>> {
+        // At once, where the kernel can promise to follow no link on the way.
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{ResolveFlags, openat2};
+
+            let path = format!("{}/{}", place.prefix(), place.name());
+            let (above, flags) = (self.of(place.digest.algorithm()), OFlags::RDONLY | GUARDED);
+            let open = || openat2(above, &path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS);
+            match rustix::io::retry_on_intr(open) {
+                Err(Errno::NOSYS | Errno::PERM) => {}
+                Err(Errno::NOENT) => return Ok(None),
+                opened => return Ok(Some(File::from(opened?))),
+            }
+        }
+        let Some(folder) = self.folder_of(place)? else { return Ok(None) };
+        found(open(&folder, &place.name(), OFlags::RDONLY))
+    }
+
     /// The folder that `place` is to lie in: made if it is missing, and on the disk either way.
     pub(super) fn folder_for(&self, place: &Place) -> io::Result<File> {
         let (algorithm, prefix) = (place.digest.algorithm(), place.prefix());
@@ -213,9 +233,12 @@ pub(super) fn open_folder(parent: &File, name: &str) -> io::Result<File> {
     open(parent, name, OFlags::RDONLY | OFlags::DIRECTORY)
 }
 
+/// Neither a link is followed, nor the other end of a pipe awaited.
+const GUARDED: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+
 /// Opens the file `name` in `folder`. Never follows a link, and never waits for the other end of a pipe.
 pub(super) fn open(folder: &File, name: &str, flags: OFlags) -> io::Result<File> {
-    let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let flags = flags | GUARDED;
     let mode = Mode::RUSR | Mode::WUSR;
     Ok(File::from(rustix::io::retry_on_intr(|| rustix::fs::openat(folder, name, flags, mode))?))
 }
