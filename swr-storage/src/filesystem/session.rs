@@ -5,7 +5,7 @@
 //! each time, and file systems that write its content out at once.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::FileExt as _;
 
 use chrono::{DateTime, Utc};
@@ -85,9 +85,9 @@ impl Session {
                 };
             }
         };
-        let mut text = Vec::with_capacity(2 * SLOT + 1);
-        match file.take(2 * SLOT as u64).read_to_end(&mut text) {
-            Ok(_) => {}
+        let mut text = vec![0; 2 * SLOT];
+        match read_all(&file, &mut text) {
+            Ok(length) => text.truncate(length),
             Err(error) if error.kind() == io::ErrorKind::IsADirectory => return Ok(Found::Torn),
             Err(error) => return Err(error),
         }
@@ -141,6 +141,20 @@ impl Session {
         }
         serde_json::from_slice(line).ok()
     }
+}
+
+/// Reads from the beginning for as long as there is room and something to read; says how much there was.
+fn read_all(file: &File, into: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while let Some(rest) = into.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, length as u64) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
 }
 
 #[cfg(test)]

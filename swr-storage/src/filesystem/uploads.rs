@@ -54,9 +54,8 @@ impl UploadStore for FilesystemBlobs {
         if self.root.claims.at_rest(id).await == Err(Taken::Failed) {
             return Ok(None);
         }
-        let (root, id) = (self.root.clone(), id.clone());
-        let known = blocking(OPERATION, move || root.known(OPERATION, &id)).await?;
-        Ok(known.map(|known| known.session.upload))
+        // Where the caller runs: it is small, was written a moment ago, and every request about an upload asks for it.
+        Ok(self.root.known(OPERATION, id)?.map(|known| known.session.upload))
     }
 
     #[tracing::instrument(level = "debug", skip(self, body, at))]
