@@ -3,17 +3,20 @@
 //! The data is made without the server, so that a million of something is there in a minute; what is measured is the
 //! server's own CPU time, on core 0, while the load comes from core 1.
 //!
-//! usage: growth [pages|start]
+//! usage: growth [pages|start|collection]
 
+use std::fs;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
+use chrono::{DateTime, TimeDelta, Utc};
 use swr_benches::client::Client;
-use swr_benches::content::{self, Image, MANIFEST_TYPE, REPOSITORY};
-use swr_benches::servers::{Kind, Server};
+use swr_benches::content::{self, Image, LAYER, MANIFEST_TYPE, REPOSITORY, Stock};
+use swr_benches::servers::{Credentials, Kind, Server, cpu_of_ended};
 use swr_core::caller::{Actor, Caller, Origin};
 use swr_core::commit::{BlobLocation, Change, Commit, StoredBlob};
 use swr_core::digest::Algorithm;
@@ -26,14 +29,19 @@ use tokio::task::JoinSet;
 const TOGETHER: usize = 1000;
 
 fn main() -> io::Result<()> {
-    let program = Kind::Swr.program().ok_or_else(|| io::Error::other("target/release/swr is not there"))?;
+    let program =
+        Kind::SwrOpen.program().ok_or_else(|| io::Error::other("target/release/swr is not there"))?;
     let place = std::env::var_os("BENCH_FOLDER").map_or_else(std::env::temp_dir, Into::into);
     let folder = tempfile::tempdir_in(place)?;
     let mut cores = rustix::thread::CpuSet::new();
     cores.set(1);
     rustix::thread::sched_setaffinity(None, &cores)?;
-    let bench =
-        Bench { program, folder: folder.path().to_owned(), runtime: Builder::new_multi_thread().build()? };
+    let bench = Bench {
+        program,
+        folder: folder.path().to_owned(),
+        runtime: Builder::new_multi_thread().build()?,
+        layers: Stock::new(LAYER),
+    };
 
     let asked = std::env::args().nth(1);
     let is_asked = |what: &str| asked.as_deref().is_none_or(|asked| asked == what);
@@ -53,6 +61,15 @@ fn main() -> io::Result<()> {
     if is_asked("start") {
         bench.start(1_000_000)?;
     }
+    if is_asked("collection") {
+        say(
+            "| pieces of garbage | among how many that stay | CPU µs for one | CPU s with nothing to collect |",
+        )?;
+        say("| ---: | ---: | ---: | ---: |")?;
+        for stored in [10_000, 1_000_000] {
+            bench.collection(10_000, stored)?;
+        }
+    }
     Ok(())
 }
 
@@ -60,6 +77,7 @@ struct Bench {
     program: PathBuf,
     folder: PathBuf,
     runtime: Runtime,
+    layers: Stock,
 }
 
 impl Bench {
@@ -69,20 +87,24 @@ impl Bench {
 
     fn serve(&self, home: &Path) -> io::Result<Server> {
         // Nothing is read that is not there.
-        Server::start(Kind::Swr, &self.program, home, &[("SWR_SCRUB__ENABLED", "false")])
+        Server::start(Kind::SwrOpen, &self.program, home, &[("SWR_SCRUB__ENABLED", "false")])
+    }
+
+    fn image(&self) -> Image<'_> {
+        Image::new(&self.layers, 1)
     }
 
     fn tags(&self, count: usize) -> io::Result<()> {
         let home = self.home("tags", count);
-        let image = Image::new(1);
-        image.push(&mut Client::connect(self.serve(&home)?.address)?, "a")?;
+        let image = self.image();
+        image.push(&mut connect(&self.serve(&home)?)?, "a")?;
         let digest = content::digest(&image.manifest);
         let tag = |number: usize| format!("v{number:07}");
         let set = |number| {
             let tag = tag(number).parse().map_err(io::Error::other)?;
             Ok::<_, io::Error>(Change::SetTag { tag, digest })
         };
-        self.commit(&home, (0..count).map(|number| Ok((REPOSITORY.to_owned(), set(number)?))))?;
+        self.commit(&home, Utc::now(), (0..count).map(|number| Ok((REPOSITORY.to_owned(), set(number)?))))?;
         let path = format!("/v2/{REPOSITORY}/tags/list?n=100");
         self.page("tags", count, &home, &path, &format!("{path}&last={}", tag(count - 100)))
     }
@@ -91,21 +113,26 @@ impl Bench {
         let home = self.home("repositories", count);
         drop(self.serve(&home)?);
         let name = |number: usize| format!("bench/r{number:06}");
-        self.commit(&home, (0..count).map(|number| Ok((name(number), Change::CreateRepository))))?;
+        self.commit(
+            &home,
+            Utc::now(),
+            (0..count).map(|number| Ok((name(number), Change::CreateRepository))),
+        )?;
         let path = "/v2/_catalog?n=100";
         self.page("catalog", count, &home, path, &format!("{path}&last={}", name(count - 100)))
     }
 
     fn referrers(&self, count: usize) -> io::Result<()> {
         let home = self.home("referrers", count);
-        let image = Image::new(1);
+        let image = self.image();
         let subject = content::digest(&image.manifest);
         let server = self.serve(&home)?;
-        let mut client = Client::connect(server.address)?;
+        let mut client = connect(&server)?;
         image.push(&mut client, "a")?;
-        content::push_blob(&mut client, b"{}")?;
+        let digest = content::digest(b"{}");
+        content::push_blob(&mut client, &[b"{}"], &digest)?;
         let empty = serde_json::json!({
-            "mediaType": "application/vnd.oci.empty.v1+json", "digest": content::digest(b"{}").to_string(), "size": 2,
+            "mediaType": "application/vnd.oci.empty.v1+json", "digest": digest.to_string(), "size": 2,
         });
         for number in 0..count {
             let manifest = serde_json::json!({
@@ -114,8 +141,8 @@ impl Bench {
                 "subject": {"mediaType": MANIFEST_TYPE, "digest": subject.to_string(), "size": image.manifest.len()},
             });
             let manifest = manifest.to_string().into_bytes();
-            let path = format!("/v2/{REPOSITORY}/manifests/{}", content::digest(&manifest));
-            client.request("PUT", &path, MANIFEST_TYPE, &manifest)?;
+            let path = content::manifest_path(&content::digest(&manifest).to_string());
+            client.request("PUT", path, MANIFEST_TYPE, &[&manifest])?;
         }
         drop(server);
         let path = format!("/v2/{REPOSITORY}/referrers/{subject}");
@@ -130,12 +157,12 @@ impl Bench {
         self.serve(&home)?.kill()?;
         let begun = Instant::now();
         let server = self.serve(&home)?;
-        Client::connect(server.address)?.get("/v2/")?;
+        connect(&server)?.get("/v2/")?;
         let ready = begun.elapsed();
         let idle = server.resident_mib()?;
         let mut connections = Vec::new();
         for _ in 0..1000 {
-            let mut client = Client::connect(server.address)?;
+            let mut client = connect(&server)?;
             client.get("/v2/")?;
             connections.push(client);
         }
@@ -147,25 +174,53 @@ impl Bench {
         ))
     }
 
+    /// What it takes to remove `garbage` blobs among `stored` that stay.
+    fn collection(&self, garbage: usize, stored: usize) -> io::Result<()> {
+        let home = self.home("collection", stored);
+        self.fill_with_blobs(&home, stored)?;
+        // No manifest names them, and that for longer than a pushed blob waits for one.
+        let pushed = Utc::now() - TimeDelta::days(2);
+        let numbers = stored..stored + garbage;
+        self.commit(&home, pushed, links(numbers.clone()))?;
+        for number in numbers {
+            let path = home.join("data/blobs/blobs").join(stored_blob(number).location.as_str());
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            fs::write(path, [0; BLOB])?;
+        }
+        let all = self.collect(&home, garbage)?;
+        let nothing = self.collect(&home, 0)?;
+        say(&format!(
+            "| {garbage} | {stored} | {:.0} | {:.2} |",
+            all.saturating_sub(nothing).as_secs_f64() * 1e6 / garbage as f64,
+            nothing.as_secs_f64()
+        ))
+    }
+
+    /// Collects with the server stopped: CPU time, and that so many blobs have gone.
+    fn collect(&self, home: &Path, garbage: usize) -> io::Result<Duration> {
+        let before = cpu_of_ended()?;
+        let collected = Command::new(&self.program)
+            .args(["collect", "--format", "json", "--data"])
+            .arg(home.join("data"))
+            .output()?;
+        let told: serde_json::Value = serde_json::from_slice(&collected.stdout)?;
+        if told["blobs"] != garbage {
+            return Err(io::Error::other(format!("{garbage} blobs were garbage, and this went: {told}")));
+        }
+        Ok(cpu_of_ended()?.saturating_sub(before))
+    }
+
     /// Blobs that are in the facts; their files are not there, and nobody asks for them.
     fn fill_with_blobs(&self, home: &Path, count: usize) -> io::Result<()> {
-        Image::new(1).push(&mut Client::connect(self.serve(home)?.address)?, "a")?;
-        self.commit(
-            home,
-            (0..count).map(|number| {
-                let digest = Algorithm::Sha256.digest(&number.to_le_bytes());
-                let hex = digest.to_string().split_off("sha256:".len());
-                let location = BlobLocation::new(format!("sha256/{}/{hex}.{:032x}", &hex[..2], 0));
-                let stored = StoredBlob { digest, size: 4096, location };
-                Ok((REPOSITORY.to_owned(), Change::LinkStored(stored)))
-            }),
-        )
+        self.image().push(&mut connect(&self.serve(home)?)?, "a")?;
+        self.commit(home, Utc::now(), links(0..count))
     }
 
     /// Makes the changes, as many in a commit as are for one repository.
     fn commit(
         &self,
         home: &Path,
+        at: DateTime<Utc>,
         changes: impl Iterator<Item = io::Result<(String, Change)>>,
     ) -> io::Result<()> {
         self.runtime.block_on(async {
@@ -189,7 +244,7 @@ impl Bench {
                     repository: repository.parse().map_err(io::Error::other)?,
                     actor: Actor::Caller(Caller::Anonymous),
                     origin: Origin::default(),
-                    at: Utc::now(),
+                    at,
                     requires: Vec::new(),
                     changes: vec![change],
                 });
@@ -204,6 +259,24 @@ impl Bench {
         let [first, last] = costs;
         say(&format!("| {what} | {count} | {:.0} | {:.0} |", first?, last?))
     }
+}
+
+fn connect(server: &Server) -> io::Result<Client> {
+    server.connect(Credentials::Nobody, &[])
+}
+
+/// How large they are said to be, in bytes.
+const BLOB: usize = 4096;
+
+fn stored_blob(number: usize) -> StoredBlob {
+    let digest = Algorithm::Sha256.digest(&number.to_le_bytes());
+    let hex = digest.to_string().split_off("sha256:".len());
+    let location = BlobLocation::new(format!("sha256/{}/{hex}.{:032x}", &hex[..2], 0));
+    StoredBlob { digest, size: BLOB as u64, location }
+}
+
+fn links(numbers: Range<usize>) -> impl Iterator<Item = io::Result<(String, Change)>> {
+    numbers.map(|number| Ok((REPOSITORY.to_owned(), Change::LinkStored(stored_blob(number)))))
 }
 
 async fn send(
@@ -223,7 +296,7 @@ async fn send(
 
 /// CPU µs of the server for one answer, over two seconds.
 fn cost(server: &Server, path: &str) -> io::Result<f64> {
-    let mut client = Client::connect(server.address)?;
+    let mut client = connect(server)?;
     client.get(path)?;
     let (before, begun, mut operations) = (server.cpu()?, Instant::now(), 0_u32);
     while begun.elapsed() < Duration::from_secs(2) {

@@ -1,303 +1,148 @@
-//! The registry beside others on the same machine, disk and load, in turn: A B C, A B C, …
+//! The registry beside others on the same machine, disk and load, in turn: A B C, A B C, …; and by itself, with other
+//! settings.
 //!
-//! The server runs on core 0 and the load on core 1. Each figure is the median over the rounds of the
-//! server's own CPU time per operation; requests per second stand beside it. A server whose program is not
-//! there is printed as not measured.
+//! The server runs on core 0 and the load on core 1. Each figure is the median over the rounds. A server whose program
+//! is not there is printed as not measured.
+//!
+//! usage: peers [PART OF A NAME]    (of a case, as "manifest"; or of "beside: …" and "settings: …", the two parts)
+
+mod cases;
+mod report;
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use swr_benches::client::Client;
-use swr_benches::content::{self, Image, LARGE, REPOSITORY, SMALL};
-use swr_benches::servers::{Kind, Server};
+use swr_benches::content::Blob;
+use swr_benches::servers::{Credentials, Kind, Server};
+use swr_core::digest::{Algorithm, Hasher};
 
-/// One kind of load: `operation` is repeated on `connections` at once until the time is over.
-struct Case {
-    name: &'static str,
-    connections: usize,
-    /// Bytes moved by one operation, where cost goes by bytes.
-    bytes: Option<u64>,
-    reads: bool,
-    operation: fn(&mut Client, &mut Scratch) -> io::Result<()>,
-}
+use cases::{CASES, Case, Column, Fixed, Round, own_cpu};
 
-/// What an operation needs beside its connection.
-struct Scratch {
-    fixed: &'static Fixed,
-    large: Vec<u8>,
-}
+/// The registry, and those that it is beside.
+const PEERS: [Kind; 6] =
+    [Kind::Swr, Kind::DockerRegistry, Kind::Distribution, Kind::Zot, Kind::Angos, Kind::Nginx];
 
-/// Content that is there before the first round.
-struct Fixed {
-    image: Image,
-    small: Vec<u8>,
-    large: Vec<u8>,
-}
-
-/// Makes every pushed blob of the whole run another one.
-static NEXT: AtomicU64 = AtomicU64::new(1_000_000);
-
-fn next() -> u64 {
-    NEXT.fetch_add(1, Ordering::Relaxed)
-}
-
-const CASES: [Case; 8] = [
-    Case {
-        name: "manifest GET by tag",
-        connections: 8,
-        bytes: None,
-        reads: true,
-        operation: |client, _| client.get(&format!("/v2/{REPOSITORY}/manifests/latest")).map(drop),
-    },
-    Case {
-        name: "manifest GET by digest",
-        connections: 8,
-        bytes: None,
-        reads: true,
-        operation: |client, scratch| {
-            let digest = content::digest(&scratch.fixed.image.manifest);
-            client.get(&format!("/v2/{REPOSITORY}/manifests/{digest}")).map(drop)
-        },
-    },
-    Case {
-        name: "blob GET, 4 KiB",
-        connections: 8,
-        bytes: None,
-        reads: true,
-        operation: |client, scratch| {
-            client.get(&format!("/v2/{REPOSITORY}/blobs/{}", content::digest(&scratch.fixed.small))).map(drop)
-        },
-    },
-    Case {
-        name: "blob GET, 256 MiB",
-        connections: 1,
-        bytes: Some(LARGE as u64),
-        reads: true,
-        operation: |client, scratch| {
-            let path = format!("/v2/{REPOSITORY}/blobs/{}", large_digest(scratch.fixed));
-            let reply = client.get(&path)?;
-            if reply.length != LARGE as u64 {
-                return Err(io::Error::other(format!("{} bytes of a large blob came", reply.length)));
-            }
-            Ok(())
-        },
-    },
-    Case {
-        name: "image pull, 5 layers of 1 MiB",
-        connections: 4,
-        bytes: None,
-        reads: true,
-        operation: |client, scratch| scratch.fixed.image.pull(client, "latest"),
-    },
-    Case {
-        name: "blob push, 4 KiB",
-        connections: 8,
-        bytes: None,
-        reads: false,
-        operation: |client, _| content::push_blob(client, &content::bytes(next(), SMALL)),
-    },
-    Case {
-        name: "blob push, 256 MiB",
-        connections: 1,
-        bytes: Some(LARGE as u64),
-        reads: false,
-        operation: |client, scratch| {
-            if scratch.large.is_empty() {
-                scratch.large.clone_from(&scratch.fixed.large);
-            }
-            scratch.large[..8].copy_from_slice(&next().to_le_bytes());
-            content::push_blob(client, &scratch.large)
-        },
-    },
-    Case {
-        name: "image push, 5 layers of 1 MiB",
-        connections: 4,
-        bytes: None,
-        reads: false,
-        operation: |client, _| {
-            let seed = next();
-            Image::new(seed).push(client, &format!("v{seed}"))
-        },
-    },
+/// The registry by itself: what the column is called, and whom it is asked by.
+const SETTINGS: [(&str, Kind, Credentials); 4] = [
+    ("open", Kind::SwrOpen, Credentials::Nobody),
+    ("Bearer", Kind::Swr, Credentials::Bearer),
+    ("Basic", Kind::Swr, Credentials::Basic),
+    ("Bearer over TLS", Kind::SwrTls, Credentials::Bearer),
 ];
 
-fn large_digest(fixed: &'static Fixed) -> &'static str {
-    static DIGEST: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-    DIGEST.get_or_init(|| content::digest(&fixed.large).to_string())
+/// A case, and what each server came to in each round, in the order of the columns.
+struct Row {
+    case: &'static Case,
+    measured: Vec<Vec<Round>>,
+    /// What a large push cannot take less than, where it is one.
+    limits: Vec<Limit>,
 }
 
-/// What one round of one case on one server came to.
-#[derive(Clone, Copy)]
-struct Round {
+/// What hashing, writing and syncing the same bytes alone takes.
+struct Limit {
     cpu: Duration,
     wall: Duration,
-    operations: u64,
 }
 
 fn main() -> io::Result<()> {
     let number = |variable, usual| {
         std::env::var(variable).ok().and_then(|text| text.parse::<u64>().ok()).unwrap_or(usual)
     };
-    let (rounds, seconds) = (number("BENCH_ROUNDS", 5), number("BENCH_SECONDS", 2));
+    let rounds = number("BENCH_ROUNDS", 5);
+    let time = Duration::from_secs(number("BENCH_SECONDS", 2));
     let place = std::env::var_os("BENCH_FOLDER").map_or_else(std::env::temp_dir, Into::into);
     let folder = tempfile::tempdir_in(place)?;
     pin_to_core_1()?;
 
-    let fixed: &'static Fixed = Box::leak(Box::new(Fixed {
-        image: Image::new(1),
-        small: content::bytes(2, SMALL),
-        large: content::bytes(3, LARGE),
-    }));
-    let mut servers = Vec::new();
-    for kind in Kind::ALL {
-        let home = folder.path().join(kind.name());
-        match kind.program() {
-            Some(program) => {
-                let server = Server::start(kind, &program, &home, &[])?;
-                fill(&server, fixed, &home.join("data"))?;
-                servers.push(server);
-            }
-            None => say(&format!("{}: not measured, its program was not found", kind.name()))?,
-        }
-    }
-
-    let mut rows = Vec::new();
-    for case in &CASES {
-        let mut measured: Vec<Vec<Round>> = servers.iter().map(|_| Vec::new()).collect();
-        for _ in 0..rounds {
-            for (server, rounds) in servers.iter().zip(&mut measured) {
-                if case.reads || server.kind != Kind::Nginx {
-                    rounds.push(run(case, server, fixed, Duration::from_secs(seconds))?);
-                }
-            }
-        }
-        rows.push((case, measured));
-    }
-    let limits: io::Result<Vec<f64>> = (0..rounds).map(|_| limit_of_writing(fixed, folder.path())).collect();
-    report(&servers, &rows, middle(limits?).unwrap_or(f64::NAN))
-}
-
-/// Puts the content there that reads ask for.
-fn fill(server: &Server, fixed: &Fixed, data: &Path) -> io::Result<()> {
-    if server.kind == Kind::Nginx {
-        fixed.image.lay_out(data, "latest")?;
-        for blob in [&fixed.small, &fixed.large] {
-            content::put_file(data, &format!("blobs/{}", content::digest(blob)), blob)?;
-        }
-        return Ok(());
-    }
-    let mut client = Client::connect(server.address)?;
-    fixed.image.push(&mut client, "latest")?;
-    content::push_blob(&mut client, &fixed.small)?;
-    content::push_blob(&mut client, &fixed.large)
-}
-
-fn run(case: &Case, server: &Server, fixed: &'static Fixed, time: Duration) -> io::Result<Round> {
-    let (before, begun) = (server.cpu()?, Instant::now());
-    let operations = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..case.connections)
-            .map(|_| {
-                scope.spawn(move || -> io::Result<u64> {
-                    let mut client = Client::connect(server.address)?;
-                    let mut scratch = Scratch { fixed, large: Vec::new() };
-                    let mut operations = 0;
-                    while begun.elapsed() < time || operations == 0 {
-                        (case.operation)(&mut client, &mut scratch)?;
-                        operations += 1;
-                    }
-                    Ok(operations)
-                })
-            })
-            .collect();
-        workers.into_iter().try_fold(0, |sum, worker| match worker.join() {
-            Ok(operations) => operations.map(|operations| sum + operations),
-            Err(_) => Err(io::Error::other("a load thread failed")),
-        })
-    })
-    .map_err(|error| io::Error::other(format!("{} on {}: {error}", case.name, server.kind.name())))?;
-    let wall = begun.elapsed();
-    Ok(Round { cpu: server.cpu()?.saturating_sub(before), wall, operations })
-}
-
-/// CPU seconds per 10⁹ bytes of hashing, writing and syncing alone: the least that a push can cost.
-fn limit_of_writing(fixed: &Fixed, folder: &Path) -> io::Result<f64> {
-    let cpu = || {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-        Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+    let asked = std::env::args().nth(1).unwrap_or_default();
+    let asked_of = |part: &str| -> Vec<&'static Case> {
+        CASES.iter().filter(|case| format!("{part}: {}", case.name).contains(&asked)).collect()
     };
-    let before = cpu();
-    let mut file = fs::File::create(folder.join("limit"))?;
-    let mut hasher = swr_core::digest::Hasher::new(swr_core::digest::Algorithm::Sha256);
-    for slice in fixed.large.chunks(64 << 10) {
-        hasher.update(slice);
+    let beside = asked_of("beside");
+    let mut settings = asked_of("settings");
+    settings.retain(|case| case.is_for_settings);
+
+    let fixed = Fixed::new();
+    let mut servers: Vec<Server> = Vec::new();
+    let peers = PEERS.iter().filter(|_| !beside.is_empty());
+    let alone = SETTINGS.iter().map(|(_, kind, _)| kind).filter(|_| !settings.is_empty());
+    for kind in peers.chain(alone) {
+        if servers.iter().any(|server| server.kind == *kind) {
+            continue;
+        }
+        let Some(program) = kind.program() else {
+            say(&format!("{}: not measured, its program was not found", kind.name()))?;
+            continue;
+        };
+        let server = Server::start(*kind, &program, &folder.path().join(kind.name()), &[])?;
+        fixed.fill(&beside_others(&server))?;
+        servers.push(server);
     }
-    for batch in fixed.large.chunks(1 << 20) {
-        file.write_all(batch)?;
+
+    let measure = |cases: Vec<&'static Case>, columns: &[Column<'_>]| -> io::Result<Vec<Row>> {
+        cases.into_iter().map(|case| measure(case, columns, &fixed, rounds, time, folder.path())).collect()
+    };
+    if !beside.is_empty() {
+        let columns: Vec<Column<'_>> =
+            servers.iter().filter(|server| PEERS.contains(&server.kind)).map(beside_others).collect();
+        say(&report::beside(&columns, &measure(beside, &columns)?)?)?;
+    }
+    if !settings.is_empty() {
+        let column = |(name, kind, credentials): &(&'static str, Kind, Credentials)| {
+            let server = servers.iter().find(|server| server.kind == *kind)?;
+            Some(Column { name, server, credentials: *credentials })
+        };
+        let columns: Vec<Column<'_>> = SETTINGS.iter().filter_map(column).collect();
+        say(&report::settings(&columns, &measure(settings, &columns)?))?;
+    }
+    Ok(())
+}
+
+/// Whoever has accounts is asked by somebody who has one.
+fn beside_others(server: &Server) -> Column<'_> {
+    let credentials = if server.kind.has_accounts() { Credentials::Bearer } else { Credentials::Nobody };
+    Column { name: server.kind.name(), server, credentials }
+}
+
+fn measure(
+    case: &'static Case,
+    columns: &[Column<'_>],
+    fixed: &Fixed,
+    rounds: u64,
+    time: Duration,
+    folder: &Path,
+) -> io::Result<Row> {
+    let mut row = Row { case, measured: columns.iter().map(|_| Vec::new()).collect(), limits: Vec::new() };
+    for _ in 0..rounds {
+        for (column, measured) in columns.iter().zip(&mut row.measured) {
+            if !(case.is_write() && column.server.kind == Kind::Nginx) {
+                measured.push(cases::run(case, column, fixed, time)?);
+            }
+        }
+        if case.is_write() && case.bytes.is_some() {
+            row.limits.push(limit_of_writing(&fixed.large(), folder)?);
+        }
+    }
+    Ok(row)
+}
+
+fn limit_of_writing(blob: &Blob<'_>, folder: &Path) -> io::Result<Limit> {
+    let path = folder.join("limit");
+    let (cpu, begun) = (own_cpu(), Instant::now());
+    let mut file = fs::File::create(&path)?;
+    let mut hasher = Hasher::new(Algorithm::Sha256);
+    for piece in blob.pieces().iter().flat_map(|piece| piece.chunks(64 << 10)) {
+        hasher.update(piece);
+        file.write_all(piece)?;
     }
     file.sync_all()?;
-    hasher.finish();
-    Ok((cpu() - before).as_secs_f64() * 1e9 / LARGE as f64)
-}
-
-fn report(servers: &[Server], rows: &[(&Case, Vec<Vec<Round>>)], limit: f64) -> io::Result<()> {
-    let mut text = String::from("| case | unit |");
-    for server in servers {
-        text += &format!(" {} | per second |", server.kind.name());
+    if hasher.finish() != blob.digest {
+        return Err(io::Error::other("the hash of what was written is another one"));
     }
-    text += " docker-registry ÷ swr |\n| --- | --- |";
-    text += &" ---: | ---: |".repeat(servers.len());
-    text += " ---: |\n";
-    for (case, measured) in rows {
-        let unit = if case.bytes.is_some() { "CPU s / 10⁹ B" } else { "CPU µs" };
-        text += &format!("| {} | {unit} |", case.name);
-        let costs: Vec<Option<f64>> = measured
-            .iter()
-            .map(|rounds| {
-                median(rounds, |round| {
-                    let cost = round.cpu.as_secs_f64() / round.operations as f64;
-                    case.bytes.map_or(cost * 1e6, |bytes| cost * 1e9 / bytes as f64)
-                })
-            })
-            .collect();
-        for (rounds, cost) in measured.iter().zip(&costs) {
-            let rate = median(rounds, |round| round.operations as f64 / round.wall.as_secs_f64());
-            match (cost, rate) {
-                (Some(cost), Some(rate)) => text += &format!(" {} | {} |", figure(*cost), figure(rate)),
-                _ => text += " – | – |",
-            }
-        }
-        let of = |kind| servers.iter().position(|server| server.kind == kind).and_then(|place| costs[place]);
-        match (of(Kind::Swr), of(Kind::DockerRegistry)) {
-            (Some(ours), Some(theirs)) => text += &format!(" {} |\n", figure(theirs / ours)),
-            _ => text += " not measured |\n",
-        }
-    }
-    text += &format!("\nhashing, writing and syncing alone: {} CPU s / 10⁹ B\n", figure(limit));
-    for server in servers {
-        text += &format!("{}: at most {} MiB resident\n", server.kind.name(), server.peak_mib()?);
-    }
-    say(&text)
-}
-
-fn median(rounds: &[Round], of: impl Fn(&Round) -> f64) -> Option<f64> {
-    middle(rounds.iter().map(of).collect())
-}
-
-fn middle(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
-}
-
-/// Three digits that mean something.
-fn figure(value: f64) -> String {
-    match value {
-        value if value >= 100.0 => format!("{value:.0}"),
-        value if value >= 10.0 => format!("{value:.1}"),
-        value => format!("{value:.2}"),
-    }
+    let limit = Limit { cpu: own_cpu() - cpu, wall: begun.elapsed() };
+    fs::remove_file(path).map(|()| limit)
 }
 
 fn say(text: &str) -> io::Result<()> {
