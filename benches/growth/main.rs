@@ -152,8 +152,7 @@ impl Bench {
 
     /// How long it takes until the first answer after `kill -9`, and what memory is taken.
     fn start(&self, count: usize) -> io::Result<()> {
-        let home = self.home("start", count);
-        self.fill_with_blobs(&home, count)?;
+        let home = self.with_blobs(count)?;
         self.serve(&home)?.kill()?;
         let begun = Instant::now();
         let server = self.serve(&home)?;
@@ -176,8 +175,7 @@ impl Bench {
 
     /// What it takes to remove `garbage` blobs among `stored` that stay.
     fn collection(&self, garbage: usize, stored: usize) -> io::Result<()> {
-        let home = self.home("collection", stored);
-        self.fill_with_blobs(&home, stored)?;
+        let home = self.with_blobs(stored)?;
         // No manifest names them, and that for longer than a pushed blob waits for one.
         let pushed = Utc::now() - TimeDelta::days(2);
         let numbers = stored..stored + garbage;
@@ -210,10 +208,14 @@ impl Bench {
         Ok(cpu_of_ended()?.saturating_sub(before))
     }
 
-    /// Blobs that are in the facts; their files are not there, and nobody asks for them.
-    fn fill_with_blobs(&self, home: &Path, count: usize) -> io::Result<()> {
-        self.image().push(&mut connect(&self.serve(home)?)?, "a")?;
-        self.commit(home, Utc::now(), links(0..count))
+    /// A registry with so many blobs in the facts. Their files are not there, and nobody asks for them.
+    fn with_blobs(&self, count: usize) -> io::Result<PathBuf> {
+        let home = self.home("blobs", count);
+        if !home.exists() {
+            self.image().push(&mut connect(&self.serve(&home)?)?, "a")?;
+            self.commit(&home, Utc::now(), links(0..count))?;
+        }
+        Ok(home)
     }
 
     /// Makes the changes, as many in a commit as are for one repository.
@@ -275,8 +277,11 @@ fn stored_blob(number: usize) -> StoredBlob {
     StoredBlob { digest, size: BLOB as u64, location }
 }
 
+/// In the order of their digests, so that a large database takes them fast.
 fn links(numbers: Range<usize>) -> impl Iterator<Item = io::Result<(String, Change)>> {
-    numbers.map(|number| Ok((REPOSITORY.to_owned(), Change::LinkStored(stored_blob(number)))))
+    let mut stored: Vec<StoredBlob> = numbers.map(stored_blob).collect();
+    stored.sort_unstable_by_key(|stored| stored.digest);
+    stored.into_iter().map(|stored| Ok((REPOSITORY.to_owned(), Change::LinkStored(stored))))
 }
 
 async fn send(

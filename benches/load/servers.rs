@@ -113,6 +113,7 @@ pub struct Server {
     /// Name and password of its administrator, as Basic has them.
     login: Option<String>,
     tls: Option<Arc<ClientConfig>>,
+    log: PathBuf,
     child: Child,
     /// The process that does the work: nginx forks a worker.
     worker: u32,
@@ -131,19 +132,20 @@ impl Server {
         let address = free_address()?;
         let login = if kind.has_accounts() { Some(make_accounts(program, &data)?) } else { None };
         let tls = if kind == Kind::SwrTls { Some(make_certificate(folder)?) } else { None };
-        let log = fs::File::create(folder.join("log"))?;
+        let log = fs::File::create(folder.join(LOG))?;
         let child = Command::new("taskset")
             .args(["-c", "0"])
             .arg(program)
             .args(arguments(kind, folder, &data, address)?)
             .envs(environment.iter().copied())
-            .envs(variables(kind, folder))
+            .envs(variable(kind))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
         let worker = child.id();
-        let mut server = Self { kind, data, address, login, tls, child, worker };
+        let log = folder.join(LOG);
+        let mut server = Self { kind, data, address, login, tls, log, child, worker };
         server.await_ready()?;
         if kind == Kind::Nginx {
             server.worker = first_child(worker)?;
@@ -174,7 +176,8 @@ impl Server {
         let begun = Instant::now();
         while TcpStream::connect(self.address).is_err() {
             if let Some(status) = self.child.try_wait()? {
-                return Err(io::Error::other(format!("{} ended with {status}", self.kind.name())));
+                let log = fs::read_to_string(&self.log)?;
+                return Err(io::Error::other(format!("{} ended with {status}: {log}", self.kind.name())));
             }
             if begun.elapsed() > Duration::from_secs(20) {
                 return Err(io::Error::other(format!("{} does not listen", self.kind.name())));
@@ -254,7 +257,14 @@ fn arguments(kind: Kind, folder: &Path, data: &Path, address: SocketAddr) -> io:
         Kind::Swr | Kind::SwrTls | Kind::SwrOpen => {
             let mut serve = words(&["serve", "--admin-listen", "off"]);
             serve.extend([format!("--listen={address}"), format!("--data={data}")]);
-            serve.extend((kind == Kind::SwrOpen).then(|| "--open".to_owned()));
+            if kind == Kind::SwrOpen {
+                serve.push("--open".to_owned());
+            }
+            if kind == Kind::SwrTls {
+                let tls =
+                    format!("[tls]\ncertificate = \"{folder}/{CERTIFICATE}\"\nkey = \"{folder}/{KEY}\"\n");
+                serve.push(format!("--config={}", configured("swr.toml", tls)?));
+            }
             serve
         }
         Kind::DockerRegistry | Kind::Distribution => {
@@ -304,18 +314,12 @@ fn arguments(kind: Kind, folder: &Path, data: &Path, address: SocketAddr) -> io:
     })
 }
 
-fn variables(kind: Kind, folder: &Path) -> Vec<(&'static str, String)> {
-    let in_folder = |name: &str| folder.join(name).display().to_string();
+const fn variable(kind: Kind) -> Option<(&'static str, &'static str)> {
     match kind {
-        Kind::Swr | Kind::SwrOpen => vec![("SWR_LOG__LEVEL", "warn".into())],
-        Kind::SwrTls => vec![
-            ("SWR_LOG__LEVEL", "warn".into()),
-            ("SWR_TLS__CERTIFICATE", in_folder(CERTIFICATE)),
-            ("SWR_TLS__KEY", in_folder(KEY)),
-        ],
+        Kind::Swr | Kind::SwrTls | Kind::SwrOpen => Some(("SWR_LOG__LEVEL", "warn")),
         // It would look for somebody to tell.
-        Kind::Distribution => vec![("OTEL_TRACES_EXPORTER", "none".into())],
-        Kind::DockerRegistry | Kind::Zot | Kind::Angos | Kind::Nginx => Vec::new(),
+        Kind::Distribution => Some(("OTEL_TRACES_EXPORTER", "none")),
+        Kind::DockerRegistry | Kind::Zot | Kind::Angos | Kind::Nginx => None,
     }
 }
 
@@ -338,6 +342,8 @@ fn make_accounts(program: &Path, data: &Path) -> io::Result<String> {
     }
 }
 
+/// What a server says.
+const LOG: &str = "log";
 const CERTIFICATE: &str = "tls.pem";
 const KEY: &str = "tls.key";
 
