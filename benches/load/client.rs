@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
+use rustix::net::{RecvFlags, recv};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
@@ -216,11 +217,17 @@ impl Client {
         let mut left = length;
         while left > 0 {
             let room = self.scratch.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            let read = self.stream.read(&mut self.scratch[..room])?;
-            if read == 0 {
+            let gone = match self.stream.get_ref() {
+                // The kernel throws it away without a copy.
+                Stream::Plain(stream) if self.stream.buffer().is_empty() => {
+                    recv(stream, &mut self.scratch[..room], RecvFlags::TRUNC)?.1
+                }
+                _ => self.stream.read(&mut self.scratch[..room])?,
+            };
+            if gone == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            left -= read as u64;
+            left -= gone as u64;
         }
         Ok(length)
     }

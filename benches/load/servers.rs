@@ -65,18 +65,20 @@ impl Kind {
     }
 
     /// What is on the disk when it answers a push.
-    pub const fn durability(self) -> &'static str {
+    pub fn durability(self) -> &'static str {
         match self {
             Self::Swr | Self::SwrTls | Self::SwrOpen => {
-                "everything, before it is answered: bytes, their folders and facts are synced"
+                "all of a push is on the disk before it is answered: bytes, their folders and facts are synced"
             }
             Self::DockerRegistry | Self::Distribution => {
-                "content, as it is shipped: files are synced, and the folders that they are moved to are not"
+                "as it is shipped, files are synced, and the folders that they are moved to are not"
             }
+            Self::Zot if is_synced() => "with `storage.commit`, content is synced, and its folders are not",
             Self::Zot => {
-                "nothing for sure, as it is shipped: `storage.commit` is off, and only its cache is synced"
+                "as it is shipped, nothing of a push is synced but its cache: `storage.commit` is off"
             }
-            Self::Angos => "nothing for sure, as it is shipped: `sync_to_disk` is off",
+            Self::Angos if is_synced() => "with `sync_to_disk`, files are synced before they are renamed",
+            Self::Angos => "as it is shipped, nothing of a push is synced: `sync_to_disk` is off",
             Self::Nginx => "nothing is pushed",
         }
     }
@@ -99,6 +101,11 @@ impl Kind {
     pub const fn has_accounts(self) -> bool {
         matches!(self, Self::Swr | Self::SwrTls)
     }
+}
+
+/// Whether those sync that do so when they are asked to.
+fn is_synced() -> bool {
+    std::env::var_os("BENCH_SYNCED").is_some()
 }
 
 /// A running server; stopped when dropped.
@@ -280,7 +287,7 @@ fn arguments(kind: Kind, folder: &Path, data: &Path, address: SocketAddr) -> io:
         Kind::Zot => {
             let config = serde_json::json!({
                 "distSpecVersion": "1.1.1",
-                "storage": {"rootDirectory": data.to_string()},
+                "storage": {"rootDirectory": data.to_string(), "commit": is_synced()},
                 "http": {"address": address.ip().to_string(), "port": port.to_string()},
                 "log": {"level": "error"},
             });
@@ -290,10 +297,12 @@ fn arguments(kind: Kind, folder: &Path, data: &Path, address: SocketAddr) -> io:
             let config = configured(
                 "config.toml",
                 format!(
-                    "[server]\nbind_address = \"{}\"\nport = {port}\n\n[blob_store.fs]\nroot_dir = \"{data}\"\n\n\
+                    "[server]\nbind_address = \"{}\"\nport = {port}\n\n[blob_store.fs]\nroot_dir = \"{data}\"\n\
+                     sync_to_disk = {}\n\n\
                      [global.access_policy]\ndefault = \"allow\"\n\n[repository.{ORGANISATION}.access_policy]\n\
                      default = \"allow\"\n",
-                    address.ip()
+                    address.ip(),
+                    is_synced()
                 ),
             )?;
             words(&["-c", &config, "server"])
