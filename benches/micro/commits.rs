@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::{DateTime, Utc};
-use divan::Bencher;
-use divan::counter::ItemsCount;
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use swr_core::caller::{Actor, Caller, Origin};
 use swr_core::commit::{Change, Commit};
 use swr_core::ports::ManifestStore;
@@ -51,44 +50,47 @@ impl Moves {
     }
 }
 
-#[divan::bench]
-fn committing_in_memory(bencher: Bencher<'_, '_>) {
-    one_by_one(bencher, &MemoryManifests::new(), &runtime());
-}
+pub(crate) fn bench(criterion: &mut Criterion) {
+    let runtime = runtime();
+    one_by_one(criterion, "commit/memory", &MemoryManifests::new(), &runtime);
 
-#[divan::bench]
-fn committing_in_sqlite(bencher: Bencher<'_, '_>) {
-    let (runtime, folder) = (runtime(), tempfile::tempdir().expect("a folder"));
+    let folder = tempfile::tempdir().expect("a folder");
     let store = runtime.block_on(SqliteStore::open(folder.path().join("registry.db"))).expect("a store");
-    one_by_one(bencher, &store, &runtime);
+    one_by_one(criterion, "commit/sqlite", &store, &runtime);
+    at_once(criterion, &Arc::new(store), &runtime);
 }
 
-fn one_by_one(bencher: Bencher<'_, '_>, store: &dyn ManifestStore, runtime: &Runtime) {
+fn one_by_one(criterion: &mut Criterion, id: &str, store: &dyn ManifestStore, runtime: &Runtime) {
     let moves = runtime.block_on(Moves::prepared(store));
-    bencher
-        .counter(ItemsCount::new(1_usize))
-        .with_inputs(|| commit(vec![moves.next()]))
-        .bench_local_values(|commit| runtime.block_on(store.commit(commit)).expect("a commit"));
+    criterion.bench_function(id, |bencher| {
+        bencher.to_async(runtime).iter_batched(
+            || commit(vec![moves.next()]),
+            async |commit| store.commit(commit).await.expect("a commit"),
+            BatchSize::SmallInput,
+        );
+    });
 }
 
 /// So many at the same moment, which share their syncs.
-#[divan::bench(args = [4, 32])]
-fn committing_in_sqlite_at_once(bencher: Bencher<'_, '_>, count: usize) {
-    let (runtime, folder) = (runtime(), tempfile::tempdir().expect("a folder"));
-    let store = runtime.block_on(SqliteStore::open(folder.path().join("registry.db"))).expect("a store");
-    let moves = runtime.block_on(Moves::prepared(&store));
-    let store = Arc::new(store);
-    bencher
-        .counter(ItemsCount::new(count))
-        .with_inputs(|| (0..count).map(|_| commit(vec![moves.next()])).collect::<Vec<_>>())
-        .bench_local_values(|commits| {
-            runtime.block_on(async {
-                let mut under_way = JoinSet::new();
-                for commit in commits {
-                    let store = Arc::clone(&store);
-                    under_way.spawn(async move { store.commit(commit).await.expect("a commit") });
-                }
-                under_way.join_all().await
-            })
+fn at_once(criterion: &mut Criterion, store: &Arc<SqliteStore>, runtime: &Runtime) {
+    let moves = runtime.block_on(Moves::prepared(&**store));
+    let mut group = criterion.benchmark_group("commit");
+    for count in [4_usize, 32] {
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function(BenchmarkId::new("sqlite-at-once", count), |bencher| {
+            bencher.to_async(runtime).iter_batched(
+                || (0..count).map(|_| commit(vec![moves.next()])).collect::<Vec<_>>(),
+                async |commits| {
+                    let mut under_way = JoinSet::new();
+                    for commit in commits {
+                        let store = Arc::clone(store);
+                        under_way.spawn(async move { store.commit(commit).await.expect("a commit") });
+                    }
+                    under_way.join_all().await
+                },
+                BatchSize::SmallInput,
+            );
         });
+    }
+    group.finish();
 }

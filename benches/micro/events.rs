@@ -1,39 +1,43 @@
 //! Events on their way from the log to those who listen.
 
+use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use divan::counter::ItemsCount;
-use divan::{Bencher, black_box};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use swr_auth::AnyoneMay;
 use swr_core::Registry;
 use swr_core::event::RecordedEvent;
 use swr_core::ports::{DeliveryError, EventSink, ManifestStore};
 use swr_core::registry::Relay;
 use swr_storage::{MemoryBlobs, MemoryManifests, SqliteStore};
+use tokio::runtime::Runtime;
 
 use crate::commits::{Moves, commit, runtime};
 
 /// As many as one call carries to one who listens.
 const EVENTS: usize = 256;
 
-#[divan::bench(args = [1, 10], sample_count = 50, sample_size = 1)]
-fn telling_listeners_from_memory(bencher: Bencher<'_, '_>, listeners: usize) {
-    telling(bencher, listeners, || Arc::new(MemoryManifests::new()));
-}
-
-#[divan::bench(args = [1, 10], sample_count = 50, sample_size = 1)]
-fn telling_listeners_from_sqlite(bencher: Bencher<'_, '_>, listeners: usize) {
+pub(crate) fn bench(criterion: &mut Criterion) {
     let runtime = runtime();
-    telling(bencher, listeners, || Arc::new(runtime.block_on(SqliteStore::in_memory()).expect("a store")));
+    telling(criterion, "memory", || Arc::new(MemoryManifests::new()), &runtime);
+    let in_memory = || runtime.block_on(SqliteStore::in_memory()).expect("a store");
+    telling(criterion, "sqlite", || Arc::new(in_memory()), &runtime);
 }
 
 /// Each listener is told of all events.
-fn telling(bencher: Bencher<'_, '_>, listeners: usize, store: impl Fn() -> Arc<dyn ManifestStore>) {
-    let runtime = runtime();
-    bencher
-        .counter(ItemsCount::new(EVENTS * listeners))
-        .with_inputs(|| {
+fn telling(
+    criterion: &mut Criterion,
+    name: &str,
+    store: impl Fn() -> Arc<dyn ManifestStore>,
+    runtime: &Runtime,
+) {
+    let mut group = criterion.benchmark_group("events");
+    // Each time begins with a store of its own, which takes longer than what is measured.
+    group.measurement_time(Duration::from_millis(50));
+    for listeners in [1_usize, 10] {
+        let prepared = || {
             let store = store();
             runtime.block_on(async {
                 let moves = Moves::prepared(&*store).await;
@@ -44,15 +48,23 @@ fn telling(bencher: Bencher<'_, '_>, listeners: usize, store: impl Fn() -> Arc<d
                 Registry::builder(Arc::new(MemoryBlobs::new()), store, Arc::new(AnyoneMay)).build();
             let relay = |number: usize| Relay::new(registry.clone(), Arc::new(Listener(number.to_string())));
             (0..listeners).map(relay).collect::<Vec<_>>()
-        })
-        .bench_local_values(|relays| {
-            runtime.block_on(async {
-                for relay in &relays {
-                    assert_eq!(relay.carry().await.expect("a store").delivered, EVENTS as u64);
-                }
-            });
-            relays
+        };
+        group.throughput(Throughput::Elements((EVENTS * listeners) as u64));
+        group.bench_function(BenchmarkId::new(name, listeners), |bencher| {
+            bencher.iter_batched_ref(
+                prepared,
+                |relays| {
+                    runtime.block_on(async {
+                        for relay in relays {
+                            assert_eq!(relay.carry().await.expect("a store").delivered, EVENTS as u64);
+                        }
+                    });
+                },
+                BatchSize::LargeInput,
+            );
         });
+    }
+    group.finish();
 }
 
 #[derive(Debug)]

@@ -2,58 +2,68 @@
 
 #![expect(clippy::expect_used, reason = "a bench stops where its own values are wrong")]
 
+use std::hint::black_box;
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
-use divan::counter::ItemsCount;
-use divan::{Bencher, black_box};
+use criterion::{BenchmarkId, Criterion, Throughput};
 use swr_policy::aging::{AgeDays, AgingLimit, AgingRule, NeededBy, NewestCount, VersionFacts, plan};
 use swr_policy::{Pattern, Tag, TagSelector, TriggerCondition, TriggerRule, TriggerSet};
 
-fn main() {
-    divan::main();
-}
-
 const NOW: DateTime<Utc> = DateTime::from_timestamp(1_630_454_400, 0).expect("within range");
-const SIZES: [u32; 4] = [1_000, 10_000, 100_000, 1_000_000];
 
-#[divan::bench(args = SIZES)]
-fn planning_by_age(bencher: Bencher<'_, '_>, number: u32) {
+fn main() {
+    let mut criterion = Criterion::default()
+        .without_plots()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(1))
+        .nresamples(10_000)
+        .configure_from_args();
+    aging(&mut criterion);
+    triggering(&mut criterion);
+    criterion.final_summary();
+}
+
+fn aging(criterion: &mut Criterion) {
     let days = AgeDays::new(30).expect("1 to 365");
-    planning(bencher, number, &AgingRule::new(AgingLimit::Age(days)));
-}
-
-#[divan::bench(args = SIZES)]
-fn planning_by_count(bencher: Bencher<'_, '_>, number: u32) {
-    planning(bencher, number, &newest_hundred());
-}
-
-#[divan::bench(args = SIZES)]
-fn planning_by_count_with_filters(bencher: Bencher<'_, '_>, number: u32) {
     let filters = vec![
         TagSelector::Tag(tag("latest")),
         TagSelector::Pattern(pattern("v1.*")),
         TagSelector::Pattern(pattern("^v[0-9]+\\.7\\.")),
     ];
-    planning(bencher, number, &AgingRule { filters, ..newest_hundred() });
+    let rules = [
+        ("by-age", AgingRule::new(AgingLimit::Age(days))),
+        ("by-count", newest_hundred()),
+        ("by-count-with-filters", AgingRule { filters, ..newest_hundred() }),
+    ];
+    let mut group = criterion.benchmark_group("aging");
+    for number in [1_000, 10_000, 100_000, 1_000_000] {
+        let versions = versions(number);
+        group.throughput(Throughput::Elements(u64::from(number)));
+        for (name, rule) in &rules {
+            group.bench_function(BenchmarkId::new(*name, number), |bencher| {
+                bencher.iter(|| plan(black_box(rule), black_box(&versions), NOW).removals().count());
+            });
+        }
+    }
+    group.finish();
 }
 
-#[divan::bench(args = [1, 10, 100, 1_000, 10_000])]
-fn matching(bencher: Bencher<'_, '_>, number: usize) {
-    let set = TriggerSet::new(&triggers(number));
+fn triggering(criterion: &mut Criterion) {
     let pushed = tag("v1.2.3");
-    bencher.bench_local(|| set.fired_by(black_box(&pushed)));
-}
-
-#[divan::bench(args = [1, 10, 100, 1_000, 10_000])]
-fn compiling(bencher: Bencher<'_, '_>, number: usize) {
-    let triggers = triggers(number);
-    bencher.bench_local(|| TriggerSet::new(black_box(&triggers)));
-}
-
-fn planning(bencher: Bencher<'_, '_>, number: u32, rule: &AgingRule) {
-    let versions = versions(number);
-    bencher
-        .counter(ItemsCount::new(number))
-        .bench_local(|| plan(black_box(rule), black_box(&versions), NOW).removals().count());
+    let mut group = criterion.benchmark_group("triggers");
+    for number in [1, 10, 100, 1_000, 10_000] {
+        let triggers = triggers(number);
+        group.bench_function(BenchmarkId::new("compile", number), |bencher| {
+            bencher.iter_with_large_drop(|| TriggerSet::new(black_box(&triggers)));
+        });
+        let set = TriggerSet::new(&triggers);
+        group.bench_function(BenchmarkId::new("match", number), |bencher| {
+            bencher.iter(|| set.fired_by(black_box(&pushed)));
+        });
+    }
+    group.finish();
 }
 
 fn newest_hundred() -> AgingRule {
