@@ -73,8 +73,11 @@ impl Access<'_> {
         match finished {
             Err(Error::UploadUnknown) if self.within_reach(repository).await?.is_some() => {
                 let linked = permitted.blob(digest).await?.ok_or(Error::UploadUnknown)?;
-                permitted.keep_link(&linked).await?;
-                Ok(linked.stored)
+                match permitted.keep_link(&linked).await {
+                    // It was let go of meanwhile.
+                    Err(Error::BlobUnknown { .. }) => Err(Error::UploadUnknown),
+                    kept => kept.map(|()| linked.stored),
+                }
             }
             finished => finished,
         }

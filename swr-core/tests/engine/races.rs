@@ -79,6 +79,35 @@ async fn a_push_is_not_hurt_by_collection_of_just_what_it_brings() {
 }
 
 #[tokio::test]
+async fn an_upload_whose_end_is_asked_for_again_while_its_blob_goes_is_finished_or_unknown() {
+    let (mut finished, mut unknown) = (0, 0);
+    let (to, blob) = (repository("o/app"), SampleBlob::new("content"));
+    for order in 0..ORDERS {
+        let scene = Scene::new();
+        let id = scene.ada().begin_upload(&to, Algorithm::Sha256).await.unwrap().id;
+        scene.ada().append_upload(&to, &id, None, blob.bytes.clone().into()).await.unwrap();
+        scene.ada().finish_upload(&to, &id, &blob.digest).await.unwrap();
+        scene.pass(TimeDelta::hours(13));
+        let (ada, bob) = (scene.ada(), scene.bob());
+        race(
+            &scene,
+            order,
+            vec![
+                Box::pin(async {
+                    match ada.finish_upload(&to, &id, &blob.digest).await {
+                        Ok(_) => finished += 1,
+                        Err(Error::UploadUnknown) => unknown += 1,
+                        Err(error) => panic!("{error:?}"),
+                    }
+                }),
+                Box::pin(async { bob.unlink_blob(&to, &blob.digest).await.unwrap() }),
+            ],
+        );
+    }
+    assert!(finished > 0 && unknown > 0, "{finished} {unknown}");
+}
+
+#[tokio::test]
 async fn with_no_hold_at_all_a_push_is_whole_or_says_what_is_missing() {
     let image = SampleManifest::image("app");
     let (mut whole, mut missing) = (0, 0);
