@@ -20,6 +20,7 @@ PLANTED = [
     ("unsynced name", "power-cut --rounds 10", r"got 500"),
     ("unsynced commits", "power-cut --rounds 10", r"and was acknowledged as|got 404"),
     ("garbage in use", "racing --events 3000", r"got 500"),
+    ("a look away", "schedules --number 2500", r"has lost sha256:"),
     ("patience without end", "hostile", r"a client that .* body.* is still there after"),
 ]
 

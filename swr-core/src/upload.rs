@@ -17,7 +17,12 @@ pub struct UploadId(Box<str>);
 impl UploadId {
     /// One that nobody has had before.
     pub fn random() -> Self {
-        Self(uuid::Uuid::new_v4().simple().to_string().into())
+        #[cfg(not(shuttle))]
+        let bits = uuid::Uuid::new_v4().as_u128();
+        // A schedule that is run again has the same ids.
+        #[cfg(shuttle)]
+        let bits: u128 = shuttle::rand::Rng::r#gen(&mut shuttle::rand::thread_rng());
+        Self(format!("{bits:032x}").into())
     }
 
     /// Reads an upload's id: exactly 32 lowercase hexadecimal digits.

@@ -1,9 +1,9 @@
 //! Finished bytes in memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use swr_core::stream::ByteStream;
 use swr_core::upload::UploadId;
 
 use super::uploads::Session;
+use super::{Mutex, MutexGuard};
 
 /// Bytes in memory, finished ones and those on their way: a [`BlobStore`] and an
 /// [`UploadStore`](swr_core::ports::UploadStore) in one.
@@ -31,7 +32,7 @@ pub struct MemoryBlobs {
 #[derive(Default)]
 pub(super) struct Kept {
     pub(super) finished: BTreeMap<BlobLocation, Finished>,
-    pub(super) sessions: HashMap<UploadId, Session>,
+    pub(super) sessions: BTreeMap<UploadId, Session>,
     /// What all of it takes, unfinished uploads included.
     pub(super) bytes: u64,
 }

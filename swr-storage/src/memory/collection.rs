@@ -118,16 +118,18 @@ impl Tables {
         }
     }
 
-    pub(super) fn discard_unlinked(&mut self, before: DateTime<Utc>, at: DateTime<Utc>, limit: usize) -> u64 {
-        let holders = &self.holders;
-        let unlinked: Vec<_> = self
-            .records
-            .extract_if(.., |digest, record| record.made < before && under(holders, digest).next().is_none())
-            .take(limit)
-            .collect();
-        for (_, record) in &unlinked {
-            self.discarded.insert(record.location.clone(), Discarded::Listed(at));
-        }
+    /// At most `limit` contents that no repository links.
+    pub(super) fn unlinked(&self, made_before: DateTime<Utc>, limit: usize) -> Vec<Digest> {
+        let is_unlinked = |digest| under(&self.holders, digest).next().is_none();
+        let records = self.records.iter();
+        let unlinked = records.filter(|(digest, record)| record.made < made_before && is_unlinked(digest));
+        unlinked.map(|(digest, _)| *digest).take(limit).collect()
+    }
+
+    /// Drops the records of these, and says of how many.
+    pub(super) fn discard(&mut self, unlinked: &[Digest], at: DateTime<Utc>) -> u64 {
+        let records = unlinked.iter().filter_map(|digest| self.records.remove(digest));
+        self.discarded.extend(records.map(|record| (record.location, Discarded::Listed(at))));
         unlinked.len() as u64
     }
 

@@ -21,5 +21,11 @@ mod uploads;
 #[cfg(feature = "control")]
 mod usage;
 
+// Where a schedule is chosen, each lock is a place where it may turn to another thread.
+#[cfg(shuttle)]
+use shuttle::sync::{Mutex, MutexGuard};
+#[cfg(not(shuttle))]
+use std::sync::{Mutex, MutexGuard};
+
 pub use blobs::MemoryBlobs;
 pub use manifests::MemoryManifests;
