@@ -90,7 +90,7 @@ pub enum Change {
     RemoveRepository,
     /// The repository holds the blob that an upload has brought.
     LinkStored(StoredBlob),
-    /// The repository holds the blob that the registry has already; renews the link's time.
+    /// The repository holds the blob that the registry has already; renews the link's time, never to an earlier one.
     LinkExisting(Digest),
     /// The repository does not hold the blob.
     UnlinkBlob(Digest),

@@ -233,11 +233,12 @@ impl<'a> Changing<'a> {
 
     fn link(&mut self, name: &RepositoryName, digest: &Digest) -> Before {
         let id = self.repository(name);
-        let at = self.at;
-        let linked = self.tables.repositories.get(&id).is_some_and(|found| found.links.contains_key(digest));
-        self.put_in(id, |repository| &mut repository.links, *digest, Some(at));
+        let linked = self.tables.repositories.get(&id).and_then(|found| found.links.get(digest)).copied();
+        // Whoever was held up on the way takes no time from those who came before.
+        let renewed = linked.map_or(self.at, |renewed| renewed.max(self.at));
+        self.put_in(id, |repository| &mut repository.links, *digest, Some(renewed));
         self.put(|tables| Some(&mut tables.holders), (*digest, Some(id)), Some(()));
-        if linked { Before::Present } else { Before::Absent }
+        if linked.is_some() { Before::Present } else { Before::Absent }
     }
 
     pub(super) fn unlink(&mut self, id: RepositoryId, digest: &Digest) -> Before {

@@ -343,7 +343,9 @@ const PUT_RECORD: &str = "
     INSERT INTO blobs (digest, size, location, made) VALUES ($1, $2, $3, $4)
     ON CONFLICT (digest) DO UPDATE SET size = $2, location = $3, made = $4, quarantined = FALSE";
 
-const RENEW_LINK: &str = "UPDATE links SET renewed = $3 WHERE repository = $1 AND digest = $2";
+/// Whoever was held up on the way takes no time from those who came before.
+const RENEW_LINK: &str = "
+    UPDATE links SET renewed = GREATEST(renewed, $3) WHERE repository = $1 AND digest = $2";
 
 const LINK: &str = "
     INSERT INTO links (repository, digest, renewed, named) VALUES ($1, $2, $3, EXISTS (

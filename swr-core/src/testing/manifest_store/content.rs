@@ -39,7 +39,7 @@ pub async fn unlinking_hides_a_blob_here_and_nowhere_else(store: &dyn ManifestSt
     assert_eq!(garbage(store).await, []);
 }
 
-/// By a push as by a mount, and in this repository alone.
+/// By a push as by a mount, in this repository alone, and never to an earlier time: a commit may have been held up.
 pub async fn linking_again_renews_the_link(store: &dyn ManifestStore) {
     let (lib, other) = (Scene::new(store, "lib/a"), Scene::new(store, "lib/b"));
     let blob = SampleBlob::new("a layer");
@@ -49,8 +49,12 @@ pub async fn linking_again_renews_the_link(store: &dyn ManifestStore) {
     }
     assert_eq!(lib.commit(minute(2), [Change::LinkExisting(blob.digest)]).await, []);
     assert_eq!(lib.blob(&blob.digest).await.unwrap().renewed, minute(2));
-    assert_eq!(lib.commit(minute(3), [link]).await, []);
+    assert_eq!(lib.commit(minute(3), [link.clone()]).await, []);
     assert_eq!(lib.blob(&blob.digest).await.unwrap().renewed, minute(3));
+    for late in [link, Change::LinkExisting(blob.digest)] {
+        assert_eq!(lib.commit(minute(2), [late]).await, []);
+        assert_eq!(lib.blob(&blob.digest).await.unwrap().renewed, minute(3));
+    }
     assert_eq!(other.blob(&blob.digest).await.unwrap().renewed, minute(1));
 }
 
