@@ -19,6 +19,7 @@ from .registry import (
     Loss,
     digest_of,
     expect,
+    files,
     manifest_of,
     pull_whole,
     push_blob,
@@ -234,10 +235,6 @@ def memory(server, what):
     """`VmRSS`, what is resident now, or `VmHWM`, the most that ever was; in bytes."""
     status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
     return int(status.split(f"{what}:")[1].split()[0]) << 10
-
-
-def files(folder):
-    return [path.name for path in pathlib.Path(folder).rglob("*") if path.is_file()]
 
 
 def hostile():

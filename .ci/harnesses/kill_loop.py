@@ -3,8 +3,8 @@
 import random
 import tempfile
 
-from .ledger import Ledger, act_until
-from .registry import Client, Loss, scrub_finds_nothing, started
+from .ledger import COLLECTED, Ledger, act_until, named_by
+from .registry import Client, Loss, nothing_is_left_but, scrub_finds_nothing, started
 
 
 def kill_loop(rounds, seed, clients=4):
@@ -16,11 +16,7 @@ def kill_loop(rounds, seed, clients=4):
             collects = number % 2 == 1
             environment = {"SWR_COLLECTION__INTERVAL": "1s", "SWR_SCRUB__INTERVAL": "1s"}
             if collects:
-                environment |= {
-                    "SWR_COLLECTION__UNTAGGED_KEEP": "0s",
-                    "SWR_COLLECTION__LINK_HOLD": "30s",
-                    "SWR_COLLECTION__UNSAFE_SHORT_HOLD": "true",
-                }
+                environment |= COLLECTED
             server = started(data, environment)
             act_until(server, ledgers, moments.uniform(0.05, 1.0), server.kill)
 
@@ -33,6 +29,7 @@ def kill_loop(rounds, seed, clients=4):
             finally:
                 server.kill()
         scrub_finds_nothing(data)
+        nothing_is_left_but(named_by(ledgers), data)
         acknowledged = sum(ledger.acknowledged for ledger in ledgers)
         if acknowledged < rounds:
             raise Loss(f"only {acknowledged} operations were acknowledged")

@@ -9,8 +9,8 @@ import struct
 import subprocess
 import tempfile
 
-from .ledger import Ledger, act_until
-from .registry import CUT, Client, Fault, Loss, scrub_finds_nothing, started
+from .ledger import COLLECTED, Ledger, act_until, named_by
+from .registry import CUT, Client, Fault, Loss, nothing_is_left_but, scrub_finds_nothing, started
 
 # FS_IOC_SHUTDOWN, and its flags: the journal is lost, or is written, though not the bytes that it tells of.
 SHUT_DOWN = 0x8004587D
@@ -59,17 +59,21 @@ def cut_on(kind, rounds, seed, clients=4):
         data = f"{disk.path}/data"
         ledgers = [Ledger(number, seed) for number in range(clients)]
         moments = random.Random(seed)
-        last = "no power cut"
+        last, collected = "no power cut", False
         for number in range(rounds):
-            with disk, found_after(f"{kind}, {last}", data, ledgers) as server:
+            # In half of the rounds, each kind of cut among them, everything that nothing names goes at once.
+            before, collected = collected, number // 4 % 2 == 1
+            environment = COLLECTED if collected else {}
+            with disk, found_after(f"{kind}, {last}", data, ledgers, before or collected, environment) as server:
                 last, flag = list(FLAGS.items())[number % len(FLAGS)]
                 # What is not synced any more is told to nobody, or as a fault.
                 seconds = moments.uniform(0.05, 1.0)
                 act_until(server, ledgers, seconds, lambda: disk.cut(flag), excused=(*CUT, Fault))
         with disk:
-            with found_after(f"{kind}, {last}", data, ledgers):
+            with found_after(f"{kind}, {last}", data, ledgers, collected):
                 pass
             scrub_finds_nothing(data)
+            nothing_is_left_but(named_by(ledgers), data)
     acknowledged = sum(ledger.acknowledged for ledger in ledgers)
     if acknowledged < rounds:
         raise Loss(f"only {acknowledged} operations were acknowledged")
@@ -77,13 +81,13 @@ def cut_on(kind, rounds, seed, clients=4):
 
 
 @contextlib.contextmanager
-def found_after(what, data, ledgers):
-    """A server that has everything acknowledged, and is killed in the end."""
-    server = started(data)
+def found_after(what, data, ledgers, collected, environment=None):
+    """A server that has everything acknowledged, and is killed in the end; what may have been collected, nothing names."""
+    server = started(data, environment)
     try:
         client = Client(server)
         for ledger in ledgers:
-            ledger.verify(client, sessions_are_synced=False)
+            ledger.verify(client, blobs_are_held=not collected, sessions_are_synced=False)
         client.close()
         yield server
     except Loss as loss:

@@ -1,6 +1,9 @@
 """The running program, one that asks it for things, and what must not be."""
 
+import base64
+import collections
 import hashlib
+import hmac
 import http.client
 import json
 import os
@@ -8,6 +11,7 @@ import pathlib
 import re
 import signal
 import subprocess
+import time
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")).resolve()
@@ -30,13 +34,13 @@ def digest_of(content):
 
 
 class Server:
-    """The program on a data directory, open to everybody on loopback."""
+    """The program on a data directory on loopback, open to everybody unless there are accounts."""
 
-    def __init__(self, data, environment=None, under=()):
+    def __init__(self, data, environment=None, under=(), mode=("--open",)):
         # Not from the command line alone: a variable of whoever runs this would be taken for meant.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("SWR_")}
         self.process = subprocess.Popen(
-            [*under, PROGRAM, "serve", "--open", "--listen", "127.0.0.1:0", "--admin-listen", "off", "--data", data],
+            [*under, PROGRAM, "serve", *mode, "--listen", "127.0.0.1:0", "--admin-listen", "off", "--data", data],
             env=inherited | {"SWR_LOG__LEVEL": "error", "SWR_STORAGE__RESERVE": "0B"} | (environment or {}),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -77,23 +81,24 @@ class Server:
         return said
 
 
-def started(data, environment=None, under=()):
+def started(data, environment=None, under=(), mode=("--open",)):
     """A server, where one that does not start is one of the things that must not be."""
-    server = Server(data, environment, under)
+    server = Server(data, environment, under, mode)
     if server.address is None:
         raise Loss(f"it does not start: {server.gone()}")
     return server
 
 
 class Client:
-    """One connection, made anew after it broke."""
+    """One connection, made anew after it broke; of a user, where there are accounts."""
 
-    def __init__(self, server):
+    def __init__(self, server, user=None):
         self.connection = http.client.HTTPConnection(server.address, timeout=20)
+        self.known_by = {"Authorization": user.basic} if user else {}
         self.asked = 0
 
     def ask(self, method, path, body=None, **headers):
-        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        headers = self.known_by | {name.replace("_", "-"): value for name, value in headers.items()}
         self.connection.request(method, path, body=body, headers=headers)
         answer = self.connection.getresponse()
         content = answer.read()
@@ -102,6 +107,47 @@ class Client:
 
     def close(self):
         self.connection.close()
+
+
+class User:
+    """Somebody with an access key, and what one proves with it."""
+
+    def __init__(self, shown):
+        self.key, self.secret = shown["access_key_id"], shown["secret_access_key"].encode()
+        # The same for as long as the key is, as the long-term login of the product's page.
+        self.basic = "Basic " + base64.b64encode(f"local@{self.key}:{self.sign(self.key)}".encode()).decode()
+
+    def sign(self, text):
+        return hmac.new(self.secret, text.encode(), "sha256").hexdigest()
+
+    def manage(self, client, method, path, body=None):
+        """A signed operation of the management protocol."""
+        path, body = f"/v2/manage/{path}", b"" if body is None else json.dumps(body).encode()
+        headers = {"host": client.connection.host, "x-sdk-date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())}
+        headers["host"] += f":{client.connection.port}"
+        named = [f"{name}:{value}" for name, value in headers.items()]
+        hashed = hashlib.sha256(body).hexdigest()
+        canonical = "\n".join([method, f"{path}/", "", *named, "", ";".join(headers), hashed])
+        signature = self.sign(f"SDK-HMAC-SHA256\n{headers['x-sdk-date']}\n{hashlib.sha256(canonical.encode()).hexdigest()}")
+        authorization = f"SDK-HMAC-SHA256 Access={self.key}, SignedHeaders={';'.join(headers)}, Signature={signature}"
+        return client.ask(method, path, body, **headers, Authorization=authorization)
+
+
+def administrator_of(data):
+    """Gives a registry accounts, and says who administers the first one."""
+    return User(run("init", "--data", data))
+
+
+def administrator_of_another(data, account):
+    """Makes one more account, while no server runs, and says who administers that one."""
+    run("account", "create", account, "--data", data)
+    run("user", "create", "admin", "--account", account, "--role", "administrator", "--data", data)
+    return User(run("key", "create", "admin", "--account", account, "--data", data))
+
+
+def run(*arguments):
+    ended = subprocess.run([PROGRAM, *arguments, "--format", "json"], check=True, stdout=subprocess.PIPE)
+    return json.loads(ended.stdout)
 
 
 def expect(expected, what, status, content):
@@ -179,8 +225,49 @@ def pull_whole(client, repository, reference):
     return digest
 
 
-def scrub_finds_nothing(data):
+def scrub_finds_nothing(data, environment=None):
     """Reads everything in the data directory of a server that is stopped."""
-    scrubbed = subprocess.run([PROGRAM, "scrub", "--data", data], capture_output=True, text=True)
+    scrubbed = at_rest("scrub", data, environment)
     if scrubbed.returncode != 0:
         raise Loss(f"a scrub finds: {scrubbed.stdout}{scrubbed.stderr}")
+
+
+# Nothing waits for anything any more.
+WITHOUT_HOLD = {
+    "SWR_COLLECTION__UNTAGGED_KEEP": "0s",
+    "SWR_COLLECTION__LINK_HOLD": "0s",
+    "SWR_COLLECTION__UNSAFE_SHORT_HOLD": "true",
+    "SWR_UPLOADS__IDLE": "1ms",
+}
+
+
+def nothing_is_left_but(named, data):
+    """Collects in the data directory of a server that is stopped: then the blobs that are named are there, once each,
+    and nothing else is; and all of it is right."""
+    collect(data)
+    # What uploads left when they were swept, and what a power cut left without a record, as a scrub finds it, is garbage.
+    scrub_finds_nothing(data, WITHOUT_HOLD)
+    collect(data)
+    uploads = files(f"{data}/blobs/uploads")
+    if uploads:
+        raise Loss(f"of uploads that nobody goes on with {uploads} are left")
+    left = collections.Counter(f"sha256:{name.partition('.')[0]}" for name in files(f"{data}/blobs/blobs"))
+    wanted = collections.Counter(set(named))
+    if left != wanted:
+        raise Loss(f"nothing names {sorted((left - wanted).elements())}, and {sorted(wanted - left)} are gone")
+
+
+def collect(data):
+    collected = at_rest("collect", data, WITHOUT_HOLD)
+    if collected.returncode != 0:
+        raise Loss(f"it does not collect: {collected.stdout}{collected.stderr}")
+
+
+def at_rest(command, data, environment=None):
+    """What the program says on a data directory that no server has."""
+    environment = os.environ | {"SWR_STORAGE__RESERVE": "0B"} | (environment or {})
+    return subprocess.run([PROGRAM, command, "--data", data], env=environment, capture_output=True, text=True)
+
+
+def files(folder):
+    return [path.name for path in pathlib.Path(folder).rglob("*") if path.is_file()]
