@@ -10,6 +10,8 @@ from .registry import REPOSITORY, TARGET, Loss
 
 HARNESS = pathlib.Path(__file__).resolve().parents[1] / "harness"
 
+SWEEP_OF_SYNCS = "sweep --every 16 --fault EIO-of-a-sync"
+
 # What is planted, who is to find it, and as what.
 PLANTED = [
     ("unsynced content", "ack-order", r"sent before these were synced: .*/blobs/sha256/../[0-9a-f]{64}\."),
@@ -19,6 +21,8 @@ PLANTED = [
     ("unsynced content", "power-cut --rounds 10", r"has other bytes|got 500"),
     ("unsynced name", "power-cut --rounds 10", r"got 500"),
     ("unsynced commits", "power-cut --rounds 10", r"and was acknowledged as|got 404"),
+    ("commits after a failed sync", SWEEP_OF_SYNCS, r"was acknowledged after .*/registry\.db(-wal)? could not be synced"),
+    ("unheard failure", SWEEP_OF_SYNCS, r"was acknowledged while .*/blobs/uploads/.* could not be synced"),
     ("garbage in use", "racing --events 3000", r"got 500"),
     ("a look away", "schedules --number 2500", r"has lost sha256:"),
     ("patience without end", "hostile", r"a client that .* body.* is still there after"),

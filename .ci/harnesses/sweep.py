@@ -2,116 +2,218 @@
 
 import pathlib
 import random
+import re
 import shutil
-import signal
 import tempfile
+import time
 
+from .ledger import Ledger, named_by
 from .registry import (
     CUT,
     Client,
     Fault,
     Loss,
     Server,
-    digest_of,
+    administrator_of,
     expect,
-    manifest_of,
-    pull_whole,
-    push_blob,
-    put_manifest,
+    nothing_is_left_but,
     scrub_finds_nothing,
     started,
 )
 
-SWEPT = "pwrite64,pwritev,fsync,fdatasync,renameat,ftruncate,unlinkat,mkdirat"
-FAULTS = {"kill": "signal=SIGKILL", "EIO": "error=EIO", "ENOSPC": "error=ENOSPC"}
+WRITES = "pwrite64,pwritev,ftruncate"
+NAMES = "openat,mkdirat,renameat,unlinkat"
+SYNCS = "fsync,fdatasync"
+# What is done to which call, and how many calls there are between two that are tried, in proportion.
+FAULTS = {
+    "kill": (f"{WRITES},{SYNCS},renameat,unlinkat,mkdirat", "signal=SIGKILL:when={}", 1),
+    "EIO-of-a-write": (WRITES, "error=EIO:when={}", 1),
+    "EIO-of-a-sync": (SYNCS, "error=EIO:when={}", 1 / 8),
+    "EIO-of-a-name": (NAMES, "error=EIO:when={}", 1 / 2),
+    "ENOSPC-of-a-write": (WRITES, "error=ENOSPC:when={}", 1),
+    "ENOSPC-of-a-name": (NAMES, "error=ENOSPC:when={}", 1 / 2),
+    "ENOSPC-from-then-on": (WRITES, "error=ENOSPC:when={}+", 1),
+}
+# Of names only those in these folders: files are opened everywhere.
+NAMED_IN = ["blobs/uploads", "blobs/blobs/sha256"]
+CALL = re.compile(r"^(\d+) +([\d.]+) (?:<\.\.\. )?(\w+)(?: resumed>|\()(.*)$")
+SYNCED = re.compile(r"^\d+<([^>]*)>")
+
+
+class Noting(Client):
+    """One that notes down when it asked for what, and what it was told."""
+
+    def __init__(self, server, user):
+        super().__init__(server, user)
+        self.notes = []
+
+    def ask(self, method, path, body=None, **headers):
+        began = time.time()
+        answer = super().ask(method, path, body, **headers)
+        self.notes.append((began, time.time(), f"{method} {path}", answer[0]))
+        return answer
 
 
 class Script:
-    """One flow through everything that writes, and what of it was acknowledged."""
+    """One flow through everything that writes; it goes on after faults."""
 
-    def __init__(self):
-        self.tags = {}  # tag → what it may be
+    ACTS = [
+        "push", "organise", "append", "mount", "push", "append", "cancel", "remove_tag", "push", "append", "remove",
+        "remove_blob", "remove_blob", "organise", "append", "push", "mount", "organise", "pull", "append",
+    ]  # fmt: skip
+
+    def __init__(self, seed, user):
+        self.ledger, self.user = Ledger(0, seed), user
+        # Organisation → whether it may be there, and whether not.
+        self.organisations = {"first": {False}}
         self.answered = 0
 
     def run(self, client):
-        for number, chunks in [(0, 1), (1, 2)]:
-            content = random.Random(number).randbytes(200_000)
-            digest = push_blob(client, "org/app", content, chunks)
-            manifest = manifest_of([(digest, len(content))], str(number))
-            for tag in [f"v{number}", "latest"]:
-                self.put(client, tag, manifest)
-        self.tags["v0"] = self.tags["v0"] | {None}
-        status, _, said = client.ask("DELETE", "/v2/org/app/manifests/v0")
-        expect((202,), "DELETE", status, said)
-        self.tags["v0"] = {None}
-
-    def put(self, client, tag, manifest):
-        digest = digest_of(manifest)
-        self.tags[tag] = self.tags.get(tag, {None}) | {digest}
-        put_manifest(client, "org/app", tag, manifest)
-        self.tags[tag] = {digest}
-        self.answered += 1
-
-    def verify(self, client):
-        for tag, known in self.tags.items():
-            found = pull_whole(client, "org/app", tag)
-            if found not in known:
-                raise Loss(f"org/app:{tag} is {found}, and was acknowledged as {known}")
-
-
-def swept_once(fault, moment, before):
-    """Whether the fault came to be at all, on a copy of what was before; raises where something was lost."""
-    with tempfile.TemporaryDirectory(prefix="swr-sweep-") as data:
-        inject = f"inject={SWEPT}:{FAULTS[fault]}:when={moment}"
-        under = ["strace", "-f", "-qq", "-o", f"{data}/trace", "-e", f"trace={SWEPT}", "-e", inject]
-        shutil.copytree(before, f"{data}/data")
-        server = Server(f"{data}/data", {"SWR_COLLECTION__INTERVAL": "1s"}, under)
-        script = Script()
-        cut = server.address is None
-        if not cut:
-            client = Client(server)
+        """Each act; the faults that were told of it end no more than it."""
+        for name in self.ACTS:
+            act = self.organise if name == "organise" else getattr(self.ledger, name)
             try:
-                script.run(client)
-            except CUT:
-                cut = True
+                act(client)
+                self.answered += 1
             except Fault:
                 pass  # It may be told, as what it is: nothing is absent because of it.
-            finally:
-                client.close()
-        server.end()
-        # What is killed under strace takes strace along.
-        killed = server.process.returncode == -signal.SIGKILL
-        reached = cut or killed or "(INJECTED)" in pathlib.Path(f"{data}/trace").read_text(errors="replace")
+        return self
 
-        server = started(f"{data}/data")
+    def organise(self, client):
+        """Makes an organisation, or removes it again."""
+        (name, known), *_ = self.organisations.items()
+        if len(known) > 1:
+            # Another one, since nobody knows of this one.
+            name, known = f"after-{name}", {False}
+            self.organisations = {name: known} | self.organisations
+        self.organisations[name] = {True, False}
+        if known == {True}:
+            status, _, said = self.user.manage(client, "DELETE", f"namespaces/{name}")
+            expect((204,), f"DELETE of the organisation {name}", status, said)
+        else:
+            status, _, said = self.user.manage(client, "POST", "namespaces", {"namespace": name})
+            expect((201,), f"making the organisation {name}", status, said)
+        self.organisations[name] = {not known.pop()}
+
+    def verify(self, client):
+        self.ledger.verify(client)
+        for name, known in self.organisations.items():
+            status, _, said = self.user.manage(client, "GET", f"namespaces/{name}")
+            expect((200, 404), f"GET of the organisation {name}", status, said)
+            if (status == 200) not in known:
+                raise Loss(f"the organisation {name} is told as {status}, and was acknowledged otherwise")
+            self.organisations[name] = {status == 200}
+
+
+class Swept:
+    """What is swept: a registry as it was before, and what is done to it."""
+
+    def __init__(self, before, user, seed):
+        self.before, self.user, self.seed = before, user, seed
+
+    def once(self, fault, moment):
+        """Whether the fault came to be at all, on a copy, and how much was acknowledged; raises where something was lost."""
+        calls, injected, _ = FAULTS[fault]
+        with tempfile.TemporaryDirectory(prefix="swr-sweep-") as folder:
+            data, trace = f"{folder}/data", pathlib.Path(f"{folder}/trace")
+            shutil.copytree(self.before, data)
+            paths = [f"--trace-path={data}/{below}" for below in NAMED_IN] if calls == NAMES else []
+            under = ["strace", "-f", "-qq", "-y", "-ttt", "-o", trace, "-e", f"trace={calls}", *paths]
+            inject = f"inject={calls}:{injected.format(moment)}"
+            server = Server(data, {"SWR_COLLECTION__INTERVAL": "1s"}, [*under, "-e", inject], mode=())
+            script = Script(self.seed, self.user)
+            cut, notes = server.address is None, []
+            if not cut:
+                client = Noting(server, self.user)
+                try:
+                    script.run(client)
+                except CUT:
+                    cut = True
+                finally:
+                    client.close()
+                notes = client.notes
+            # What ends by itself has told nothing false before.
+            server.kill()
+            traced = trace.read_text(errors="replace")
+            nothing_rests_on_a_failed_sync(traced, notes)
+            self.has_all(script, data)
+            # What is killed under strace takes strace along.
+            return cut or "(INJECTED)" in traced, script.answered
+
+    def has_all(self, script, data):
+        """After a start; and it goes on, and keeps nothing for ever."""
+        server = started(data, mode=())
         try:
-            client = Client(server)
+            client = Client(server, self.user)
             script.verify(client)
-            # And it goes on.
-            again = Script()
-            again.run(client)
-            again.verify(client)
+            answered = script.answered
+            script.run(client).verify(client)
+            if script.answered - answered < len(script.ACTS):
+                raise Loss("a fault was told where there was none")
             client.close()
         finally:
             server.end()
-        scrub_finds_nothing(f"{data}/data")
-        return reached, script.answered
+        scrub_finds_nothing(data)
+        nothing_is_left_but(named_by([script.ledger]), data)
 
 
-def sweep(every):
+def nothing_rests_on_a_failed_sync(trace, notes):
+    """Of content and its names nothing was acknowledged while it could not be synced; of facts nothing after that, until
+    the next start."""
+    for at, path in failed_syncs(trace):
+        for began, ended, what, status in notes:
+            if path.endswith(("/registry.db", "/registry.db-wal")):
+                # The answers of what is nothing but a change of facts.
+                if began > at and (status == 201 or what.startswith("DELETE") and "/uploads/" not in what and status < 300):
+                    raise Loss(f"{what} was acknowledged after {path} could not be synced")
+            elif "/blobs/" in path and began < at < ended and status < 300:
+                raise Loss(f"{what} was acknowledged while {path} could not be synced")
+
+
+def failed_syncs(trace):
+    """When each began, and of what."""
+    begun = {}
+    for line in trace.splitlines():
+        call = CALL.match(line)
+        if call and call[3] in SYNCS:
+            thread, at, _, rest = call.groups()
+            if path := SYNCED.match(rest):
+                begun[thread] = (float(at), path[1])
+            if "(INJECTED)" in rest:
+                yield begun[thread]
+
+
+def sweep(every, seed, at=None, only=None):
+    if only and only not in FAULTS:
+        raise Loss(f"no such fault: {only} (there are {', '.join(FAULTS)})")
     with tempfile.TemporaryDirectory(prefix="swr-before-") as before:
         # What a registry writes once in its life is not what is looked at.
-        Server(before).end()
-        for fault in FAULTS:
-            runs, answered, moment = 0, 0, random.randint(1, every)
-            while True:
-                try:
-                    reached, more = swept_once(fault, moment, before)
-                except Loss as error:
-                    raise Loss(f"{fault} at call {moment} of a thread: {error}") from error
-                if not reached:
-                    break
-                runs, answered, moment = runs + 1, answered + more, moment + every
-            if runs < 3:
-                raise Loss(f"{fault} came to be {runs} times")
-            print(f"{fault}: {runs} runs up to call {moment} of a thread, {answered} answers, none of them lost", flush=True)
+        user = administrator_of(before)
+        server = started(before, mode=())
+        client = Client(server)
+        status, _, said = user.manage(client, "POST", "namespaces", {"namespace": "org"})
+        expect((201,), "making the organisation", status, said)
+        client.close()
+        server.end()
+        swept = Swept(before, user, seed)
+        for fault in [only] if only else FAULTS:
+            sweep_of(swept, fault, every, at)
+
+
+def sweep_of(swept, fault, every, at):
+    began, step = time.monotonic(), max(1, round(every * FAULTS[fault][2]))
+    moment = at or random.Random(swept.seed).randint(1, step)
+    runs, answered = 0, 0
+    while True:
+        try:
+            reached, more = swept.once(fault, moment)
+        except Loss as error:
+            again = f"sweep --seed {swept.seed} --fault {fault} --at {moment}"
+            raise Loss(f"{fault}, call {moment} of a thread: {error} ({again})") from error
+        if not reached or at:
+            break
+        runs, answered, moment = runs + 1, answered + more, moment + step
+    if runs < 3 and not at:
+        raise Loss(f"{fault} came to be {runs} times")
+    took = time.monotonic() - began
+    print(f"{fault}: {runs} runs up to call {moment} of a thread, {answered} answers, none of them lost; {took:.0f} s", flush=True)
