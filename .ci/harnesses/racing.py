@@ -1,5 +1,7 @@
-"""Collection races those who push, delete and mount the same layers."""
+"""Collection races those who push, delete and mount the same layers, two of them in each repository."""
 
+import collections
+import contextlib
 import os
 import pathlib
 import random
@@ -17,6 +19,7 @@ from .registry import (
     finish_upload,
     location,
     manifest_of,
+    nothing_is_left_but,
     pull_whole,
     put_manifest,
     scrub_finds_nothing,
@@ -35,18 +38,41 @@ OFTEN = {
     "each second": COLLECTED | {"SWR_COLLECTION__INTERVAL": "1s"},
     "never": {"SWR_COLLECTION__ENABLED": "false"},
 }
-ROUNDS = 3
-CLIENTS = 8
+# How often the cost of each is measured, in turn; and how much of the server's CPU a push may take, as a multiple of what
+# it takes without collection. The claim is 1.1 of an optimised program: the rest is what a busy machine makes of it.
+ROUNDS = 7
+CPU_MAX = {"back to back": 1.5, "each second": 1.25}
+CLIENTS, REPOSITORIES = 8, 4
 LAYERS = 40
 
 
+class Repository:
+    """What several clients push to, and which layers some of them are at."""
+
+    def __init__(self, name):
+        self.name = name
+        self.lock, self.in_use = threading.Lock(), collections.Counter()
+
+    @contextlib.contextmanager
+    def using(self, layers):
+        """Meanwhile no client removes one of them: whoever asked for that would have to bear what comes of it."""
+        digests = [digest_of(layer) for layer in layers]
+        with self.lock:
+            self.in_use.update(digests)
+        try:
+            yield digests
+        finally:
+            with self.lock:
+                self.in_use.subtract(digests)
+
+
 class Pusher:
-    """A client with a repository of its own, made of layers that others have in theirs."""
+    """A client whose images are made of layers that others have in theirs."""
 
-    TAGS = ["a", "b", "c"]
-
-    def __init__(self, number, seed, layers):
-        self.repository = f"org/r{number}"
+    def __init__(self, number, seed, layers, repositories):
+        self.shared = repositories[number % REPOSITORIES]
+        self.repository = self.shared.name
+        self.name, self.names = f"client {number}", [f"{tag}{number}" for tag in "abc"]
         self.random = random.Random(seed * 1000 + number)
         self.layers = layers
         # Tag → the manifest that was acknowledged, and the digests of its layers.
@@ -63,11 +89,14 @@ class Pusher:
     def push(self, client):
         began = time.monotonic()
         layers = self.random.sample(self.layers, self.random.randint(1, 4))
-        digests = [self.bring(client, layer) for layer in layers]
-        described = [(digest, len(layer)) for digest, layer in zip(digests, layers)]
-        manifest = manifest_of(described, str(self.random.randrange(2)))
-        tag = self.random.choice(self.TAGS)
-        put_manifest(client, self.repository, tag, manifest)
+        with self.shared.using(layers) as digests:
+            for layer in layers:
+                self.bring(client, layer)
+            described = [(digest, len(layer)) for digest, layer in zip(digests, layers)]
+            # Of its own, so that whoever removes one removes no other client's.
+            manifest = manifest_of(described, f"{self.name} {self.random.randrange(2)}")
+            tag = self.random.choice(self.names)
+            put_manifest(client, self.repository, tag, manifest)
         self.tags[tag] = (digest_of(manifest), digests)
         self.pushes.append(time.monotonic() - began)
 
@@ -77,17 +106,16 @@ class Pusher:
         status, _, said = client.ask("HEAD", f"/v2/{self.repository}/blobs/{digest}")
         expect((200, 404), f"HEAD {digest}", status, said)
         if status == 404:
-            other = f"org/r{self.random.randrange(CLIENTS)}"
+            other = f"org/r{self.random.randrange(REPOSITORIES)}"
             path = f"/v2/{self.repository}/blobs/uploads/?mount={digest}&from={other}"
             status, headers, said = client.ask("POST", path, b"")
             expect((201, 202), f"POST {path}", status, said)
             if status == 202:
                 finish_upload(client, location(headers), digest, layer)
                 self.sent += 1
-        return digest
 
     def pull(self, client):
-        for tag in self.TAGS:
+        for tag in self.names:
             found = pull_whole(client, self.repository, tag)
             known, _ = self.tags.get(tag, (None, []))
             if found != known:
@@ -102,13 +130,18 @@ class Pusher:
         expect((202,), f"DELETE {digest}", status, said)
         self.tags = {tag: known for tag, known in self.tags.items() if known[0] != digest}
         for layer in layers:
-            # One that lost its tag may name it still, until collection comes by; which may take the link along.
-            status, _, said = client.ask("DELETE", f"/v2/{self.repository}/blobs/{layer}")
-            expect((202, 404, 405), f"DELETE {layer}", status, said)
+            with self.shared.lock:
+                if self.shared.in_use[layer] == 0:
+                    # One that lost its tag may name it still, until collection comes by; which may take the link along.
+                    status, _, said = client.ask("DELETE", f"/v2/{self.repository}/blobs/{layer}")
+                    expect((202, 404, 405), f"DELETE {layer}", status, said)
 
     def leave(self, client):
         """A layer that no manifest comes for."""
-        blob_is_whole(client, self.repository, self.bring(client, self.random.choice(self.layers)))
+        layer = self.random.choice(self.layers)
+        with self.shared.using([layer]) as (digest,):
+            self.bring(client, layer)
+            blob_is_whole(client, self.repository, digest)
 
 
 class Renewer(Pusher):
@@ -130,9 +163,11 @@ class Side:
     def __init__(self, data, environment, seed, kind):
         self.data, self.environment = data, environment
         layers = layers_of(random.Random(seed), LAYERS)
-        self.pushers = [kind(number, seed, layers) for number in range(CLIENTS)]
+        repositories = [Repository(f"org/r{number}") for number in range(REPOSITORIES)]
+        self.pushers = [kind(number, seed, layers, repositories) for number in range(CLIENTS)]
         # Of each round, in milliseconds: the server's CPU for a push, and the 99th percentile of how long one takes.
         self.cpu, self.p99 = [], []
+        self.pushes = 0
 
     def events(self):
         return sum(pusher.events for pusher in self.pushers)
@@ -159,6 +194,11 @@ class Side:
         pushes = sorted(took for pusher in self.pushers for took in pusher.pushes)
         self.cpu.append(1000 * spent / len(pushes))
         self.p99.append(1000 * pushes[len(pushes) * 99 // 100])
+        self.pushes += len(pushes)
+
+    def named(self):
+        """The layers that images with a tag are made of."""
+        return {layer for pusher in self.pushers for _, layers in pusher.tags.values() for layer in layers}
 
     def layers_left(self):
         return sum(1 for path in pathlib.Path(self.data, "blobs/blobs").rglob("*") if path.is_file())
@@ -196,20 +236,32 @@ def act_for(server, pushers, events):
 def racing(events, seed):
     with tempfile.TemporaryDirectory(prefix="swr-racing-") as folder:
         side = Side(f"{folder}/raced", OFTEN["back to back"], seed, Pusher)
-        for _ in range(ROUNDS):
-            side.round(events / ROUNDS)
+        for _ in range(3):
+            side.round(events / 3)
         scrub_finds_nothing(side.data)
         sent, left = side.sent(), side.layers_left()
         if left >= sent:
             raise Loss(f"nothing was collected of {sent} layers that were sent")
-        print(f"{side.events()} requests raced collection, none refused; {left} of {sent} layers are left, none missing")
+        nothing_is_left_but(side.named(), side.data)
+        print(f"{side.events()} requests raced collection, none refused; {left} of {sent} layers are left, none missing", flush=True)
 
         sides = {often: Side(f"{folder}/{often}", collecting, seed, Renewer) for often, collecting in OFTEN.items()}
-        for _ in range(ROUNDS):
-            for side in sides.values():
-                side.round(events / 10)
-        least = [statistics.median(each) for each in (sides["never"].cpu, sides["never"].p99)]
-        for often, side in sides.items():
-            cpu, p99 = statistics.median(side.cpu), statistics.median(side.p99)
-            print(f"collection {often}: {cpu:.2f} ms of the server's CPU for a push ({cpu / least[0]:.2f} x);", end=" ")
-            print(f"99th percentile of a push {p99:.0f} ms ({p99 / least[1]:.2f} x)")
+        for number in range(ROUNDS):
+            in_turn = list(sides.values())
+            for side in in_turn[number % len(in_turn) :] + in_turn[: number % len(in_turn)]:
+                side.round(events / 5)
+        for side in sides.values():
+            nothing_is_left_but(side.named(), side.data)
+        cost(sides)
+
+
+def cost(sides):
+    """What collection costs those who push. How long a push takes is told and not judged: it is what the machine has left."""
+    least = [statistics.median(each) for each in (sides["never"].cpu, sides["never"].p99)]
+    for often, side in sides.items():
+        cpu, p99 = statistics.median(side.cpu), statistics.median(side.p99)
+        print(f"collection {often}: {side.pushes} pushes; {cpu:.2f} ms of the server's CPU for one ({cpu / least[0]:.2f} x);", end=" ")
+        print(f"99th percentile of how long one takes {p99:.0f} ms ({p99 / least[1]:.2f} x)")
+    for often, most in CPU_MAX.items():
+        if statistics.median(sides[often].cpu) > most * least[0]:
+            raise Loss(f"with collection {often} a push takes more than {most} x of the server's CPU")
