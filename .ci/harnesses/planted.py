@@ -14,9 +14,10 @@ SWEEP_OF_SYNCS = "sweep --every 16 --fault EIO-of-a-sync"
 
 # What is planted, who is to find it, and as what.
 PLANTED = [
-    ("unsynced content", "ack-order", r"sent before these were synced: .*/blobs/sha256/../[0-9a-f]{64}\."),
+    ("unsynced content", "ack-order", r"got its name before its bytes were synced"),
     ("unsynced name", "ack-order", r"sent before these were synced: .*/blobs/sha256/..'"),
     ("unsynced commits", "ack-order", r"sent before these were synced: .*/registry\.db-wal'"),
+    ("early answers", "ack-order", r"answered before its log was synced|got 404"),
     ("early answers", "kill-loop --rounds 10", r"and was acknowledged as|got 404"),
     ("unsynced content", "power-cut --rounds 10", r"has other bytes|got 500"),
     ("unsynced name", "power-cut --rounds 10", r"got 500"),
