@@ -26,6 +26,7 @@ PLANTED = [
     ("unheard failure", SWEEP_OF_SYNCS, r"was acknowledged while .*/blobs/uploads/.* could not be synced"),
     ("garbage in use", "racing --events 3000", r"got 500"),
     ("a look away", "schedules --number 2500", r"has lost sha256:"),
+    ("facts before bytes", "backup-cut --rounds 10", r"it cannot be restored: .* is not there"),
     ("no limits", "limits", r"nothing of a flood was refused"),
     ("patience without end", "hostile", r"a client that .* body.* is still there after"),
 ]

@@ -28,10 +28,10 @@ SYNCS = "fsync,fdatasync"
 FAULTS = {
     "kill": (f"{WRITES},{SYNCS},renameat,unlinkat,mkdirat", "signal=SIGKILL:when={}", 1),
     "EIO-of-a-write": (WRITES, "error=EIO:when={}", 1),
-    "EIO-of-a-sync": (SYNCS, "error=EIO:when={}", 1 / 8),
-    "EIO-of-a-name": (NAMES, "error=EIO:when={}", 1 / 2),
+    "EIO-of-a-sync": (SYNCS, "error=EIO:when={}", 1 / 10),
+    "EIO-of-a-name": (NAMES, "error=EIO:when={}", 1 / 8),
     "ENOSPC-of-a-write": (WRITES, "error=ENOSPC:when={}", 1),
-    "ENOSPC-of-a-name": (NAMES, "error=ENOSPC:when={}", 1 / 2),
+    "ENOSPC-of-a-name": (NAMES, "error=ENOSPC:when={}", 1 / 8),
     "ENOSPC-from-then-on": (WRITES, "error=ENOSPC:when={}+", 1),
 }
 # Of names only those in these folders: files are opened everywhere.

@@ -40,6 +40,7 @@ use swr_core::stream::{BodyError, ByteStream};
 use swr_core::upload::UploadId;
 
 use crate::filesystem::{self, FilesystemBlobs};
+use crate::planted::is_planted;
 #[cfg(all(feature = "control", feature = "postgres"))]
 use crate::postgres::{self, PostgresOptions};
 use crate::sqlite::Snapshot;
@@ -173,6 +174,9 @@ async fn copy(from: &Facts, bytes: &dyn BlobStore, to: &Path) -> Result<Copied, 
     let mut unread_before = BTreeSet::new();
     for _ in 0..ROUNDS {
         let mut snapshot = from.copy(&new).await?;
+        if is_planted("facts before bytes") {
+            fs::copy(&new, to.join(DATABASE)).map_err(io_error(&new))?;
+        }
         let mut copying = Copying { from: bytes, to: &blobs, verify: false, folders: BTreeSet::new() };
         let mut copied = Copied::default();
         let mut unread = BTreeSet::new();
