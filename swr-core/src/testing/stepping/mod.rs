@@ -180,6 +180,10 @@ macro_rules! step {
     };
 }
 
+// Behind the macro that it uses.
+#[cfg(feature = "control")]
+mod metadata_store;
+
 #[async_trait]
 impl<S: BlobStore> BlobStore for Stepping<S> {
     async fn stat(&self, at: &BlobLocation) -> Result<Option<BlobStat>, StoreError> {
