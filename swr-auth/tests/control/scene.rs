@@ -17,19 +17,23 @@ use swr_core::control::{ControlAccess, ControlLimits, ControlPlane, NewAccount, 
 use swr_core::digest::Algorithm;
 use swr_core::ports::{Clock, MetadataStore, Page};
 use swr_core::testing::ManualClock;
+use swr_core::testing::stepping::{Stepping, Steps};
 use swr_core::{Error, Registry, RepositoryName};
 use swr_policy::OrganisationName;
 use swr_storage::memory::{MemoryBlobs, MemoryManifests};
 
 pub(crate) const PROJECT: &str = "cn-jssz1";
 pub(crate) const HOST: &str = "registry.example";
+/// The one region that images can be copied to.
+pub(crate) const REGION: &str = "cn-test2";
 pub(crate) const PASSWORD: &str = "open sesame";
 
 /// The account `north` has Ada, an administrator, Bob and Olga, an operator; `south` has Sue, an administrator, and
 /// Sam. Ada's organisation `lib` has the private repository `lib/secret` and the public one `lib/open`; Sue's is
 /// `far`, with `far/away`. Bob may do nothing yet. Everybody's password is [`PASSWORD`].
 pub(crate) struct Scene {
-    pub(crate) metadata: Arc<MemoryManifests>,
+    pub(crate) steps: Arc<Steps>,
+    pub(crate) metadata: Arc<Stepping<MemoryManifests>>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) settings: DeskSettings,
@@ -51,7 +55,8 @@ impl Scene {
     }
 
     pub(crate) async fn with(authorizer: impl FnOnce(GrantAuthorizer) -> GrantAuthorizer) -> Self {
-        let metadata = Arc::new(MemoryManifests::new());
+        let steps = Arc::new(Steps::default());
+        let metadata = Arc::new(Stepping::new(MemoryManifests::new(), &steps));
         let store = Arc::clone(&metadata) as Arc<dyn MetadataStore>;
         let clock = Arc::new(ManualClock::default());
         let ticking = Arc::clone(&clock) as Arc<dyn Clock>;
@@ -68,7 +73,7 @@ impl Scene {
             Arc::clone(&store),
             Arc::clone(&authorizer) as _,
             Arc::clone(&ticking),
-            ControlLimits::default(),
+            ControlLimits { regions: vec![REGION.into()], ..ControlLimits::default() },
         );
         let vault = Arc::new(Vault::new(&[1; 32]));
         let settings = settings();
@@ -99,6 +104,7 @@ impl Scene {
         let sue = user(&south, "sue", Role::Administrator).await;
         let sam = user(&south, "sam", Role::Member).await;
         let scene = Self {
+            steps,
             metadata,
             clock,
             vault,
