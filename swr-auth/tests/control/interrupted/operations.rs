@@ -77,7 +77,7 @@ pub(super) const OPERATIONS: &[Operation] = operations! {
     change_grants, Nothing,
         |stage| stage.ada().change_grants(&on_secret(), &[(stage.scene.bob.id.clone(), GrantLevel::Manage)]);
     remove_grants, Refused("GrantUnknown"),
-        |stage| stage.ada().remove_grants(&on_secret(), &[stage.scene.bob.id.clone()]);
+        |stage| stage.ada().remove_grants(&on_secret(), std::slice::from_ref(&stage.scene.bob.id));
     share, Refused("ShareTaken"),
         |stage| stage.ada().share(&repository("lib/secret"), &account("east"), Deadline::Never, "for a while");
     change_share, Nothing,
