@@ -22,6 +22,7 @@ use swr_core::media_type::MediaType;
 use swr_core::ports::{ActionError, TriggerAction};
 use swr_core::registry::Registry;
 use swr_core::testing::ManualClock;
+use swr_core::testing::stepping::{Plan, Stepping, Steps};
 use swr_http::control::{ManagementOptions, ManagementService};
 use swr_http::token::{TokenOptions, TokenService};
 use swr_http::{RegistryService, ResponseBody, ServiceOptions};
@@ -39,6 +40,7 @@ pub(crate) const PASSWORD: &str = "open sesame";
 
 pub(crate) struct House {
     pub(crate) clock: Arc<ManualClock>,
+    pub(crate) steps: Arc<Steps>,
     pub(crate) plane: ControlPlane,
     pub(crate) desk: Arc<KeyDesk>,
     pub(crate) management: ManagementService,
@@ -105,7 +107,8 @@ impl House {
 
     pub(crate) async fn with(change: impl Fn(ManagementOptions) -> ManagementOptions) -> Self {
         let clock = Arc::new(ManualClock::default());
-        let store = Arc::new(MemoryManifests::new());
+        let steps = Arc::new(Steps::default());
+        let store = Arc::new(Stepping::new(MemoryManifests::new(), &steps));
         let authorizer = Arc::new(GrantAuthorizer::new(store.clone(), clock.clone()));
         let registry = Registry::builder(Arc::new(MemoryBlobs::new()), store.clone(), authorizer.clone())
             .naming(Arc::new(SwrNestedNaming::new()))
@@ -149,6 +152,7 @@ impl House {
             eve: person(&plane, &desk, &globex, "eve", Role::Administrator).await,
             olga: person(&plane, &desk, &base, "olga", Role::Operator).await,
             clock,
+            steps,
             plane,
             desk,
             management,
@@ -190,6 +194,24 @@ impl House {
         body: impl IntoBody,
     ) -> Answer {
         send(&self.management, self.signed(person, method, address, body.into_body())).await
+    }
+
+    /// Asks again and again while one call to the store after the other fails, until none does: that is the answer.
+    /// A fault is told as one, and never as what the client has done or may not see.
+    pub(crate) async fn past_every_fault(&self, ask: impl AsyncFn() -> Answer) -> Answer {
+        let mut number = 0;
+        loop {
+            number += 1;
+            self.steps.plan(Plan::FailBefore(number));
+            let answer = ask().await;
+            let calls = self.steps.calls();
+            self.steps.plan(Plan::Plain);
+            if calls < number {
+                assert!(number > 1, "the store was asked: {answer:?}");
+                return answer;
+            }
+            assert_eq!(answer.status, 503, "call {number} failed: {answer:?}");
+        }
     }
 
     /// Does what the triggers that were fired say, for as long as something is to be done now: each with this outcome.

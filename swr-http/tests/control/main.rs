@@ -6,6 +6,7 @@
 mod administration;
 mod aging;
 mod authentication;
+mod faults;
 mod house;
 mod lists;
 #[cfg(feature = "axum")]

@@ -18,6 +18,9 @@ const GROUP: &str = "/v2/manage/namespaces/group";
 const APP: &str = "/v2/manage/namespaces/group/repos/app";
 
 /// A deployment, and the operations that were asked of it.
+///
+/// Each is asked while every one of its calls to the store fails in turn before it is done: what its row says then shows
+/// that those have left nothing behind.
 struct Table {
     house: House,
     asked: Mutex<BTreeSet<(String, String)>>,
@@ -38,7 +41,12 @@ impl Table {
         body: impl IntoBody,
     ) -> Answer {
         self.asked.lock().unwrap().insert((operation.to_owned(), method.to_string()));
-        let answer = self.house.asks(person, method, address, body).await;
+        let body = body.into_body();
+        let ask = async || self.house.asks(person, method.clone(), address, body.clone()).await;
+        let answer = match GO_ON.contains(&operation) {
+            true => ask().await,
+            false => self.house.past_every_fault(ask).await,
+        };
         assert!(!answer.header("x-request-id").is_empty(), "{operation}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{operation}");
         let length = answer.headers.get("content-length").map(|length| length.to_str().unwrap().to_owned());
@@ -48,6 +56,11 @@ impl Table {
         answer
     }
 }
+
+/// What asks the store for nothing, and what goes on after its change, or after its answer has begun: a fault that comes
+/// behind that undoes nothing.
+const GO_ON: &[&str] =
+    &["CreateRetention", "DownloadImagePackage", "ListSyncRegions", "ShowDocument", "UploadImagePackage"];
 
 /// What was done, and nothing is said about it.
 #[track_caller]
