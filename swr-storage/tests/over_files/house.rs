@@ -39,7 +39,15 @@ pub(crate) fn push_of(image: &SampleManifest, under: impl Into<Reference>) -> Ma
 }
 
 pub(crate) async fn pull_blob(registry: &Registry, digest: &Digest) -> Result<Bytes, Error> {
-    match access(registry).pull_blob(&app(), digest, &[]).await?.content {
+    pull_blob_from(registry, &app(), digest).await
+}
+
+pub(crate) async fn pull_blob_from(
+    registry: &Registry,
+    from: &RepositoryName,
+    digest: &Digest,
+) -> Result<Bytes, Error> {
+    match access(registry).pull_blob(from, digest, &[]).await?.content {
         Content::Whole(body) => Ok(body.collect(usize::MAX).await.unwrap()),
         other => panic!("{other:?}"),
     }

@@ -139,6 +139,19 @@ pub fn dropped_after<T>(polls: u32, future: impl Future<Output = T>) -> Option<T
     None
 }
 
+/// As [`dropped_after`], for a future that waits for others, such as threads: it is polled when it is woken.
+pub async fn dropped_after_waking<T>(polls: u32, future: impl Future<Output = T>) -> Option<T> {
+    let (mut future, mut left) = (pin!(future), polls);
+    std::future::poll_fn(move |context| match left.checked_sub(1) {
+        None => Poll::Ready(None),
+        Some(fewer) => {
+            left = fewer;
+            future.as_mut().poll(context).map(Some)
+        }
+    })
+    .await
+}
+
 /// Polls the futures in an order that the seed gives, until all are done.
 pub fn interleaved<'a>(seed: u64, futures: Vec<Pin<Box<dyn Future<Output = ()> + 'a>>>) {
     let mut futures: Vec<_> = futures.into_iter().map(FutureExt::fuse).collect();
