@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use futures_util::future::{join_all, poll_immediate};
+use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_postgres::Client;
@@ -24,6 +24,7 @@ use swr_core::ports::{Lease, ManifestStore, Page, PullCount, StoreErrorKind};
 use swr_core::reference::Reference;
 use swr_core::testing::minute;
 use swr_core::testing::sample_images::SampleManifest;
+use swr_core::testing::stepping::dropped_after_waking;
 use swr_core::upload::UploadId;
 use swr_storage::upload_sessions::UploadSession;
 use swr_storage::{PostgresStore, UploadSessions};
@@ -312,6 +313,7 @@ mod quotas {
     use swr_core::control::identity::{
         Account, AccountId, AccountName, ProjectId, Role, User, UserId, UserName,
     };
+    use swr_core::control::trace::TraceQuery;
     use swr_core::ports::MetadataStore;
 
     use super::*;
@@ -396,6 +398,38 @@ mod quotas {
             assert_eq!((listed, is_there), (pushed.is_ok(), pushed.is_ok()));
         }
     }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_change_that_is_given_up_leaves_all_of_it_and_its_trace_or_nothing() {
+        let place = Place::new().await;
+        let mut options = place.options();
+        options.connections_max = NonZeroUsize::MIN;
+        let store = PostgresStore::open_with(options).await.unwrap();
+        let (account, creator) = settle(&store).await;
+        let is_there =
+            async |name: &swr_core::OrganisationName| store.organisation(name).await.unwrap().is_some();
+        for polls in 0.. {
+            let name: swr_core::OrganisationName = format!("lib-{polls}").parse().unwrap();
+            let create = MetadataChange::CreateOrganisation {
+                name: name.clone(),
+                account: account.clone(),
+                creator: creator.clone(),
+            };
+            let commit = store.commit_metadata(metadata(Vec::new(), vec![create]));
+            let outcome = dropped_after_waking(polls, commit).await;
+            let mut query = TraceQuery::of(account.clone(), NonZeroU32::new(10).unwrap());
+            query.resource_name = Some(name.as_str().into());
+            // The server may still be about to keep it.
+            let (before, traces) = (is_there(&name).await, store.traces(&query).await.unwrap().len());
+            let after = is_there(&name).await;
+            assert!(traces == usize::from(before) || traces == usize::from(after), "{polls} polls");
+            if let Some(outcome) = outcome {
+                outcome.unwrap();
+                assert!(polls > 3 && before && traces == 1, "{polls} polls");
+                break;
+            }
+        }
+    }
 }
 
 // Bad times.
@@ -406,31 +440,17 @@ async fn a_commit_that_is_given_up_leaves_all_of_it_or_nothing() {
     let mut options = place.options();
     options.connections_max = NonZeroUsize::MIN;
     let store = PostgresStore::open_with(options).await.unwrap();
-    let mut polls = 0;
-    // Dropped after one more step each time, until it gets through.
-    for round in 0.. {
-        let mut committing = Box::pin(store.commit(push("a", &round.to_string())));
-        let mut left = polls;
-        let outcome = loop {
-            let step = poll_immediate(&mut committing).await;
-            match step {
-                Some(outcome) => break Some(outcome),
-                None if left == 0 => break None,
-                None => {
-                    left -= 1;
-                    tokio::task::yield_now().await;
-                }
-            }
-        };
-        drop(committing);
+    // Dropped after one more poll each time, until it gets through.
+    for polls in 0.. {
+        let outcome = dropped_after_waking(polls, store.commit(push("a", &polls.to_string()))).await;
         let events = log(&store).await;
-        let digest = SampleManifest::image(&round.to_string()).digest().to_string();
+        let digest = SampleManifest::image(&polls.to_string()).digest().to_string();
         let count = events.iter().filter(|event| format!("{:?}", event.event).contains(&digest)).count();
-        assert!(count == 0 || count == 2, "round {round}: {events:?}");
-        match outcome {
-            Some(Ok(_)) => return assert_eq!(count, 2),
-            Some(Err(error)) => panic!("{error:?}"),
-            None => polls += 1 + polls / 2,
+        assert!(count == 0 || count == 2, "{polls} polls: {events:?}");
+        if let Some(outcome) = outcome {
+            outcome.unwrap();
+            assert!(polls > 3 && count == 2, "{polls} polls");
+            break;
         }
     }
 }

@@ -24,6 +24,7 @@ use swr_core::control::trace::{Operation, TraceQuery};
 use swr_core::ports::{ManifestStore, MetadataStore, StoreErrorKind, VersionOrder, VersionQuery};
 use swr_core::testing::minute;
 use swr_core::testing::sample_images::{SampleBlob, SampleManifest};
+use swr_core::testing::stepping::dropped_after_waking;
 use swr_core::{OrganisationName, RepositoryName};
 use swr_storage::{SqliteOptions, SqliteStore};
 
@@ -173,6 +174,49 @@ async fn creators_that_share_a_transaction_do_not_exceed_a_limit_together() {
     assert_eq!(store.organisations_by(&user(1).id).await.unwrap(), 21);
     let gauges = store.gauges();
     assert!(gauges.transactions < gauges.commits, "{gauges:?}");
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_leaves_all_of_a_change_and_its_trace_or_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    settle(&store).await;
+    let (mut left, mut kept) = (BTreeSet::new(), BTreeSet::new());
+    for n in 0..50 {
+        for polls in 0.. {
+            let name = format!("left-{n}-{polls}");
+            let scope = GrantScope::Organisation(organisation(&name));
+            let grant = Grant { scope, user: user(1).id, level: GrantLevel::Manage, created: minute(0) };
+            let changes = vec![create_organisation(&name), MetadataChange::PutGrant(grant)];
+            let commit = store.commit_metadata(metadata(Vec::new(), changes));
+            let Some(committed) = dropped_after_waking(polls, commit).await else {
+                left.insert(name);
+                continue;
+            };
+            committed.unwrap();
+            kept.insert(name);
+            break;
+        }
+    }
+    assert!(left.len() >= 100, "{left:?}");
+    // Whatever is in the queue is before this.
+    store.commit_metadata(metadata(Vec::new(), vec![grant(GrantLevel::Read)])).await.unwrap();
+    let traces = store.traces(&TraceQuery::of(account(1).id, many())).await.unwrap();
+    for name in left.iter().chain(&kept) {
+        let is_there = store.organisation(&organisation(name)).await.unwrap().is_some();
+        assert!(is_there || left.contains(name), "{name} was answered");
+        let granted = store.grants(&GrantScope::Organisation(organisation(name))).await.unwrap();
+        assert_eq!(granted.map_or(0, |granted| granted.len()), usize::from(is_there), "{name}");
+        let of_it = |operation| {
+            let found = traces
+                .iter()
+                .filter(|trace| trace.traced.operation == operation && *trace.traced.resource_name == **name);
+            found.count()
+        };
+        for operation in [Operation::CreateUserNamespace, Operation::CreateUserNamespaceAuth] {
+            assert_eq!(of_it(operation), usize::from(is_there), "{operation:?} of {name}");
+        }
+    }
 }
 
 /// Pushes that rest on a grant, and its end, in one queue.
