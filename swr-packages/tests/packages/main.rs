@@ -5,5 +5,6 @@ mod archives;
 mod exporting;
 mod hostile;
 mod importing;
+mod interrupted;
 mod properties;
 mod scene;

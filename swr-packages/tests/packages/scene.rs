@@ -19,6 +19,7 @@ use swr_core::registry::{ManifestPush, Precondition, RegistryBuilder};
 use swr_core::stream::{BodyError, ByteStream};
 use swr_core::testing::ManualClock;
 use swr_core::testing::sample_images::SampleManifest;
+use swr_core::testing::stepping::{Stepping, Steps};
 use swr_core::{Access, Error, OrganisationName, Registry, RepositoryName, Tag};
 use swr_packages::{
     Destination, ExportedPackage, ImageOutcome, ImportError, ImportOptions, Package, Progress, export, import,
@@ -26,8 +27,10 @@ use swr_packages::{
 use swr_storage::memory::{MemoryBlobs, MemoryManifests};
 
 pub(crate) struct Scene {
-    pub(crate) blobs: Arc<MemoryBlobs>,
-    pub(crate) manifests: Arc<MemoryManifests>,
+    pub(crate) steps: Arc<Steps>,
+    pub(crate) blobs: Arc<Stepping<MemoryBlobs>>,
+    pub(crate) manifests: Arc<Stepping<MemoryManifests>>,
+    pub(crate) clock: Arc<ManualClock>,
     pub(crate) registry: Registry,
     pub(crate) folder: tempfile::TempDir,
 }
@@ -38,15 +41,17 @@ impl Scene {
     }
 
     pub(crate) fn with(build: impl FnOnce(RegistryBuilder) -> RegistryBuilder) -> Self {
-        let blobs = Arc::new(MemoryBlobs::new());
-        let manifests = Arc::new(MemoryManifests::new());
+        let steps = Arc::new(Steps::default());
+        let blobs = Arc::new(Stepping::new(MemoryBlobs::new(), &steps));
+        let manifests = Arc::new(Stepping::new(MemoryManifests::new(), &steps));
+        let clock = Arc::new(ManualClock::default());
         let builder = Registry::builder(
             Arc::clone(&blobs),
             Arc::clone(&manifests) as Arc<dyn ManifestStore>,
             Arc::new(NotInForbidden) as Arc<dyn Authorizer>,
         );
-        let registry = build(builder.clock(Arc::new(ManualClock::default()))).build();
-        Self { blobs, manifests, registry, folder: tempfile::tempdir().unwrap() }
+        let registry = build(builder.clock(Arc::clone(&clock) as _)).build();
+        Self { steps, blobs, manifests, clock, registry, folder: tempfile::tempdir().unwrap() }
     }
 
     pub(crate) fn ada(&self) -> Access<'_> {
