@@ -6,7 +6,7 @@ use crate::model::{Model, Outcome, State, Step};
 
 /// All states, each with the last step of a shortest way to it.
 pub(crate) struct Explored {
-    model: Model,
+    pub(crate) model: Model,
     states: Vec<State>,
     came_from: Vec<Option<(usize, Step)>>,
 }

@@ -1,4 +1,4 @@
-//! What content can live through: every order of the steps of a pusher, a deleter and the registry's own hands, each
+//! What content can live through: every order of the steps of pushers, a deleter and the registry's own hands, each
 //! ending for good wherever it may. Nowhere are bytes gone that a repository links, and from everywhere there is a way
 //! to where nothing is kept that nothing needs.
 //!
@@ -7,7 +7,12 @@
 
 mod exploration;
 mod model;
+#[cfg(feature = "testing-postgres")]
+#[path = "../postgres_place/mod.rs"]
+mod postgres_place;
 mod replay;
+
+use std::sync::LazyLock;
 
 use swr_core::ports::ManifestStore;
 
@@ -16,13 +21,35 @@ use model::{Condition, Model};
 use replay::replay;
 
 /// One upload, a pusher, a deleter and a caretaker.
-const SMALL: Model = Model { uploads: 1, is_used: true, caretakers: 1, rots: false, without: None };
+const SMALL: Model = Model {
+    uploads: 1,
+    is_used: true,
+    pushers: 1,
+    caretakers: 1,
+    rots: false,
+    loses_power: false,
+    without: None,
+};
 /// Content is brought twice.
 const TWICE: Model = Model { uploads: 2, ..SMALL };
 /// It may rot as well, and a scrubber sets it aside until it is brought anew.
 const ROTTING: Model = Model { is_used: false, rots: true, ..TWICE };
+/// Two bring it at once, each by an upload of its own or by that of the other.
+const RIVALS: Model = Model { is_used: false, pushers: 2, ..TWICE };
+/// The power fails, and a scrub finds what nothing knows any more.
+const OUTAGES: Model = Model { loses_power: true, ..SMALL };
 /// Two processes look after one registry.
 const REPLICAS: Model = Model { caretakers: 2, ..SMALL };
+
+/// All of each world, explored once for all tests. The first one is a part of the others.
+static WORLDS: [LazyLock<Explored>; 6] = [
+    LazyLock::new(|| explored(SMALL)),
+    LazyLock::new(|| explored(TWICE)),
+    LazyLock::new(|| explored(ROTTING)),
+    LazyLock::new(|| explored(RIVALS)),
+    LazyLock::new(|| explored(OUTAGES)),
+    LazyLock::new(|| explored(REPLICAS)),
+];
 
 /// All of it, where no law is broken.
 fn explored(model: Model) -> Explored {
@@ -31,16 +58,16 @@ fn explored(model: Model) -> Explored {
 
 #[test]
 fn no_order_of_steps_loses_what_is_linked_or_keeps_garbage_for_ever() {
-    for (model, states_min) in [(SMALL, 2_000), (TWICE, 50_000), (ROTTING, 50_000), (REPLICAS, 10_000)] {
-        let count = explored(model).count();
-        assert!(count > states_min, "so few that some must be missing: {count} of {model:?}");
+    for (world, states_min) in WORLDS.iter().zip([2_000, 50_000, 50_000, 50_000, 5_000, 10_000]) {
+        let count = world.count();
+        assert!(count > states_min, "so few that some must be missing: {count} of {:?}", world.model);
     }
 }
 
 #[test]
 fn whatever_condition_is_left_out_is_missed() {
     for without in Condition::ALL {
-        let mut models = [SMALL, ROTTING].into_iter();
+        let mut models = [SMALL, ROTTING, OUTAGES].into_iter();
         let found = models.find_map(|model| explore(Model { without: Some(without), ..model }).err());
         assert!(found.is_some(), "nothing breaks without {without:?}");
     }
@@ -48,9 +75,9 @@ fn whatever_condition_is_left_out_is_missed() {
 
 /// Leads stores that `open` opens, new and empty, along `count` ways of each world and to all that comes of its steps.
 async fn leads_where_the_model_does<S: ManifestStore>(count: usize, open: impl AsyncFn() -> S) {
-    for model in [TWICE, ROTTING, REPLICAS] {
-        for way in explored(model).ways(count) {
-            replay(&model, &open().await, &way).await;
+    for world in &WORLDS[1..] {
+        for way in world.ways(count) {
+            replay(&world.model, &open().await, &way).await;
         }
     }
 }
@@ -58,6 +85,13 @@ async fn leads_where_the_model_does<S: ManifestStore>(count: usize, open: impl A
 #[tokio::test]
 async fn memory_leads_where_the_model_does() {
     leads_where_the_model_does(300, async || swr_storage::MemoryManifests::new()).await;
+}
+
+/// Each way in a schema of its own.
+#[cfg(feature = "testing-postgres")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_leads_where_the_model_does() {
+    leads_where_the_model_does(8, async || postgres_place::Place::new().await.open().await).await;
 }
 
 #[cfg(feature = "sqlite")]

@@ -24,10 +24,9 @@ pub(crate) struct State {
     /// Whether a repository that was removed still links it.
     pub(crate) detached: bool,
     pub(crate) places: [Place; PLACES],
-    pub(crate) pusher: Pusher,
+    pub(crate) pushers: [Pusher; 2],
     pub(crate) caretakers: [Caretaker; 2],
-    /// Where a scrub has found rotten content.
-    pub(crate) scrubber: Option<usize>,
+    pub(crate) scrubber: Scrubber,
     pub(crate) lease: Lease,
 }
 
@@ -72,7 +71,7 @@ pub(crate) enum Listing {
 }
 
 /// A client that pushes or mounts, and what it is about to ask for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Pusher {
     #[default]
     Idle,
@@ -96,6 +95,21 @@ pub(crate) enum Caretaker {
     Abandoning(usize),
     DiscardingStray(usize),
     ForgettingStray(usize),
+}
+
+/// A process that scrubs, and what it is about to do with the content of a place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Scrubber {
+    #[default]
+    Idle,
+    /// It is rotten.
+    SettingAside(usize),
+    /// The blob store has it.
+    Asking(usize),
+    /// No record, upload or list knows it.
+    Discarding(usize),
+    /// It was deleted before.
+    DeletingAgain(usize),
 }
 
 /// A set of places.
@@ -135,17 +149,18 @@ enum Holder {
 /// What somebody does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
-    // The pusher.
-    Begin(usize),
-    Resume(usize),
-    Finish,
-    LinkStored,
-    ForgetUpload,
-    AskToMount,
-    Mount,
+    // A pusher.
+    Begin(usize, usize),
+    Resume(usize, usize),
+    Finish(usize),
+    LinkStored(usize),
+    ForgetUpload(usize),
+    AskToMount(usize),
+    Mount(usize),
+    PusherEnds(usize),
+    // A client that asks for one thing.
     Renew(usize),
     Name,
-    PusherEnds,
     // The deleter.
     Unlink(usize),
     Unname,
@@ -167,41 +182,49 @@ pub(crate) enum Step {
     // A scrubber.
     FindRotten,
     SetAside,
+    FindKept(usize),
+    AskOfKept,
+    DiscardKept,
+    DeleteAgain,
     ScrubberEnds,
     // Time.
     LeaseLapses,
     Trim,
     Rot,
+    /// What was not synced of the place is as it was before.
+    PowerFails(usize),
 }
 
 impl Step {
     fn all() -> Vec<Self> {
         use Step::*;
         let mut all = vec![
-            Finish,
-            LinkStored,
-            ForgetUpload,
-            AskToMount,
-            Mount,
             Name,
-            PusherEnds,
             Unname,
             RemoveRepository,
             LeaseLapses,
             Trim,
             FindRotten,
             SetAside,
+            AskOfKept,
+            DiscardKept,
+            DeleteAgain,
             ScrubberEnds,
             Rot,
         ];
-        for place in 0..PLACES {
-            all.extend([Begin(place), Resume(place), Cancel(place)]);
-        }
+        all.extend((0..PLACES).flat_map(|place| [Cancel(place), FindKept(place), PowerFails(place)]));
         for repository in [PUSHED, MOUNTED] {
             all.extend([Renew(repository), Unlink(repository)]);
         }
         for who in 0..2 {
+            all.extend((0..PLACES).flat_map(|place| [Begin(who, place), Resume(who, place)]));
             all.extend([
+                Finish(who),
+                LinkStored(who),
+                ForgetUpload(who),
+                AskToMount(who),
+                Mount(who),
+                PusherEnds(who),
                 Hold(who),
                 Release(who),
                 Discard(who),
@@ -216,6 +239,31 @@ impl Step {
             all.extend((0..PLACES).map(|place| FindIdle(who, place)));
         }
         all
+    }
+
+    /// The pusher who makes the step.
+    pub(crate) fn pusher(self) -> Option<usize> {
+        use Step::*;
+        match self {
+            Begin(who, _)
+            | Resume(who, _)
+            | Finish(who)
+            | LinkStored(who)
+            | ForgetUpload(who)
+            | AskToMount(who)
+            | Mount(who)
+            | PusherEnds(who) => Some(who),
+            _ => None,
+        }
+    }
+
+    /// Whether a scrubber makes the step.
+    fn is_scrubbing(self) -> bool {
+        use Step::*;
+        matches!(
+            self,
+            FindRotten | SetAside | FindKept(_) | AskOfKept | DiscardKept | DeleteAgain | ScrubberEnds
+        )
     }
 
     /// The caretaker who makes the step.
@@ -240,8 +288,9 @@ impl Step {
     /// Whether it happens when nobody asks the registry for anything any more.
     pub(crate) fn is_unasked(self) -> bool {
         use Step::*;
-        let scrubs = matches!(self, FindRotten | SetAside | ScrubberEnds);
-        self.caretaker().is_some() || scrubs || matches!(self, PusherEnds | LeaseLapses | Trim)
+        self.caretaker().is_some()
+            || self.is_scrubbing()
+            || matches!(self, PusherEnds(_) | LeaseLapses | Trim)
     }
 }
 
@@ -258,6 +307,16 @@ pub(crate) enum Outcome {
     Count(u64),
     Answer(bool),
     Garbage(Places),
+    Content(Known),
+}
+
+/// What the stores know of the content of a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Known {
+    Recorded,
+    Listed,
+    Spent,
+    Nothing,
 }
 
 /// What the stores and the engine see to.
@@ -295,12 +354,16 @@ pub(crate) enum Condition {
     SpentIsRemembered,
     /// `quarantine` asks whether the record is still where the rotten content was.
     QuarantineLooksAgain,
+    /// A scrub finds what only the blob store knows.
+    StraysAreFound,
+    /// A scrub lists what it finds so, and deletes only what was deleted before.
+    FoundIsListed,
     /// A lease that its holder has left lapses.
     LeasesLapse,
 }
 
 impl Condition {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::GarbageIsNotLinked,
         Self::SecondCopiesAreListed,
         Self::BrokenCopiesAreListed,
@@ -317,6 +380,8 @@ impl Condition {
         Self::GarbageIsDeletedFirst,
         Self::SpentIsRemembered,
         Self::QuarantineLooksAgain,
+        Self::StraysAreFound,
+        Self::FoundIsListed,
         Self::LeasesLapse,
     ];
 }
@@ -328,10 +393,14 @@ pub(crate) struct Model {
     pub(crate) uploads: usize,
     /// Whether it is mounted and named as well, and repositories are removed.
     pub(crate) is_used: bool,
+    /// How many clients push at once.
+    pub(crate) pushers: usize,
     /// How many processes look after the registry.
     pub(crate) caretakers: usize,
     /// Whether bytes rot.
     pub(crate) rots: bool,
+    /// Whether the power fails, and a scrub looks for what only the blob store knows.
+    pub(crate) loses_power: bool,
     /// What nobody sees to.
     pub(crate) without: Option<Condition>,
 }
@@ -342,9 +411,15 @@ impl Model {
         use Step::*;
         let mut steps = Step::all();
         steps.retain(|step| match step {
-            AskToMount | Mount | Name | Unname | RemoveRepository => self.is_used,
-            FindRotten | SetAside | ScrubberEnds | Rot => self.rots,
-            _ => step.caretaker().is_none_or(|who| who < self.caretakers),
+            Name | Unname | RemoveRepository => self.is_used,
+            AskToMount(who) | Mount(who) => self.is_used && *who < self.pushers,
+            FindRotten | SetAside | Rot => self.rots,
+            FindKept(_) | AskOfKept | DiscardKept | DeleteAgain | PowerFails(_) => self.loses_power,
+            ScrubberEnds => self.rots || self.loses_power,
+            _ => {
+                step.caretaker().is_none_or(|who| who < self.caretakers)
+                    && step.pusher().is_none_or(|who| who < self.pushers)
+            }
         });
         steps
     }
@@ -363,43 +438,48 @@ impl Model {
     fn take(&self, state: &mut State, step: Step) -> Option<Outcome> {
         use Step::*;
         match step {
-            Begin(_) | Resume(_) | Finish | LinkStored | ForgetUpload | AskToMount | Mount | Renew(_)
-            | Name | PusherEnds => self.push(state, step),
-            Unlink(_) | Unname | RemoveRepository | Cancel(_) => self.delete(state, step),
+            Begin(who, _)
+            | Resume(who, _)
+            | Finish(who)
+            | LinkStored(who)
+            | ForgetUpload(who)
+            | AskToMount(who)
+            | Mount(who)
+            | PusherEnds(who) => self.push(state, who, step),
+            Renew(_) | Name | Unlink(_) | Unname | RemoveRepository | Cancel(_) => self.change(state, step),
             Hold(who) | Release(who) | Discard(who) | ListGarbage(who) | Delete(who) | Spend(who) => {
                 self.collect(state, who, step)
             }
             FindIdle(who, _) | Abandon(who) | DiscardStray(who) | ForgetStray(who) => {
                 self.sweep(state, who, step)
             }
-            FindRotten | SetAside | ScrubberEnds => self.scrub(state, step),
+            FindRotten | SetAside | FindKept(_) | AskOfKept | DiscardKept | DeleteAgain | ScrubberEnds => {
+                self.scrub(state, step)
+            }
             CaretakerEnds(who) => {
                 (state.caretakers[who] != Caretaker::Idle).then_some(())?;
-                state.caretakers[who] = Caretaker::Idle;
-                if state.lease.holder == Holder::Caretaker(who) {
-                    state.lease.holder = Holder::Gone;
-                }
+                state.caretaker_ends(who);
                 Some(Outcome::Done)
             }
-            LeaseLapses | Trim | Rot => self.pass_time(state, step),
+            LeaseLapses | Trim | Rot | PowerFails(_) => self.pass_time(state, step),
         }
     }
 
-    fn push(&self, state: &mut State, step: Step) -> Option<Outcome> {
+    fn push(&self, state: &mut State, who: usize, step: Step) -> Option<Outcome> {
         let commits_first = self.sees_to(Condition::PushesAreCommittedFirst);
-        let (pusher, outcome) = match (step, state.pusher) {
-            (Step::Begin(place), Pusher::Idle) => {
+        let (pusher, outcome) = match (step, state.pushers[who]) {
+            (Step::Begin(_, place), Pusher::Idle) => {
                 let first = state.places.iter().position(|place| place.upload == Upload::NotBegun);
                 (first == Some(place) && place < self.uploads).then_some(())?;
                 state.places[place].upload = Upload::Open;
                 (Pusher::Finishing(place), Outcome::Done)
             }
-            (Step::Resume(place), Pusher::Idle) => match state.places[place].upload {
+            (Step::Resume(_, place), Pusher::Idle) => match state.places[place].upload {
                 Upload::NotBegun => return None,
                 Upload::Gone => (Pusher::Idle, Outcome::Unknown),
                 Upload::Open | Upload::Finished => (Pusher::Finishing(place), Outcome::Done),
             },
-            (Step::Finish, Pusher::Finishing(place)) => {
+            (Step::Finish(_), Pusher::Finishing(place)) => {
                 let at = &mut state.places[place];
                 match at.upload {
                     Upload::NotBegun | Upload::Gone => (Pusher::Idle, Outcome::Unknown),
@@ -413,34 +493,28 @@ impl Model {
                     }
                 }
             }
-            (Step::LinkStored, Pusher::Linking(place)) => {
+            (Step::LinkStored(_), Pusher::Linking(place)) => {
                 let next = if commits_first { Pusher::Forgetting(place) } else { Pusher::Idle };
                 (next, self.link_stored(state, place))
             }
-            (Step::ForgetUpload, Pusher::Forgetting(place)) => {
+            (Step::ForgetUpload(_), Pusher::Forgetting(place)) => {
                 state.places[place].upload = Upload::Gone;
                 (if commits_first { Pusher::Idle } else { Pusher::Linking(place) }, Outcome::Done)
             }
-            (Step::AskToMount, Pusher::Idle) => match state.holds(PUSHED) {
+            (Step::AskToMount(_), Pusher::Idle) => match state.holds(PUSHED) {
                 true => (Pusher::Mounting, Outcome::Answer(true)),
                 false => (Pusher::Idle, Outcome::Answer(false)),
             },
-            (Step::Mount, Pusher::Mounting) => {
+            (Step::Mount(_), Pusher::Mounting) => {
                 let looks = self.sees_to(Condition::MountsLookAgain);
                 (Pusher::Idle, state.link_existing(MOUNTED, !looks || state.holds(PUSHED)))
             }
-            (Step::Renew(repository), Pusher::Idle) => {
-                (Pusher::Idle, state.link_existing(repository, state.holds(repository)))
-            }
-            (Step::Name, Pusher::Idle) => {
-                let may = !self.sees_to(Condition::NamedIsLinked) || state.holds(PUSHED);
-                state.named |= may;
-                (Pusher::Idle, if may { Outcome::Done } else { Outcome::Unmet })
-            }
-            (Step::PusherEnds, pusher) if pusher != Pusher::Idle => (Pusher::Idle, Outcome::Done),
+            (Step::PusherEnds(_), pusher) if pusher != Pusher::Idle => (Pusher::Idle, Outcome::Done),
             _ => return None,
         };
-        state.pusher = pusher;
+        state.pushers[who] = pusher;
+        // Which of them is which makes no difference: whoever is idle is the second.
+        state.pushers.sort_by(|one, other| other.cmp(one));
         Some(outcome)
     }
 
@@ -467,8 +541,16 @@ impl Model {
         Outcome::Done
     }
 
-    fn delete(&self, state: &mut State, step: Step) -> Option<Outcome> {
+    fn change(&self, state: &mut State, step: Step) -> Option<Outcome> {
         let met = match step {
+            Step::Renew(repository) => {
+                return Some(state.link_existing(repository, state.holds(repository)));
+            }
+            Step::Name => {
+                let may = !self.sees_to(Condition::NamedIsLinked) || state.holds(PUSHED);
+                state.named |= may;
+                may
+            }
             Step::Unlink(repository) => {
                 let named =
                     repository == PUSHED && state.named && self.sees_to(Condition::NamedIsNotUnlinked);
@@ -608,12 +690,7 @@ impl Model {
                 }
             },
             (Step::DiscardStray(_), done @ Caretaker::DiscardingStray(place)) => {
-                let recorded = state.record.is_some_and(|record| record.place == place);
-                let is_stray = !recorded || !self.sees_to(Condition::RecordedIsNoStray);
-                let listing = &mut state.places[place].listing;
-                if is_stray && *listing == Listing::None {
-                    *listing = Listing::Garbage;
-                }
+                let is_stray = self.discard_stray(state, place);
                 (after(place, done), Outcome::Answer(is_stray))
             }
             (Step::ForgetStray(_), done @ Caretaker::ForgettingStray(place)) => {
@@ -627,25 +704,58 @@ impl Model {
     }
 
     fn scrub(&self, state: &mut State, step: Step) -> Option<Outcome> {
-        match (step, state.scrubber) {
-            (Step::FindRotten, None) => {
+        let (scrubber, outcome) = match (step, state.scrubber) {
+            (Step::FindRotten, Scrubber::Idle) => {
                 let record = state.record.filter(|record| !record.quarantined)?;
                 (state.places[record.place].bytes == Bytes::Rotten).then_some(())?;
-                state.scrubber = Some(record.place);
+                (Scrubber::SettingAside(record.place), Outcome::Done)
             }
-            (Step::SetAside, Some(place)) => {
+            (Step::SetAside, Scrubber::SettingAside(place)) => {
                 let looks = self.sees_to(Condition::QuarantineLooksAgain);
                 if let Some(record) = &mut state.record
                     && (!looks || record.place == place)
                 {
                     record.quarantined = true;
                 }
-                state.scrubber = None;
+                (Scrubber::Idle, Outcome::Done)
             }
-            (Step::ScrubberEnds, Some(_)) => state.scrubber = None,
+            (Step::FindKept(place), Scrubber::Idle) => {
+                let is_there = state.places[place].bytes != Bytes::Absent;
+                (is_there && self.sees_to(Condition::StraysAreFound)).then_some(())?;
+                (Scrubber::Asking(place), Outcome::Done)
+            }
+            (Step::AskOfKept, Scrubber::Asking(place)) => {
+                let known = state.known(place);
+                let next = match known {
+                    Known::Recorded | Known::Listed => Scrubber::Idle,
+                    Known::Nothing if self.sees_to(Condition::FoundIsListed) => Scrubber::Discarding(place),
+                    Known::Nothing | Known::Spent => Scrubber::DeletingAgain(place),
+                };
+                (next, Outcome::Content(known))
+            }
+            (Step::DiscardKept, Scrubber::Discarding(place)) => {
+                (Scrubber::Idle, Outcome::Answer(self.discard_stray(state, place)))
+            }
+            (Step::DeleteAgain, Scrubber::DeletingAgain(place)) => {
+                state.places[place].bytes = Bytes::Absent;
+                (Scrubber::Idle, Outcome::Done)
+            }
+            (Step::ScrubberEnds, scrubber) if scrubber != Scrubber::Idle => (Scrubber::Idle, Outcome::Done),
             _ => return None,
+        };
+        state.scrubber = scrubber;
+        Some(outcome)
+    }
+
+    /// Whether what is at the place is a stray, which is listed then.
+    fn discard_stray(&self, state: &mut State, place: usize) -> bool {
+        let recorded = state.record.is_some_and(|record| record.place == place);
+        let is_stray = !recorded || !self.sees_to(Condition::RecordedIsNoStray);
+        let listing = &mut state.places[place].listing;
+        if is_stray && *listing == Listing::None {
+            *listing = Listing::Garbage;
         }
-        Some(Outcome::Done)
+        is_stray
     }
 
     fn pass_time(&self, state: &mut State, step: Step) -> Option<Outcome> {
@@ -661,11 +771,11 @@ impl Model {
             }
             Step::Trim => {
                 // The host's part of the bargain: no request and no upload is as old as that.
-                let pusher = state.pusher;
+                let pushers = state.pushers;
                 let can_be_named = |(place, at): (usize, &Place)| {
                     at.listing == Listing::Spent
                         && (matches!(at.upload, Upload::Open | Upload::Finished)
-                            || pusher == Pusher::Linking(place))
+                            || pushers.contains(&Pusher::Linking(place)))
                 };
                 let waits = state.places.iter().enumerate().any(can_be_named);
                 (!waits || !self.sees_to(Condition::SpentIsRemembered)).then_some(())?;
@@ -679,6 +789,18 @@ impl Model {
                 let bytes = &mut state.places[state.record?.place].bytes;
                 (*bytes == Bytes::Sound).then_some(())?;
                 *bytes = Bytes::Rotten;
+            }
+            Step::PowerFails(place) => {
+                let at = &mut state.places[place];
+                match at.bytes {
+                    // The upload that brought it is unknown.
+                    Bytes::Sound if at.upload == Upload::Finished => at.upload = Upload::Gone,
+                    // It was deleted.
+                    Bytes::Absent if at.listing != Listing::None => at.bytes = Bytes::Sound,
+                    _ => return None,
+                }
+                (state.pushers, state.scrubber) = Default::default();
+                (0..2).for_each(|who| state.caretaker_ends(who));
             }
             _ => return None,
         }
@@ -696,6 +818,23 @@ impl State {
     pub(crate) fn garbage(&self) -> Places {
         let listed = |place: &usize| self.places[*place].listing == Listing::Garbage;
         (0..PLACES).filter(listed).fold(Places::default(), Places::with)
+    }
+
+    /// What whoever asks is told of the place.
+    pub(crate) fn known(&self, place: usize) -> Known {
+        match self.places[place].listing {
+            _ if self.record.is_some_and(|record| record.place == place) => Known::Recorded,
+            Listing::None => Known::Nothing,
+            Listing::Garbage => Known::Listed,
+            Listing::Spent => Known::Spent,
+        }
+    }
+
+    fn caretaker_ends(&mut self, who: usize) {
+        self.caretakers[who] = Caretaker::Idle;
+        if self.lease.holder == Holder::Caretaker(who) {
+            self.lease.holder = Holder::Gone;
+        }
     }
 
     fn is_linked(&self) -> bool {
@@ -737,9 +876,9 @@ impl State {
         self.links == [self.named, false]
             && !self.detached
             && self.record.is_some() == self.named
-            && self.pusher == Pusher::Idle
+            && self.pushers == [Pusher::Idle; 2]
             && self.caretakers == [Caretaker::Idle; 2]
-            && self.scrubber.is_none()
+            && self.scrubber == Scrubber::Idle
             && self.places.iter().enumerate().all(|(place, at)| {
                 let recorded = self.record.is_some_and(|record| record.place == place);
                 matches!(at.upload, Upload::NotBegun | Upload::Gone)

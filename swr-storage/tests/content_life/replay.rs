@@ -18,7 +18,8 @@ use swr_core::upload::{Upload as Session, UploadId};
 use swr_storage::MemoryBlobs;
 
 use crate::model::{
-    Bytes, Caretaker, Listing, MOUNTED, Model, Outcome, PLACES, PUSHED, Places, Pusher, State, Step, Upload,
+    Bytes, Caretaker, Known, MOUNTED, Model, Outcome, PLACES, PUSHED, Places, Pusher, Scrubber, State, Step,
+    Upload,
 };
 
 /// The names of the two repositories.
@@ -34,6 +35,8 @@ struct World<'a> {
     now: DateTime<Utc>,
     uploads: [UploadId; PLACES],
     stored: [Option<StoredBlob>; PLACES],
+    /// Whether a deletion of the bytes was taken back.
+    is_back: [bool; PLACES],
     fences: [Option<Fence>; 2],
     sweep: Fence,
     holders: u32,
@@ -67,6 +70,7 @@ impl<'a> World<'a> {
             now: minute(0),
             uploads: std::array::from_fn(|_| UploadId::random()),
             stored: [const { None }; PLACES],
+            is_back: [false; PLACES],
             fences: [const { None }; 2],
             sweep: store.lease(&lease).await.unwrap().unwrap(),
             holders: 0,
@@ -77,8 +81,9 @@ impl<'a> World<'a> {
     async fn take(&mut self, state: &State, next: &State, step: Step) -> Outcome {
         self.now += TimeDelta::seconds(1);
         let digest = self.blob.digest;
-        match (step, state.pusher) {
-            (Step::Begin(place), _) => {
+        let pusher = step.pusher().map_or(Pusher::Idle, |who| state.pushers[who]);
+        match (step, pusher) {
+            (Step::Begin(_, place), _) => {
                 let begun = Session {
                     id: self.uploads[place].clone(),
                     repository: REPOSITORIES[PUSHED].parse().unwrap(),
@@ -92,11 +97,11 @@ impl<'a> World<'a> {
                 self.bytes.append(&begun.id, 0, body, self.now).await.unwrap();
                 Outcome::Done
             }
-            (Step::Resume(place), _) => match self.bytes.find(&self.uploads[place]).await.unwrap() {
+            (Step::Resume(_, place), _) => match self.bytes.find(&self.uploads[place]).await.unwrap() {
                 Some(_) => Outcome::Done,
                 None => Outcome::Unknown,
             },
-            (Step::Finish, Pusher::Finishing(place)) => {
+            (Step::Finish(_), Pusher::Finishing(place)) => {
                 match self.bytes.finish(&self.uploads[place], &digest).await {
                     Ok(stored) => {
                         self.stored[place] = Some(stored);
@@ -106,13 +111,13 @@ impl<'a> World<'a> {
                     Err(error) => panic!("{error:?}"),
                 }
             }
-            (Step::LinkStored, Pusher::Linking(place)) => {
+            (Step::LinkStored(_), Pusher::Linking(place)) => {
                 let change = Change::LinkStored(self.stored[place].clone().unwrap());
                 self.commit(PUSHED, Vec::new(), change).await
             }
-            (Step::ForgetUpload, Pusher::Forgetting(place)) => self.forget(place).await,
-            (Step::AskToMount, _) => Outcome::Answer(self.holds(PUSHED).await),
-            (Step::Mount, _) => {
+            (Step::ForgetUpload(_), Pusher::Forgetting(place)) => self.forget(place).await,
+            (Step::AskToMount(_), _) => Outcome::Answer(self.holds(PUSHED).await),
+            (Step::Mount(_), _) => {
                 let repository = REPOSITORIES[PUSHED].parse().unwrap();
                 let requires = vec![Require::BlobLinkedIn { repository, digest }];
                 self.commit(MOUNTED, requires, Change::LinkExisting(digest)).await
@@ -136,10 +141,18 @@ impl<'a> World<'a> {
             }
             (Step::RemoveRepository, _) => self.commit(PUSHED, Vec::new(), Change::RemoveRepository).await,
             (Step::Cancel(place), _) => self.abandon(place).await,
-            (Step::FindRotten | Step::ScrubberEnds | Step::Rot | Step::PusherEnds, _) => Outcome::Done,
-            (Step::SetAside, _) => {
-                let stored = self.stored[state.scrubber.unwrap()].as_ref().unwrap();
-                self.store.quarantine(&digest, &stored.location).await.unwrap();
+            (
+                Step::FindRotten | Step::FindKept(_) | Step::ScrubberEnds | Step::Rot | Step::PusherEnds(_),
+                _,
+            ) => Outcome::Done,
+            (Step::SetAside | Step::AskOfKept | Step::DiscardKept | Step::DeleteAgain, _) => {
+                self.scrub(state.scrubber).await
+            }
+            (Step::PowerFails(place), _) => {
+                match next.places[place].bytes == state.places[place].bytes {
+                    true => self.bytes.forget(&self.uploads[place]).await.unwrap(),
+                    false => self.is_back[place] = true,
+                }
                 Outcome::Done
             }
             (Step::LeaseLapses, _) => {
@@ -152,6 +165,32 @@ impl<'a> World<'a> {
             }
             (step, _) => self.look_after(state, next, step).await,
         }
+    }
+
+    async fn scrub(&mut self, scrubber: Scrubber) -> Outcome {
+        let stored = |place: usize| self.stored[place].as_ref().unwrap();
+        match scrubber {
+            Scrubber::Idle => panic!("nobody scrubs"),
+            Scrubber::SettingAside(place) => {
+                self.store.quarantine(&self.blob.digest, &stored(place).location).await.unwrap();
+                Outcome::Done
+            }
+            Scrubber::Asking(place) => {
+                let content = self.store.content_state(&self.blob.digest, &stored(place).location).await;
+                Outcome::Content(known(content.unwrap()))
+            }
+            Scrubber::Discarding(place) => {
+                let is_stray = self.store.discard_stray(stored(place), self.now, &self.sweep).await;
+                Outcome::Answer(is_stray.unwrap())
+            }
+            Scrubber::DeletingAgain(place) => self.delete(place).await,
+        }
+    }
+
+    async fn delete(&mut self, place: usize) -> Outcome {
+        self.bytes.delete(&self.stored[place].as_ref().unwrap().location).await.unwrap();
+        self.is_back[place] = false;
+        Outcome::Done
     }
 
     async fn look_after(&mut self, state: &State, next: &State, step: Step) -> Outcome {
@@ -170,7 +209,8 @@ impl<'a> World<'a> {
         else {
             panic!("{step:?} of nobody");
         };
-        let fence = || self.fences[who].clone().unwrap();
+        let fence = self.fences[who].clone();
+        let fence = || fence.clone().unwrap();
         let outcome = match (step, state.caretakers[who]) {
             (Step::Hold(_), _) => return self.hold(who).await,
             (Step::Release(_), _) => {
@@ -183,11 +223,7 @@ impl<'a> World<'a> {
                 unless_fenced(discarded.map(Outcome::Count))
             }
             (Step::ListGarbage(_), _) => Outcome::Garbage(self.garbage().await),
-            (Step::Delete(_), Caretaker::Deleting(places)) => {
-                let stored = self.stored[places.first().unwrap()].as_ref().unwrap();
-                self.bytes.delete(&stored.location).await.unwrap();
-                Outcome::Done
-            }
+            (Step::Delete(_), Caretaker::Deleting(places)) => self.delete(places.first().unwrap()).await,
             (Step::Spend(_), Caretaker::Spending(places)) => {
                 let stored = self.stored[places.first().unwrap()].as_ref().unwrap();
                 let spent = self.store.forget_garbage(&stored.location, self.now, &fence()).await;
@@ -299,16 +335,20 @@ impl<'a> World<'a> {
             same(&("upload", place), &upload.is_some(), &is_known);
             let Some(stored) = &self.stored[place] else { continue };
             let bytes = self.bytes.stat(&stored.location).await.unwrap();
-            same(&("bytes", place), &bytes.is_some(), &(at.bytes != Bytes::Absent));
-            let expected = match at.listing {
-                _ if state.record.is_some_and(|record| record.place == place) => ContentState::Recorded,
-                Listing::None => ContentState::Unknown,
-                Listing::Garbage => ContentState::Listed,
-                Listing::Spent => ContentState::Spent,
-            };
+            let is_there = bytes.is_some() || self.is_back[place];
+            same(&("bytes", place), &is_there, &(at.bytes != Bytes::Absent));
             let content = self.store.content_state(digest, &stored.location).await.unwrap();
-            same(&("content", place), &content, &expected);
+            same(&("content", place), &known(content), &state.known(place));
         }
+    }
+}
+
+fn known(content: ContentState) -> Known {
+    match content {
+        ContentState::Recorded => Known::Recorded,
+        ContentState::Listed => Known::Listed,
+        ContentState::Spent => Known::Spent,
+        ContentState::Unknown => Known::Nothing,
     }
 }
 
