@@ -133,15 +133,19 @@ fn digest(bytes: &[u8]) -> Digest {
     Algorithm::Sha256.digest(bytes)
 }
 
-async fn begin(store: &BucketBlobs) -> UploadId {
-    let upload = Upload {
+fn upload() -> Upload {
+    Upload {
         id: UploadId::random(),
         repository: "library/hello".parse().unwrap(),
         owner: Caller::Anonymous,
         algorithm: Algorithm::Sha256,
         begun: minute(0),
         offset: 0,
-    };
+    }
+}
+
+async fn begin(store: &BucketBlobs) -> UploadId {
+    let upload = upload();
     store.begin(&upload).await.unwrap();
     upload.id
 }
@@ -202,6 +206,23 @@ async fn let_run(append: &mut (impl Future<Output = Result<u64, AppendError>> + 
 /// In another process than the one that had it first.
 mod two_processes {
     use super::*;
+
+    /// Of another version, which came between the look and the name.
+    #[tokio::test]
+    async fn a_later_format_that_is_named_at_the_same_moment_is_seen() {
+        let place = Place::new();
+        let bucket = place.bucket.clone();
+        place.flaky.plan(move |call, key| {
+            if (call, key) == (Call::Put, "format/1") {
+                bucket.plant("format/2", b"").now_or_never().unwrap();
+            }
+            Goes::Well
+        });
+        let upload = upload();
+        let refusal = place.open().begin(&upload).await.unwrap_err();
+        assert_eq!(refusal.kind(), StoreErrorKind::Other);
+        assert!(place.sessions.kept(&upload.id).is_none());
+    }
 
     /// The second is not kept waiting by a first that may be dead; whoever ends first wins.
     #[tokio::test]
@@ -424,7 +445,8 @@ mod crashes {
             let (unnamed, seen) = (unnamed.clone(), seen.clone());
             move |call, key| {
                 let Some((folder, name)) = key.rsplit_once('/') else { return Goes::Well };
-                let id = UploadId::parse(folder.rsplit_once('/').unwrap().1);
+                let Some((_, id)) = folder.rsplit_once('/') else { return Goes::Well };
+                let id = UploadId::parse(id);
                 if let (Call::Put | Call::Create | Call::Part, Ok(id)) = (call, id) {
                     let kept = sessions.kept(&id);
                     let record = kept.map(|session| session.record).unwrap_or_default();

@@ -32,6 +32,7 @@ impl BlobStore for BucketBlobs {
     async fn stat(&self, at: &BlobLocation) -> Result<Option<BlobStat>, StoreError> {
         const OPERATION: &str = "blobs.stat";
         let place = place(OPERATION, at)?;
+        self.bucket.expect_format(OPERATION).await?;
         let there = self.bucket.is_there(OPERATION, &place).await?;
         Ok(there.then(|| BlobStat { location: at.clone(), size: place.length() }))
     }
@@ -39,6 +40,7 @@ impl BlobStore for BucketBlobs {
     #[tracing::instrument(level = "debug", skip(self))]
     async fn read(&self, at: &BlobLocation, range: Range<u64>) -> Result<Option<ByteStream>, StoreError> {
         let place = place(READ, at)?;
+        self.bucket.expect_format(READ).await?;
         let size = place.length();
         if range.end > size || range.start > range.end {
             let short = format!("{at} has {size} bytes, and {}..{} were asked for", range.start, range.end);
@@ -59,6 +61,7 @@ impl BlobStore for BucketBlobs {
     async fn delete(&self, at: &BlobLocation) -> Result<(), StoreError> {
         const OPERATION: &str = "blobs.delete";
         let place = place(OPERATION, at)?;
+        self.bucket.expect_format(OPERATION).await?;
         let objects: Vec<_> = place.objects().collect();
         self.bucket.delete(OPERATION, place.upload(), &objects).await
     }
@@ -67,9 +70,11 @@ impl BlobStore for BucketBlobs {
     /// upload nobody knows any more, is listed as well, each object by itself. A key does not tell a digest.
     fn list(&self) -> BoxStream<'_, Result<ListedBlob, StoreError>> {
         let bucket = &self.bucket;
-        stream::iter(keys::prefixes())
-            .map(move |prefix| async move { bucket.list(LIST, &prefix).await })
-            .buffered(AT_ONCE)
+        stream::once(bucket.expect_format(LIST))
+            .map_ok(|()| stream::iter(keys::prefixes().map(Ok)))
+            .try_flatten()
+            .map_ok(move |prefix| async move { bucket.list(LIST, &prefix).await })
+            .try_buffered(AT_ONCE)
             .map_ok(move |listed| {
                 listed.objects.iter().for_each(|meta| foreign(meta.location.as_ref()));
                 let uploads = listed.common_prefixes.into_iter().filter_map(|folder| {
@@ -97,6 +102,7 @@ impl BlobStore for BucketBlobs {
     async fn direct_url(&self, at: &BlobLocation) -> Result<Option<String>, StoreError> {
         const OPERATION: &str = "blobs.direct_url";
         let place = place(OPERATION, at)?;
+        self.bucket.expect_format(OPERATION).await?;
         let options = &self.bucket.options;
         match (&options.signer, place.segments()) {
             (Some(signer), [segment]) => {

@@ -67,11 +67,6 @@ pub(super) fn prefixes() -> impl Iterator<Item = Path> + Send {
     (0..=u8::MAX).map(|byte| Path::from_iter([BLOBS, &format!("{byte:02x}")]))
 }
 
-/// A folder that nothing is ever in.
-pub(super) fn nowhere() -> Path {
-    Path::from("nowhere")
-}
-
 /// The upload whose folder this is; `None` when it is no folder of ours.
 pub(super) fn upload_of(folder: &Path) -> Option<UploadId> {
     let id = UploadId::parse(folder.filename()?).ok()?;
@@ -180,7 +175,7 @@ pub(super) fn pieces(segments: &[Segment], range: Range<u64>) -> impl Iterator<I
 }
 
 /// A number as it is written, without signs and leading zeros.
-fn number_of(text: &str) -> Option<u64> {
+pub(super) fn number_of(text: &str) -> Option<u64> {
     let number: u64 = text.parse().ok()?;
     (number.to_string() == text).then_some(number)
 }

@@ -4,9 +4,10 @@
 //! ```text
 //! blobs/<ab>/<upload id>/<number>          a segment: some of an upload's bytes
 //! blobs/<ab>/<upload id>/<number>.index    the location of what it brought, where that has several segments
+//! format/<number>                          says that everything else is in this format, or a later one that is named
 //! ```
 //!
-//! An object is written once, under a key that nobody had before, and never changed, copied or renamed: the
+//! Apart from the last, an object is written once, under a key that nobody had before, and never changed, copied or renamed: the
 //! location of finished bytes names the segments that their appends wrote, nearly always one. No condition of
 //! the store is relied on; what must not happen twice is decided by the version of the session.
 //!
@@ -17,7 +18,7 @@
 //!
 //! | call | asks of the bucket | saves | what a crash before the answer leaves |
 //! |---|---|---|---|
-//! | `begin` | nothing | 1 | an upload that nobody asks for; the sweep finds it |
+//! | `begin` | nothing, once the format is named | 1 | an upload that nobody asks for; the sweep finds it |
 //! | `append` | one object, in parts if it is longer than one; a fold now and then | 2, or 3 in parts; none if no byte came | the old offset, and an object or parts that the session names |
 //! | `finish` | nothing; an object for empty content, or an index for several segments | 1, and 1 for an object | the old state, or one that the next `finish` answers from |
 //! | `forget` | nothing, unless something was left | 1 | an upload that is finished; the sweep finds it |
@@ -41,6 +42,7 @@
 
 mod blobs;
 mod folding;
+mod format;
 mod keys;
 mod segment_writer;
 mod sessions;
@@ -64,6 +66,7 @@ use tracing::Instrument as _;
 use crate::claims::Claims;
 use crate::upload_sessions::UploadSessions;
 
+use format::Format;
 use keys::Object;
 use sessions::Reserved;
 
@@ -77,7 +80,8 @@ pub struct BucketBlobs {
 
 impl BucketBlobs {
     /// Opens the bucket with the default options. Asks it nothing:
-    /// [`probe`](swr_core::ports::UploadStore::probe) says whether it is there.
+    /// [`probe`](swr_core::ports::UploadStore::probe) says whether it is there. One of a format that this version does not
+    /// know is refused by whatever is asked of it first.
     ///
     /// The store retries and gives up as its own options say. A prefix is given by
     /// [`PrefixStore`](object_store::prefix::PrefixStore).
@@ -167,6 +171,7 @@ impl BucketOptions {
             store,
             sessions,
             claims: Arc::default(),
+            format: Format::default(),
             parts: Arc::new(Semaphore::new(self.parts_at_once)),
             options: self,
         };
@@ -182,6 +187,7 @@ struct Bucket {
     multiparts: Arc<dyn MultipartStore>,
     sessions: Arc<dyn UploadSessions>,
     claims: Arc<Claims>,
+    format: Format,
     /// One for each part that may be on its way.
     parts: Arc<Semaphore>,
     options: BucketOptions,

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::blobs::Reading;
 use super::folding::folding;
-use super::keys::{self, Object, Place, Segment};
+use super::keys::{Object, Place, Segment};
 use super::segment_writer::SegmentWriter;
 use super::sessions::{Halt, Reserved, Session};
 use super::{Bucket, BucketBlobs, ended, going_on};
@@ -29,6 +29,7 @@ const SLICE: usize = 64 * 1024;
 /// How many objects a session names beside those that count. Before it names another one, they are removed.
 pub(super) const RESERVED_MAX: usize = 16;
 
+const BEGIN: &str = "uploads.begin";
 const APPEND: &str = "uploads.append";
 const FINISH: &str = "uploads.finish";
 const FORGET: &str = "uploads.forget";
@@ -38,9 +39,10 @@ const ABANDON: &str = "uploads.abandon";
 impl UploadStore for BucketBlobs {
     #[tracing::instrument(level = "debug", skip_all, fields(upload = %upload.id))]
     async fn begin(&self, upload: &Upload) -> Result<(), StoreError> {
+        self.bucket.name_format(BEGIN).await?;
         match self.bucket.begin(&Session::begun(upload)).await? {
             true => Ok(()),
-            false => Err(StoreError::new(StoreErrorKind::Other, "uploads.begin", "the id is taken")),
+            false => Err(StoreError::new(StoreErrorKind::Other, BEGIN, "the id is taken")),
         }
     }
 
@@ -59,6 +61,7 @@ impl UploadStore for BucketBlobs {
         mut body: ByteStream,
         at: DateTime<Utc>,
     ) -> Result<u64, AppendError> {
+        self.bucket.expect_format(APPEND).await?;
         let Ok(claim) = self.bucket.claims.claim(id).await else {
             return Err(self.bucket.stands(id).await?);
         };
@@ -84,6 +87,7 @@ impl UploadStore for BucketBlobs {
 
     #[tracing::instrument(level = "debug", skip(self))]
     async fn finish(&self, id: &UploadId, expected: &Digest) -> Result<StoredBlob, FinishError> {
+        self.bucket.expect_format(FINISH).await?;
         let claim = self.bucket.claims.claim(id).await.map_err(|_| FinishError::Busy)?;
         let (bucket, expected) = (self.bucket.clone(), *expected);
         ended(FINISH, going_on(async move { bucket.finish(claim.id(), &expected).await })).await
@@ -91,6 +95,7 @@ impl UploadStore for BucketBlobs {
 
     #[tracing::instrument(level = "debug", skip(self))]
     async fn forget(&self, id: &UploadId) -> Result<(), StoreError> {
+        self.bucket.expect_format(FORGET).await?;
         let busy = |_| StoreError::new(StoreErrorKind::Unavailable, FORGET, "an append is under way");
         let claim = self.bucket.claims.claim(id).await.map_err(busy)?;
         let bucket = self.bucket.clone();
@@ -99,6 +104,7 @@ impl UploadStore for BucketBlobs {
 
     #[tracing::instrument(level = "debug", skip(self))]
     async fn abandon(&self, id: &UploadId) -> Result<(), AbandonError> {
+        self.bucket.expect_format(ABANDON).await?;
         let claim = self.bucket.claims.claim(id).await.map_err(|_| AbandonError::Busy)?;
         let bucket = self.bucket.clone();
         ended(ABANDON, going_on(async move { bucket.abandon(ABANDON, claim.id()).await })).await
@@ -117,10 +123,10 @@ impl UploadStore for BucketBlobs {
             .boxed()
     }
 
-    /// Says whether a new upload would be taken now: whether the bucket is there and can be listed, and its
-    /// sessions can be read.
+    /// Says whether a new upload would be taken now: whether the bucket is there and can be listed, its format is
+    /// one that this version knows, and its sessions can be read.
     async fn probe(&self) -> Result<(), StoreError> {
-        self.bucket.list("uploads.probe", &keys::nowhere()).await?;
+        self.bucket.look_at_format("uploads.probe").await?;
         self.bucket.sessions.find(&UploadId::random()).await?;
         Ok(())
     }

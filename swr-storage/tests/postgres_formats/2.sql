@@ -1,0 +1,515 @@
+-- What the history in told/mod.rs leaves in the tables of format 2.
+CREATE TABLE access_keys (
+    id text NOT NULL COLLATE pg_catalog."C",
+    holder text NOT NULL COLLATE pg_catalog."C",
+    description text NOT NULL COLLATE pg_catalog."C",
+    secret bytea,
+    created bigint NOT NULL
+);
+CREATE TABLE accounts (
+    id text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    project text NOT NULL COLLATE pg_catalog."C",
+    created bigint NOT NULL
+);
+CREATE TABLE blobs (
+    digest bytea NOT NULL,
+    size bigint NOT NULL,
+    location text NOT NULL COLLATE pg_catalog."C",
+    made bigint NOT NULL,
+    quarantined boolean DEFAULT false NOT NULL,
+    unlinked boolean DEFAULT false NOT NULL
+);
+CREATE TABLE cursors (
+    consumer text NOT NULL COLLATE pg_catalog."C",
+    seq bigint NOT NULL
+);
+CREATE TABLE events (
+    seq bigint NOT NULL,
+    repository text NOT NULL COLLATE pg_catalog."C",
+    at bigint NOT NULL,
+    actor text NOT NULL,
+    origin text NOT NULL,
+    event text NOT NULL
+);
+CREATE TABLE garbage (
+    location text NOT NULL COLLATE pg_catalog."C",
+    listed_at bigint NOT NULL,
+    spent_at bigint
+);
+CREATE TABLE kept (
+    id bytea NOT NULL,
+    events bigint NOT NULL,
+    made timestamp with time zone DEFAULT now() NOT NULL
+);
+CREATE TABLE leases (
+    name text NOT NULL COLLATE pg_catalog."C",
+    holder text COLLATE pg_catalog."C",
+    token bigint NOT NULL,
+    until bigint NOT NULL
+);
+CREATE TABLE links (
+    repository bigint NOT NULL,
+    digest bytea NOT NULL,
+    renewed bigint NOT NULL,
+    named boolean NOT NULL
+);
+CREATE TABLE log (
+    one boolean DEFAULT true NOT NULL,
+    events bigint NOT NULL,
+    traces bigint NOT NULL,
+    CONSTRAINT log_one_check CHECK (one)
+)
+WITH (fillfactor='10');
+CREATE TABLE manifest_contents (
+    manifest bigint NOT NULL,
+    annotations text NOT NULL,
+    bytes bytea NOT NULL
+);
+CREATE TABLE manifest_references (
+    repository bigint NOT NULL,
+    digest bytea NOT NULL,
+    kind smallint NOT NULL,
+    manifest bigint NOT NULL,
+    size bigint NOT NULL
+);
+CREATE TABLE manifests (
+    id bigint NOT NULL,
+    repository bigint NOT NULL,
+    digest bytea NOT NULL,
+    media_type text NOT NULL COLLATE pg_catalog."C",
+    artifact_type text COLLATE pg_catalog."C",
+    size bigint NOT NULL,
+    subject bytea,
+    unused_since bigint,
+    pulls bigint DEFAULT 0 NOT NULL,
+    pulled bigint
+);
+ALTER TABLE manifests ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME manifests_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE organisation_grants (
+    organisation bigint NOT NULL,
+    holder text NOT NULL COLLATE pg_catalog."C",
+    level smallint NOT NULL,
+    created bigint NOT NULL
+);
+CREATE TABLE organisations (
+    id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    account text NOT NULL COLLATE pg_catalog."C",
+    creator text NOT NULL COLLATE pg_catalog."C",
+    creator_name text NOT NULL COLLATE pg_catalog."C",
+    created bigint NOT NULL
+);
+ALTER TABLE organisations ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME organisations_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE repositories (
+    id bigint NOT NULL,
+    name text COLLATE pg_catalog."C",
+    made bigint NOT NULL,
+    listed boolean NOT NULL,
+    vacant boolean NOT NULL,
+    public boolean DEFAULT false NOT NULL,
+    category text DEFAULT 'other'::text NOT NULL COLLATE pg_catalog."C",
+    creator text COLLATE pg_catalog."C",
+    creator_name text COLLATE pg_catalog."C",
+    updated bigint DEFAULT 0 NOT NULL,
+    pulls bigint DEFAULT 0 NOT NULL,
+    organisation text GENERATED ALWAYS AS (
+CASE
+    WHEN (strpos(name, '/'::text) > 0) THEN split_part(name, '/'::text, 1)
+    ELSE NULL::text
+END) STORED COLLATE pg_catalog."C",
+    description text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C"
+);
+ALTER TABLE repositories ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME repositories_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+CREATE TABLE repository_grants (
+    repository bigint NOT NULL,
+    holder text NOT NULL COLLATE pg_catalog."C",
+    level smallint NOT NULL,
+    created bigint NOT NULL
+);
+CREATE TABLE rights (
+    one boolean DEFAULT true NOT NULL,
+    version bigint NOT NULL,
+    CONSTRAINT rights_one_check CHECK (one)
+)
+WITH (fillfactor='10');
+CREATE TABLE shares (
+    repository bigint NOT NULL,
+    account text NOT NULL COLLATE pg_catalog."C",
+    deadline bigint,
+    description text NOT NULL COLLATE pg_catalog."C",
+    creator text NOT NULL COLLATE pg_catalog."C",
+    creator_name text NOT NULL COLLATE pg_catalog."C",
+    created bigint NOT NULL,
+    updated bigint NOT NULL
+);
+CREATE TABLE swr_format (
+    one boolean DEFAULT true NOT NULL,
+    format integer NOT NULL,
+    CONSTRAINT swr_format_one_check CHECK (one)
+);
+CREATE TABLE tags (
+    repository bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    manifest bigint NOT NULL,
+    created bigint NOT NULL,
+    updated bigint NOT NULL,
+    pulls bigint DEFAULT 0 NOT NULL,
+    pulled bigint
+);
+CREATE TABLE temporary_keys (
+    id text NOT NULL COLLATE pg_catalog."C",
+    holder text NOT NULL COLLATE pg_catalog."C",
+    issued_with text COLLATE pg_catalog."C",
+    secret bytea NOT NULL,
+    expires bigint NOT NULL
+);
+CREATE TABLE token_keys (
+    id text NOT NULL COLLATE pg_catalog."C",
+    secret bytea,
+    created bigint NOT NULL
+);
+CREATE TABLE traces (
+    seq bigint NOT NULL,
+    id text NOT NULL COLLATE pg_catalog."C",
+    account text NOT NULL COLLATE pg_catalog."C",
+    account_name text NOT NULL COLLATE pg_catalog."C",
+    project text NOT NULL COLLATE pg_catalog."C",
+    at bigint NOT NULL,
+    actor text COLLATE pg_catalog."C",
+    actor_name text COLLATE pg_catalog."C",
+    operation text NOT NULL COLLATE pg_catalog."C",
+    code integer NOT NULL,
+    reason text NOT NULL COLLATE pg_catalog."C",
+    resource_id text NOT NULL COLLATE pg_catalog."C",
+    resource_name text NOT NULL COLLATE pg_catalog."C",
+    organisation text COLLATE pg_catalog."C",
+    origin text NOT NULL,
+    change text NOT NULL
+);
+CREATE TABLE upload_sessions (
+    id text NOT NULL COLLATE pg_catalog."C",
+    version bigint NOT NULL,
+    touched bigint NOT NULL,
+    record text NOT NULL
+);
+CREATE TABLE users (
+    id text NOT NULL COLLATE pg_catalog."C",
+    account text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    role text NOT NULL COLLATE pg_catalog."C",
+    password text,
+    created bigint NOT NULL
+);
+INSERT INTO access_keys VALUES ('AK1', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'a key', '\x7365616c6564', 1767227460000000);
+INSERT INTO accounts VALUES ('11111111111111111111111111111111', 'north', '11111111111111111111111111111111', 1767227400000000);
+INSERT INTO accounts VALUES ('22222222222222222222222222222222', 'south', '22222222222222222222222222222222', 1767227400000000);
+INSERT INTO blobs VALUES ('\x01b401f07425289b4c9b41d41821556a64ac94ac9b2ddc43235d9aee6e30d88c19', 50, 'the place of sha256:b401f07425289b4c9b41d41821556a64ac94ac9b2ddc43235d9aee6e30d88c19', 1767225660000000, false, false);
+INSERT INTO blobs VALUES ('\x0189da36c00e094c2e10acc96b6c62d1c38ed1b1d4ff46b4e9b04383516bd68876', 14, 'the place of sha256:89da36c00e094c2e10acc96b6c62d1c38ed1b1d4ff46b4e9b04383516bd68876', 1767225660000000, false, false);
+INSERT INTO blobs VALUES ('\x01b52c093d9dc889b8ea7fb487e229b5b50f4c2c070192be0deeb1603c8699ca06', 14, 'the place of sha256:b52c093d9dc889b8ea7fb487e229b5b50f4c2c070192be0deeb1603c8699ca06', 1767225660000000, false, false);
+INSERT INTO blobs VALUES ('\x01e2906599cd292ec931ec5b4e09dc91eb7e6db078291edc5c28ddb33a907c5f00', 50, 'the place of sha256:e2906599cd292ec931ec5b4e09dc91eb7e6db078291edc5c28ddb33a907c5f00', 1767225720000000, false, false);
+INSERT INTO blobs VALUES ('\x017eaa0d2f71fe3a86c52cc1f4dae1a271c316304ec458eb7fddad7cf2912f5924', 14, 'the place of sha256:7eaa0d2f71fe3a86c52cc1f4dae1a271c316304ec458eb7fddad7cf2912f5924', 1767225720000000, false, false);
+INSERT INTO blobs VALUES ('\x0144136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a', 2, 'the place of sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a', 1767225840000000, false, false);
+INSERT INTO blobs VALUES ('\x0182ebe9c9b2cb8a02775178be783e490ed2711792c1aea3807e83af28a0d6e35c', 19, 'the place of sha256:82ebe9c9b2cb8a02775178be783e490ed2711792c1aea3807e83af28a0d6e35c', 1767225840000000, false, false);
+INSERT INTO blobs VALUES ('\x01f449fe583d6dc13221d0ec33cd760372bcedabcc33ed8529e922386e05d09ae8', 19, 'the place of sha256:f449fe583d6dc13221d0ec33cd760372bcedabcc33ed8529e922386e05d09ae8', 1767226200000000, false, false);
+INSERT INTO cursors VALUES ('sink', 4);
+INSERT INTO events VALUES (1, 'math/a', 1767225660000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"blob_linked","digest":"sha256:b401f07425289b4c9b41d41821556a64ac94ac9b2ddc43235d9aee6e30d88c19"}');
+INSERT INTO events VALUES (2, 'math/a', 1767225660000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"blob_linked","digest":"sha256:89da36c00e094c2e10acc96b6c62d1c38ed1b1d4ff46b4e9b04383516bd68876"}');
+INSERT INTO events VALUES (3, 'math/a', 1767225660000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"blob_linked","digest":"sha256:b52c093d9dc889b8ea7fb487e229b5b50f4c2c070192be0deeb1603c8699ca06"}');
+INSERT INTO events VALUES (4, 'math/a', 1767225660000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"repository_created"}');
+INSERT INTO events VALUES (5, 'math/a', 1767225660000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"manifest_pushed","digest":"sha256:f21f18d2447e923015ed4697891786c7103cc888556fb7cc987315a20d2d34be","media_type":"application/vnd.oci.image.manifest.v1+json","size":552,"subject":null}');
+INSERT INTO events VALUES (6, 'math/a', 1767225660000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"tag_set","tag":"1.0","digest":"sha256:f21f18d2447e923015ed4697891786c7103cc888556fb7cc987315a20d2d34be","previous":null}');
+INSERT INTO events VALUES (7, 'math/a', 1767225660000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"tag_set","tag":"latest","digest":"sha256:f21f18d2447e923015ed4697891786c7103cc888556fb7cc987315a20d2d34be","previous":null}');
+INSERT INTO events VALUES (8, 'math/a', 1767225720000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"blob_linked","digest":"sha256:e2906599cd292ec931ec5b4e09dc91eb7e6db078291edc5c28ddb33a907c5f00"}');
+INSERT INTO events VALUES (9, 'math/a', 1767225720000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"blob_linked","digest":"sha256:7eaa0d2f71fe3a86c52cc1f4dae1a271c316304ec458eb7fddad7cf2912f5924"}');
+INSERT INTO events VALUES (10, 'math/a', 1767225720000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"manifest_pushed","digest":"sha512:1540cfb1f34ae17c0220c2665427648840b06d0ae39fccc004b0f569c6c418e538e82c1d4c5668ffa1f7195639fc11d0955b1203d6c1f4fcbe1717a30a0130a1","media_type":"application/vnd.oci.image.manifest.v1+json","size":552,"subject":null}');
+INSERT INTO events VALUES (11, 'math/a', 1767225720000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"tag_set","tag":"1.1","digest":"sha512:1540cfb1f34ae17c0220c2665427648840b06d0ae39fccc004b0f569c6c418e538e82c1d4c5668ffa1f7195639fc11d0955b1203d6c1f4fcbe1717a30a0130a1","previous":null}');
+INSERT INTO events VALUES (12, 'math/a', 1767225720000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"tag_set","tag":"latest","digest":"sha512:1540cfb1f34ae17c0220c2665427648840b06d0ae39fccc004b0f569c6c418e538e82c1d4c5668ffa1f7195639fc11d0955b1203d6c1f4fcbe1717a30a0130a1","previous":"sha256:f21f18d2447e923015ed4697891786c7103cc888556fb7cc987315a20d2d34be"}');
+INSERT INTO events VALUES (13, 'math/a', 1767225780000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"manifest_pushed","digest":"sha256:88fabd6bb42425a3902f63c25dd04a3198cb3b6e4adb8a31f76b4b4da76eefec","media_type":"application/vnd.oci.image.index.v1+json","size":457,"subject":null}');
+INSERT INTO events VALUES (14, 'math/a', 1767225780000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"tag_set","tag":"all","digest":"sha256:88fabd6bb42425a3902f63c25dd04a3198cb3b6e4adb8a31f76b4b4da76eefec","previous":null}');
+INSERT INTO events VALUES (15, 'math/a', 1767225840000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"blob_linked","digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}');
+INSERT INTO events VALUES (16, 'math/a', 1767225840000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"blob_linked","digest":"sha256:82ebe9c9b2cb8a02775178be783e490ed2711792c1aea3807e83af28a0d6e35c"}');
+INSERT INTO events VALUES (17, 'math/a', 1767225840000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"manifest_pushed","digest":"sha256:20dde424505b72dc65d1326dfbb8d2205798d86ba2b51d50e246f0b5d7899227","media_type":"application/vnd.oci.image.manifest.v1+json","size":625,"subject":"sha256:f21f18d2447e923015ed4697891786c7103cc888556fb7cc987315a20d2d34be"}');
+INSERT INTO events VALUES (18, 'math/b', 1767225900000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"blob_linked","digest":"sha256:b401f07425289b4c9b41d41821556a64ac94ac9b2ddc43235d9aee6e30d88c19"}');
+INSERT INTO events VALUES (19, 'math/b', 1767225900000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"blob_linked","digest":"sha256:89da36c00e094c2e10acc96b6c62d1c38ed1b1d4ff46b4e9b04383516bd68876"}');
+INSERT INTO events VALUES (20, 'math/b', 1767225900000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"blob_linked","digest":"sha256:b52c093d9dc889b8ea7fb487e229b5b50f4c2c070192be0deeb1603c8699ca06"}');
+INSERT INTO events VALUES (21, 'math/b', 1767225900000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"repository_created"}');
+INSERT INTO events VALUES (22, 'math/b', 1767225900000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"manifest_pushed","digest":"sha256:f21f18d2447e923015ed4697891786c7103cc888556fb7cc987315a20d2d34be","media_type":"application/vnd.oci.image.manifest.v1+json","size":552,"subject":null}');
+INSERT INTO events VALUES (23, 'math/b', 1767225900000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"tag_set","tag":"1.0","digest":"sha256:f21f18d2447e923015ed4697891786c7103cc888556fb7cc987315a20d2d34be","previous":null}');
+INSERT INTO events VALUES (24, 'math/b', 1767225960000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"tag_removed","tag":"1.0","digest":"sha256:f21f18d2447e923015ed4697891786c7103cc888556fb7cc987315a20d2d34be"}');
+INSERT INTO events VALUES (25, 'math/gone', 1767226020000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"blob_linked","digest":"sha256:e2906599cd292ec931ec5b4e09dc91eb7e6db078291edc5c28ddb33a907c5f00"}');
+INSERT INTO events VALUES (26, 'math/gone', 1767226020000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"blob_linked","digest":"sha256:7eaa0d2f71fe3a86c52cc1f4dae1a271c316304ec458eb7fddad7cf2912f5924"}');
+INSERT INTO events VALUES (27, 'math/gone', 1767226020000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"blob_linked","digest":"sha256:b52c093d9dc889b8ea7fb487e229b5b50f4c2c070192be0deeb1603c8699ca06"}');
+INSERT INTO events VALUES (28, 'math/gone', 1767226020000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"repository_created"}');
+INSERT INTO events VALUES (29, 'math/gone', 1767226020000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"manifest_pushed","digest":"sha512:1540cfb1f34ae17c0220c2665427648840b06d0ae39fccc004b0f569c6c418e538e82c1d4c5668ffa1f7195639fc11d0955b1203d6c1f4fcbe1717a30a0130a1","media_type":"application/vnd.oci.image.manifest.v1+json","size":552,"subject":null}');
+INSERT INTO events VALUES (30, 'math/gone', 1767226020000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"tag_set","tag":"1.0","digest":"sha512:1540cfb1f34ae17c0220c2665427648840b06d0ae39fccc004b0f569c6c418e538e82c1d4c5668ffa1f7195639fc11d0955b1203d6c1f4fcbe1717a30a0130a1","previous":null}');
+INSERT INTO events VALUES (31, 'math/gone', 1767226080000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"repository_removed"}');
+INSERT INTO events VALUES (32, 'alone', 1767226140000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"blob_linked","digest":"sha256:e2906599cd292ec931ec5b4e09dc91eb7e6db078291edc5c28ddb33a907c5f00"}');
+INSERT INTO events VALUES (33, 'alone', 1767226140000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"blob_linked","digest":"sha256:7eaa0d2f71fe3a86c52cc1f4dae1a271c316304ec458eb7fddad7cf2912f5924"}');
+INSERT INTO events VALUES (34, 'alone', 1767226140000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"blob_linked","digest":"sha256:b52c093d9dc889b8ea7fb487e229b5b50f4c2c070192be0deeb1603c8699ca06"}');
+INSERT INTO events VALUES (35, 'alone', 1767226140000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"repository_created"}');
+INSERT INTO events VALUES (36, 'alone', 1767226140000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"manifest_pushed","digest":"sha512:1540cfb1f34ae17c0220c2665427648840b06d0ae39fccc004b0f569c6c418e538e82c1d4c5668ffa1f7195639fc11d0955b1203d6c1f4fcbe1717a30a0130a1","media_type":"application/vnd.oci.image.manifest.v1+json","size":552,"subject":null}');
+INSERT INTO events VALUES (37, 'math/hidden', 1767226200000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"blob_linked","digest":"sha256:f449fe583d6dc13221d0ec33cd760372bcedabcc33ed8529e922386e05d09ae8"}');
+INSERT INTO events VALUES (38, 'math/b', 1767226260000000, '{"caller":{"user":"ada"}}', '{"source":"192.0.2.7","request_id":"request 1","channel":"api"}', '{"type":"blob_linked","digest":"sha256:f449fe583d6dc13221d0ec33cd760372bcedabcc33ed8529e922386e05d09ae8"}');
+INSERT INTO garbage VALUES ('another place', 1767226260000000, NULL);
+INSERT INTO kept VALUES ('\xcb1fa932501c4338a2d9f2f7cfa4b794', 0, '2026-11-27 03:07:23.078864+00');
+INSERT INTO kept VALUES ('\xfd8455bc6a684eb7a1474e270b6449f9', 3, '2026-11-27 03:07:23.115462+00');
+INSERT INTO kept VALUES ('\x7425490066f34ac2804d7e7b5d25e5bd', 7, '2026-11-27 03:07:23.122398+00');
+INSERT INTO kept VALUES ('\x026a48bc9f194c7aba7ecc0c0add765b', 9, '2026-11-27 03:07:23.128102+00');
+INSERT INTO kept VALUES ('\x2a52fec443544ef4ae3a09bd2b64736a', 12, '2026-11-27 03:07:23.130624+00');
+INSERT INTO kept VALUES ('\xe12a81b5e6a046278478bd5af73ebf8a', 0, '2026-11-27 03:07:23.134113+00');
+INSERT INTO kept VALUES ('\x506c526869954890a151f391992c9818', 14, '2026-11-27 03:07:23.134704+00');
+INSERT INTO kept VALUES ('\xc866c1e961104d1f87b657281c421fc0', 16, '2026-11-27 03:07:23.13694+00');
+INSERT INTO kept VALUES ('\xbc5e0cd59193448791c505340146ffdd', 17, '2026-11-27 03:07:23.139132+00');
+INSERT INTO kept VALUES ('\x5d9f0d5a4fd54f78b6c97148679371c1', 20, '2026-11-27 03:07:23.140808+00');
+INSERT INTO kept VALUES ('\xffa1174aa78e452fb7a362526cf23d20', 23, '2026-11-27 03:07:23.142694+00');
+INSERT INTO kept VALUES ('\x30f5d80694c244aba529a6e22e90eb89', 24, '2026-11-27 03:07:23.144822+00');
+INSERT INTO kept VALUES ('\x8b5d3c6a082144e897f91ac84c8fde64', 27, '2026-11-27 03:07:23.146369+00');
+INSERT INTO kept VALUES ('\x2f2b7324d64f4a1bac60f28a45ac56ba', 30, '2026-11-27 03:07:23.148607+00');
+INSERT INTO kept VALUES ('\x670a5bbcaaf64e708d349d0f54ced8cb', 31, '2026-11-27 03:07:23.150925+00');
+INSERT INTO kept VALUES ('\x573953c4fc49447dba9409cf1fad944b', 34, '2026-11-27 03:07:23.154215+00');
+INSERT INTO kept VALUES ('\x85883cf2e31d4294b461f1920dd07998', 36, '2026-11-27 03:07:23.156281+00');
+INSERT INTO kept VALUES ('\x67c1c727bc0b493d86779e38f6fcf214', 37, '2026-11-27 03:07:23.157969+00');
+INSERT INTO kept VALUES ('\xaad8dce22c2b4e92b1062a51f9f67b57', 38, '2026-11-27 03:07:23.159416+00');
+INSERT INTO kept VALUES ('\x2f06e9b0afcd4f078c5912136b89e0b2', 0, '2026-11-27 03:07:23.160852+00');
+INSERT INTO kept VALUES ('\xbb89d35744194a94a79c2fe8dd77f9da', 0, '2026-11-27 03:07:23.163308+00');
+INSERT INTO kept VALUES ('\xce084d6eea1d494fb02d5002a6bd14f7', 38, '2026-11-27 03:07:23.164422+00');
+INSERT INTO kept VALUES ('\xf3804b94413b4883b6a2b32a764874be', 38, '2026-11-27 03:07:23.168254+00');
+INSERT INTO leases VALUES ('collection', 'one', 1, 1767285600000000);
+INSERT INTO links VALUES (1, '\x0189da36c00e094c2e10acc96b6c62d1c38ed1b1d4ff46b4e9b04383516bd68876', 1767225660000000, true);
+INSERT INTO links VALUES (1, '\x01b401f07425289b4c9b41d41821556a64ac94ac9b2ddc43235d9aee6e30d88c19', 1767225660000000, true);
+INSERT INTO links VALUES (1, '\x01b52c093d9dc889b8ea7fb487e229b5b50f4c2c070192be0deeb1603c8699ca06', 1767225720000000, true);
+INSERT INTO links VALUES (1, '\x017eaa0d2f71fe3a86c52cc1f4dae1a271c316304ec458eb7fddad7cf2912f5924', 1767225720000000, true);
+INSERT INTO links VALUES (1, '\x01e2906599cd292ec931ec5b4e09dc91eb7e6db078291edc5c28ddb33a907c5f00', 1767225720000000, true);
+INSERT INTO links VALUES (1, '\x0144136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a', 1767225840000000, true);
+INSERT INTO links VALUES (1, '\x0182ebe9c9b2cb8a02775178be783e490ed2711792c1aea3807e83af28a0d6e35c', 1767225840000000, true);
+INSERT INTO links VALUES (2, '\x0189da36c00e094c2e10acc96b6c62d1c38ed1b1d4ff46b4e9b04383516bd68876', 1767225900000000, true);
+INSERT INTO links VALUES (2, '\x01b401f07425289b4c9b41d41821556a64ac94ac9b2ddc43235d9aee6e30d88c19', 1767225900000000, true);
+INSERT INTO links VALUES (2, '\x01b52c093d9dc889b8ea7fb487e229b5b50f4c2c070192be0deeb1603c8699ca06', 1767225900000000, true);
+INSERT INTO links VALUES (3, '\x017eaa0d2f71fe3a86c52cc1f4dae1a271c316304ec458eb7fddad7cf2912f5924', 1767226020000000, true);
+INSERT INTO links VALUES (3, '\x01b52c093d9dc889b8ea7fb487e229b5b50f4c2c070192be0deeb1603c8699ca06', 1767226020000000, true);
+INSERT INTO links VALUES (3, '\x01e2906599cd292ec931ec5b4e09dc91eb7e6db078291edc5c28ddb33a907c5f00', 1767226020000000, true);
+INSERT INTO links VALUES (4, '\x01e2906599cd292ec931ec5b4e09dc91eb7e6db078291edc5c28ddb33a907c5f00', 1767226140000000, true);
+INSERT INTO links VALUES (4, '\x017eaa0d2f71fe3a86c52cc1f4dae1a271c316304ec458eb7fddad7cf2912f5924', 1767226140000000, true);
+INSERT INTO links VALUES (4, '\x01b52c093d9dc889b8ea7fb487e229b5b50f4c2c070192be0deeb1603c8699ca06', 1767226140000000, true);
+INSERT INTO links VALUES (5, '\x01f449fe583d6dc13221d0ec33cd760372bcedabcc33ed8529e922386e05d09ae8', 1767226200000000, false);
+INSERT INTO links VALUES (2, '\x01f449fe583d6dc13221d0ec33cd760372bcedabcc33ed8529e922386e05d09ae8', 1767226260000000, false);
+INSERT INTO log VALUES (true, 38, 12);
+INSERT INTO manifest_contents VALUES (1, '{}', '\x7b22636f6e666967223a7b22646967657374223a227368613235363a62343031663037343235323839623463396234316434313832313535366136346163393461633962326464633433323335643961656536653330643838633139222c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e636f6e6669672e76312b6a736f6e222c2273697a65223a35307d2c226c6179657273223a5b7b22646967657374223a227368613235363a38396461333663303065303934633265313061636339366236633632643163333865643162316434666634366234653962303433383335313662643638383736222c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e6c617965722e76312e7461722b677a6970222c2273697a65223a31347d2c7b22646967657374223a227368613235363a62353263303933643964633838396238656137666234383765323239623562353066346332633037303139326265306465656231363033633836393963613036222c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e6c617965722e76312e7461722b677a6970222c2273697a65223a31347d5d2c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e6d616e69666573742e76312b6a736f6e222c22736368656d6156657273696f6e223a327d');
+INSERT INTO manifest_contents VALUES (2, '{}', '\x7b22636f6e666967223a7b22646967657374223a227368613235363a65323930363539396364323932656339333165633562346530396463393165623765366462303738323931656463356332386464623333613930376335663030222c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e636f6e6669672e76312b6a736f6e222c2273697a65223a35307d2c226c6179657273223a5b7b22646967657374223a227368613235363a37656161306432663731666533613836633532636331663464616531613237316333313633303465633435386562376664646164376366323931326635393234222c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e6c617965722e76312e7461722b677a6970222c2273697a65223a31347d2c7b22646967657374223a227368613235363a62353263303933643964633838396238656137666234383765323239623562353066346332633037303139326265306465656231363033633836393963613036222c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e6c617965722e76312e7461722b677a6970222c2273697a65223a31347d5d2c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e6d616e69666573742e76312b6a736f6e222c22736368656d6156657273696f6e223a327d');
+INSERT INTO manifest_contents VALUES (3, '{}', '\x7b226d616e696665737473223a5b7b22646967657374223a227368613235363a66323166313864323434376539323330313565643436393738393137383663373130336363383838353536666237636339383733313561323064326433346265222c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e6d616e69666573742e76312b6a736f6e222c2273697a65223a3535327d2c7b22646967657374223a227368613531323a3135343063666231663334616531376330323230633236363534323736343838343062303664306165333966636363303034623066353639633663343138653533386538326331643463353636386666613166373139353633396663313164303935356231323033643663316634666362653137313761333061303133306131222c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e6d616e69666573742e76312b6a736f6e222c2273697a65223a3535327d5d2c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e696e6465782e76312b6a736f6e222c22736368656d6156657273696f6e223a327d');
+INSERT INTO manifest_contents VALUES (4, '{"key":"value"}', '\x7b22616e6e6f746174696f6e73223a7b226b6579223a2276616c7565227d2c22617274696661637454797065223a226170706c69636174696f6e2f766e642e6578616d706c65222c22636f6e666967223a7b22646967657374223a227368613235363a34343133366661333535623336373861313134366164313666376538363439653934666234666332316665373765383331306330363066363163616166663861222c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e656d7074792e76312b6a736f6e222c2273697a65223a327d2c226c6179657273223a5b7b22646967657374223a227368613235363a38326562653963396232636238613032373735313738626537383365343930656432373131373932633161656133383037653833616632386130643665333563222c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e6c617965722e76312e7461722b677a6970222c2273697a65223a31397d5d2c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e6d616e69666573742e76312b6a736f6e222c22736368656d6156657273696f6e223a322c227375626a656374223a7b22646967657374223a227368613235363a66323166313864323434376539323330313565643436393738393137383663373130336363383838353536666237636339383733313561323064326433346265222c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e6d616e69666573742e76312b6a736f6e222c2273697a65223a3535327d7d');
+INSERT INTO manifest_contents VALUES (5, '{}', '\x7b22636f6e666967223a7b22646967657374223a227368613235363a62343031663037343235323839623463396234316434313832313535366136346163393461633962326464633433323335643961656536653330643838633139222c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e636f6e6669672e76312b6a736f6e222c2273697a65223a35307d2c226c6179657273223a5b7b22646967657374223a227368613235363a38396461333663303065303934633265313061636339366236633632643163333865643162316434666634366234653962303433383335313662643638383736222c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e6c617965722e76312e7461722b677a6970222c2273697a65223a31347d2c7b22646967657374223a227368613235363a62353263303933643964633838396238656137666234383765323239623562353066346332633037303139326265306465656231363033633836393963613036222c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e6c617965722e76312e7461722b677a6970222c2273697a65223a31347d5d2c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e6d616e69666573742e76312b6a736f6e222c22736368656d6156657273696f6e223a327d');
+INSERT INTO manifest_contents VALUES (6, '{}', '\x7b22636f6e666967223a7b22646967657374223a227368613235363a65323930363539396364323932656339333165633562346530396463393165623765366462303738323931656463356332386464623333613930376335663030222c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e636f6e6669672e76312b6a736f6e222c2273697a65223a35307d2c226c6179657273223a5b7b22646967657374223a227368613235363a37656161306432663731666533613836633532636331663464616531613237316333313633303465633435386562376664646164376366323931326635393234222c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e6c617965722e76312e7461722b677a6970222c2273697a65223a31347d2c7b22646967657374223a227368613235363a62353263303933643964633838396238656137666234383765323239623562353066346332633037303139326265306465656231363033633836393963613036222c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e6c617965722e76312e7461722b677a6970222c2273697a65223a31347d5d2c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e6d616e69666573742e76312b6a736f6e222c22736368656d6156657273696f6e223a327d');
+INSERT INTO manifest_contents VALUES (7, '{}', '\x7b22636f6e666967223a7b22646967657374223a227368613235363a65323930363539396364323932656339333165633562346530396463393165623765366462303738323931656463356332386464623333613930376335663030222c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e636f6e6669672e76312b6a736f6e222c2273697a65223a35307d2c226c6179657273223a5b7b22646967657374223a227368613235363a37656161306432663731666533613836633532636331663464616531613237316333313633303465633435386562376664646164376366323931326635393234222c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e6c617965722e76312e7461722b677a6970222c2273697a65223a31347d2c7b22646967657374223a227368613235363a62353263303933643964633838396238656137666234383765323239623562353066346332633037303139326265306465656231363033633836393963613036222c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e6c617965722e76312e7461722b677a6970222c2273697a65223a31347d5d2c226d6564696154797065223a226170706c69636174696f6e2f766e642e6f63692e696d6167652e6d616e69666573742e76312b6a736f6e222c22736368656d6156657273696f6e223a327d');
+INSERT INTO manifest_references VALUES (1, '\x01b401f07425289b4c9b41d41821556a64ac94ac9b2ddc43235d9aee6e30d88c19', 1, 1, 50);
+INSERT INTO manifest_references VALUES (1, '\x0189da36c00e094c2e10acc96b6c62d1c38ed1b1d4ff46b4e9b04383516bd68876', 1, 1, 14);
+INSERT INTO manifest_references VALUES (1, '\x01b52c093d9dc889b8ea7fb487e229b5b50f4c2c070192be0deeb1603c8699ca06', 1, 1, 14);
+INSERT INTO manifest_references VALUES (1, '\x01e2906599cd292ec931ec5b4e09dc91eb7e6db078291edc5c28ddb33a907c5f00', 1, 2, 50);
+INSERT INTO manifest_references VALUES (1, '\x017eaa0d2f71fe3a86c52cc1f4dae1a271c316304ec458eb7fddad7cf2912f5924', 1, 2, 14);
+INSERT INTO manifest_references VALUES (1, '\x01b52c093d9dc889b8ea7fb487e229b5b50f4c2c070192be0deeb1603c8699ca06', 1, 2, 14);
+INSERT INTO manifest_references VALUES (1, '\x01f21f18d2447e923015ed4697891786c7103cc888556fb7cc987315a20d2d34be', 0, 3, 552);
+INSERT INTO manifest_references VALUES (1, '\x021540cfb1f34ae17c0220c2665427648840b06d0ae39fccc004b0f569c6c418e538e82c1d4c5668ffa1f7195639fc11d0955b1203d6c1f4fcbe1717a30a0130a1', 0, 3, 552);
+INSERT INTO manifest_references VALUES (1, '\x0144136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a', 1, 4, 2);
+INSERT INTO manifest_references VALUES (1, '\x0182ebe9c9b2cb8a02775178be783e490ed2711792c1aea3807e83af28a0d6e35c', 1, 4, 19);
+INSERT INTO manifest_references VALUES (2, '\x01b401f07425289b4c9b41d41821556a64ac94ac9b2ddc43235d9aee6e30d88c19', 1, 5, 50);
+INSERT INTO manifest_references VALUES (2, '\x0189da36c00e094c2e10acc96b6c62d1c38ed1b1d4ff46b4e9b04383516bd68876', 1, 5, 14);
+INSERT INTO manifest_references VALUES (2, '\x01b52c093d9dc889b8ea7fb487e229b5b50f4c2c070192be0deeb1603c8699ca06', 1, 5, 14);
+INSERT INTO manifest_references VALUES (3, '\x01e2906599cd292ec931ec5b4e09dc91eb7e6db078291edc5c28ddb33a907c5f00', 1, 6, 50);
+INSERT INTO manifest_references VALUES (3, '\x017eaa0d2f71fe3a86c52cc1f4dae1a271c316304ec458eb7fddad7cf2912f5924', 1, 6, 14);
+INSERT INTO manifest_references VALUES (3, '\x01b52c093d9dc889b8ea7fb487e229b5b50f4c2c070192be0deeb1603c8699ca06', 1, 6, 14);
+INSERT INTO manifest_references VALUES (4, '\x01e2906599cd292ec931ec5b4e09dc91eb7e6db078291edc5c28ddb33a907c5f00', 1, 7, 50);
+INSERT INTO manifest_references VALUES (4, '\x017eaa0d2f71fe3a86c52cc1f4dae1a271c316304ec458eb7fddad7cf2912f5924', 1, 7, 14);
+INSERT INTO manifest_references VALUES (4, '\x01b52c093d9dc889b8ea7fb487e229b5b50f4c2c070192be0deeb1603c8699ca06', 1, 7, 14);
+INSERT INTO manifests OVERRIDING SYSTEM VALUE VALUES (2, 1, '\x021540cfb1f34ae17c0220c2665427648840b06d0ae39fccc004b0f569c6c418e538e82c1d4c5668ffa1f7195639fc11d0955b1203d6c1f4fcbe1717a30a0130a1', 'application/vnd.oci.image.manifest.v1+json', 'application/vnd.oci.image.config.v1+json', 552, NULL, NULL, 0, NULL);
+INSERT INTO manifests OVERRIDING SYSTEM VALUE VALUES (3, 1, '\x0188fabd6bb42425a3902f63c25dd04a3198cb3b6e4adb8a31f76b4b4da76eefec', 'application/vnd.oci.image.index.v1+json', NULL, 457, NULL, NULL, 0, NULL);
+INSERT INTO manifests OVERRIDING SYSTEM VALUE VALUES (4, 1, '\x0120dde424505b72dc65d1326dfbb8d2205798d86ba2b51d50e246f0b5d7899227', 'application/vnd.oci.image.manifest.v1+json', 'application/vnd.example', 625, '\x01f21f18d2447e923015ed4697891786c7103cc888556fb7cc987315a20d2d34be', NULL, 0, NULL);
+INSERT INTO manifests OVERRIDING SYSTEM VALUE VALUES (5, 2, '\x01f21f18d2447e923015ed4697891786c7103cc888556fb7cc987315a20d2d34be', 'application/vnd.oci.image.manifest.v1+json', 'application/vnd.oci.image.config.v1+json', 552, NULL, 1767225960000000, 0, NULL);
+INSERT INTO manifests OVERRIDING SYSTEM VALUE VALUES (6, 3, '\x021540cfb1f34ae17c0220c2665427648840b06d0ae39fccc004b0f569c6c418e538e82c1d4c5668ffa1f7195639fc11d0955b1203d6c1f4fcbe1717a30a0130a1', 'application/vnd.oci.image.manifest.v1+json', 'application/vnd.oci.image.config.v1+json', 552, NULL, NULL, 0, NULL);
+INSERT INTO manifests OVERRIDING SYSTEM VALUE VALUES (7, 4, '\x021540cfb1f34ae17c0220c2665427648840b06d0ae39fccc004b0f569c6c418e538e82c1d4c5668ffa1f7195639fc11d0955b1203d6c1f4fcbe1717a30a0130a1', 'application/vnd.oci.image.manifest.v1+json', 'application/vnd.oci.image.config.v1+json', 552, NULL, NULL, 0, NULL);
+INSERT INTO manifests OVERRIDING SYSTEM VALUE VALUES (1, 1, '\x01f21f18d2447e923015ed4697891786c7103cc888556fb7cc987315a20d2d34be', 'application/vnd.oci.image.manifest.v1+json', 'application/vnd.oci.image.config.v1+json', 552, NULL, NULL, 2, 1767226800000000);
+INSERT INTO organisation_grants VALUES (1, 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 7, 1767227460000000);
+INSERT INTO organisations OVERRIDING SYSTEM VALUE VALUES (1, 'math', '11111111111111111111111111111111', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'ada', 1767227460000000);
+INSERT INTO repositories OVERRIDING SYSTEM VALUE VALUES (2, 'math/b', 1767225900000000, true, false, false, 'other', NULL, NULL, 1767225960000000, 0, DEFAULT, '');
+INSERT INTO repositories OVERRIDING SYSTEM VALUE VALUES (3, NULL, 1767226020000000, false, false, false, 'other', NULL, NULL, 1767226020000000, 0, DEFAULT, '');
+INSERT INTO repositories OVERRIDING SYSTEM VALUE VALUES (4, 'alone', 1767226140000000, true, false, false, 'other', NULL, NULL, 1767226140000000, 0, DEFAULT, '');
+INSERT INTO repositories OVERRIDING SYSTEM VALUE VALUES (5, 'math/hidden', 1767226200000000, false, false, false, 'other', NULL, NULL, 1767226200000000, 0, DEFAULT, '');
+INSERT INTO repositories OVERRIDING SYSTEM VALUE VALUES (1, 'math/a', 1767225660000000, true, false, true, 'linux', NULL, NULL, 1767227460000000, 7, DEFAULT, 'words');
+INSERT INTO repository_grants VALUES (2, 'eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee', 1, 1767227460000000);
+INSERT INTO rights VALUES (true, 3);
+INSERT INTO shares VALUES (2, '22222222222222222222222222222222', 1767231540000000, 'for a while', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'ada', 1767227460000000, 1767227460000000);
+INSERT INTO swr_format VALUES (true, 2);
+INSERT INTO tags VALUES (1, '1.0', 1, 1767225660000000, 1767225660000000, 0, NULL);
+INSERT INTO tags VALUES (1, '1.1', 2, 1767225720000000, 1767225720000000, 0, NULL);
+INSERT INTO tags VALUES (1, 'all', 3, 1767225780000000, 1767225780000000, 0, NULL);
+INSERT INTO tags VALUES (3, '1.0', 6, 1767226020000000, 1767226020000000, 0, NULL);
+INSERT INTO tags VALUES (1, 'latest', 2, 1767225660000000, 1767225720000000, 5, 1767226800000000);
+INSERT INTO temporary_keys VALUES ('TK1', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'AK1', '\x0707070707070707070707070707070707070707070707070707070707070707', 1767231540000000);
+INSERT INTO token_keys VALUES ('KK1', '\x7365616c65642061732077656c6c', 1767227460000000);
+INSERT INTO traces VALUES (1, '22b88788-56bb-4f8e-b600-8f64943a5764', '11111111111111111111111111111111', 'north', '11111111111111111111111111111111', 1767227400000000, NULL, NULL, 'createAccount', 201, '', '11111111111111111111111111111111', 'north', NULL, '{"source":null,"request_id":null,"channel":"api"}', '{"change":"put_account","value":{"id":"11111111111111111111111111111111","name":"north","project":"11111111111111111111111111111111","agency":false,"created":"2026-01-01T00:30:00Z"}}');
+INSERT INTO traces VALUES (2, '76771fcc-63ec-4e88-8348-efff029cd8b3', '22222222222222222222222222222222', 'south', '22222222222222222222222222222222', 1767227400000000, NULL, NULL, 'createAccount', 201, '', '22222222222222222222222222222222', 'south', NULL, '{"source":null,"request_id":null,"channel":"api"}', '{"change":"put_account","value":{"id":"22222222222222222222222222222222","name":"south","project":"22222222222222222222222222222222","agency":false,"created":"2026-01-01T00:30:00Z"}}');
+INSERT INTO traces VALUES (3, '0aeeb7fa-c697-4141-8699-3a0e512d3394', '11111111111111111111111111111111', 'north', '11111111111111111111111111111111', 1767227400000000, NULL, NULL, 'createUser', 201, '', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'ada', NULL, '{"source":null,"request_id":null,"channel":"api"}', '{"change":"put_user","value":{"id":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","account":"11111111111111111111111111111111","name":"ada","role":"administrator","created":"2026-01-01T00:30:00Z"}}');
+INSERT INTO traces VALUES (4, '9254fd3f-5dc4-44e1-9874-61ebc545b7a3', '22222222222222222222222222222222', 'south', '22222222222222222222222222222222', 1767227400000000, NULL, NULL, 'createUser', 201, '', 'eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee', 'eve', NULL, '{"source":null,"request_id":null,"channel":"api"}', '{"change":"put_user","value":{"id":"eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee","account":"22222222222222222222222222222222","name":"eve","role":"administrator","created":"2026-01-01T00:30:00Z"}}');
+INSERT INTO traces VALUES (5, '9cdceac5-a057-472b-8f3c-2feed20f8ec6', '11111111111111111111111111111111', 'north', '11111111111111111111111111111111', 1767227460000000, 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'ada', 'createAccessKey', 201, '', 'AK1', 'AK1', NULL, '{"source":null,"request_id":null,"channel":"api"}', '{"change":"put_access_key","value":{"id":"AK1","user":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","description":"a key","created":"2026-01-01T00:31:00Z"}}');
+INSERT INTO traces VALUES (6, '0c58d2f9-dd01-43db-9f56-4ebb23fd9412', '11111111111111111111111111111111', 'north', '11111111111111111111111111111111', 1767227460000000, 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'ada', 'createDockerConfig', 200, '', 'TK1', 'TK1', NULL, '{"source":null,"request_id":null,"channel":"api"}', '{"change":"put_temporary_key","value":{"id":"TK1","user":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","issued_with":"AK1","expires":"2026-01-01T01:39:00Z"}}');
+INSERT INTO traces VALUES (7, '254a1a28-ad56-4c4b-9add-bb4198f52a08', '11111111111111111111111111111111', 'north', '11111111111111111111111111111111', 1767227460000000, 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'ada', 'createTokenKey', 201, '', 'KK1', 'KK1', NULL, '{"source":null,"request_id":null,"channel":"api"}', '{"change":"put_token_key","value":{"id":"KK1","created":"2026-01-01T00:31:00Z"}}');
+INSERT INTO traces VALUES (8, 'a88a5b9a-e178-4fb2-a13b-760b92b869bc', '11111111111111111111111111111111', 'north', '11111111111111111111111111111111', 1767227460000000, 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'ada', 'createUserNamespace', 201, '', 'math', 'math', 'math', '{"source":null,"request_id":null,"channel":"api"}', '{"change":"create_organisation","value":{"name":"math","account":"11111111111111111111111111111111","creator":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}}');
+INSERT INTO traces VALUES (9, 'd725f6a1-5f95-4dbf-91ff-17208ae9e927', '11111111111111111111111111111111', 'north', '11111111111111111111111111111111', 1767227460000000, 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'ada', 'updateImageRepository', 201, '', 'math/a', 'math/a', 'math', '{"source":null,"request_id":null,"channel":"api"}', '{"change":"set_attributes","value":{"name":"math/a","attributes":{"visibility":"public","category":"linux","description":"words"}}}');
+INSERT INTO traces VALUES (10, 'aa6fba24-b41c-4bf4-a001-dcc9eacd1221', '11111111111111111111111111111111', 'north', '11111111111111111111111111111111', 1767227460000000, 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'ada', 'createUserNamespaceAuth', 200, '', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'math', 'math', '{"source":null,"request_id":null,"channel":"api"}', '{"change":"put_grant","value":{"scope":{"organisation":"math"},"user":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","level":7,"created":"2026-01-01T00:31:00Z"}}');
+INSERT INTO traces VALUES (11, '98d7ccd3-256a-45b5-bef7-ea2f6d077568', '11111111111111111111111111111111', 'north', '11111111111111111111111111111111', 1767227460000000, 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'ada', 'createUserRepositoryAuth', 201, '', 'eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee', 'math/b', 'math', '{"source":null,"request_id":null,"channel":"api"}', '{"change":"put_grant","value":{"scope":{"repository":"math/b"},"user":"eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee","level":1,"created":"2026-01-01T00:31:00Z"}}');
+INSERT INTO traces VALUES (12, 'f413688a-f298-4cbd-ad26-d22e9b6b82f7', '11111111111111111111111111111111', 'north', '11111111111111111111111111111111', 1767227460000000, 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'ada', 'createImageRepositoryAccessDomain', 201, '', '22222222222222222222222222222222', 'math/b', 'math', '{"source":null,"request_id":null,"channel":"api"}', '{"change":"put_share","value":{"repository":"math/b","account":"22222222222222222222222222222222","deadline":{"at":"2026-01-01T01:39:00Z"},"description":"for a while","creator":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","creator_name":"ada","created":"2026-01-01T00:31:00Z","updated":"2026-01-01T00:31:00Z"}}');
+INSERT INTO upload_sessions VALUES ('11111111111111111111111111111111', 1, 1767226860000000, 'a record');
+INSERT INTO users VALUES ('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', '11111111111111111111111111111111', 'ada', 'administrator', '$argon2id$of-ada', 1767227400000000);
+INSERT INTO users VALUES ('eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee', '22222222222222222222222222222222', 'eve', 'administrator', '$argon2id$of-ada', 1767227400000000);
+SELECT pg_catalog.setval('manifests_id_seq', 7, true);
+SELECT pg_catalog.setval('organisations_id_seq', 1, true);
+SELECT pg_catalog.setval('repositories_id_seq', 5, true);
+ALTER TABLE ONLY access_keys
+    ADD CONSTRAINT access_keys_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY accounts
+    ADD CONSTRAINT accounts_name_key UNIQUE (name);
+ALTER TABLE ONLY accounts
+    ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY blobs
+    ADD CONSTRAINT blobs_pkey PRIMARY KEY (digest);
+ALTER TABLE ONLY cursors
+    ADD CONSTRAINT cursors_pkey PRIMARY KEY (consumer);
+ALTER TABLE ONLY events
+    ADD CONSTRAINT events_pkey PRIMARY KEY (seq);
+ALTER TABLE ONLY garbage
+    ADD CONSTRAINT garbage_pkey PRIMARY KEY (location);
+ALTER TABLE ONLY kept
+    ADD CONSTRAINT kept_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY leases
+    ADD CONSTRAINT leases_pkey PRIMARY KEY (name);
+ALTER TABLE ONLY links
+    ADD CONSTRAINT links_pkey PRIMARY KEY (repository, digest);
+ALTER TABLE ONLY log
+    ADD CONSTRAINT log_pkey PRIMARY KEY (one);
+ALTER TABLE ONLY manifest_contents
+    ADD CONSTRAINT manifest_contents_pkey PRIMARY KEY (manifest);
+ALTER TABLE ONLY manifest_references
+    ADD CONSTRAINT manifest_references_pkey PRIMARY KEY (repository, digest, kind, manifest);
+ALTER TABLE ONLY manifests
+    ADD CONSTRAINT manifests_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY manifests
+    ADD CONSTRAINT manifests_repository_digest_key UNIQUE (repository, digest);
+ALTER TABLE ONLY organisation_grants
+    ADD CONSTRAINT organisation_grants_pkey PRIMARY KEY (organisation, holder);
+ALTER TABLE ONLY organisations
+    ADD CONSTRAINT organisations_name_key UNIQUE (name);
+ALTER TABLE ONLY organisations
+    ADD CONSTRAINT organisations_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY repositories
+    ADD CONSTRAINT repositories_name_key UNIQUE (name);
+ALTER TABLE ONLY repositories
+    ADD CONSTRAINT repositories_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY repository_grants
+    ADD CONSTRAINT repository_grants_pkey PRIMARY KEY (repository, holder);
+ALTER TABLE ONLY rights
+    ADD CONSTRAINT rights_pkey PRIMARY KEY (one);
+ALTER TABLE ONLY shares
+    ADD CONSTRAINT shares_pkey PRIMARY KEY (repository, account);
+ALTER TABLE ONLY swr_format
+    ADD CONSTRAINT swr_format_pkey PRIMARY KEY (one);
+ALTER TABLE ONLY tags
+    ADD CONSTRAINT tags_pkey PRIMARY KEY (repository, name);
+ALTER TABLE ONLY temporary_keys
+    ADD CONSTRAINT temporary_keys_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY token_keys
+    ADD CONSTRAINT token_keys_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY traces
+    ADD CONSTRAINT traces_id_key UNIQUE (id);
+ALTER TABLE ONLY traces
+    ADD CONSTRAINT traces_pkey PRIMARY KEY (seq);
+ALTER TABLE ONLY upload_sessions
+    ADD CONSTRAINT upload_sessions_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY users
+    ADD CONSTRAINT users_account_name_key UNIQUE (account, name);
+ALTER TABLE ONLY users
+    ADD CONSTRAINT users_pkey PRIMARY KEY (id);
+CREATE INDEX access_keys_of_user ON access_keys USING btree (holder, created, id);
+CREATE INDEX blobs_unlinked ON blobs USING btree (made) WHERE unlinked;
+CREATE INDEX events_by_time ON events USING btree (at);
+CREATE INDEX garbage_spent ON garbage USING btree (spent_at) WHERE (spent_at IS NOT NULL);
+CREATE INDEX garbage_waiting ON garbage USING btree (location, listed_at) WHERE (spent_at IS NULL);
+CREATE INDEX kept_made ON kept USING btree (made);
+CREATE INDEX links_of_blob ON links USING btree (digest);
+CREATE INDEX links_unnamed ON links USING btree (renewed) WHERE (NOT named);
+CREATE INDEX manifests_by_subject ON manifests USING btree (repository, subject, digest) WHERE (subject IS NOT NULL);
+CREATE INDEX manifests_unused ON manifests USING btree (unused_since) WHERE (unused_since IS NOT NULL);
+CREATE INDEX organisation_grants_of_user ON organisation_grants USING btree (holder, organisation);
+CREATE INDEX organisations_by_creator ON organisations USING btree (creator);
+CREATE INDEX organisations_of_account ON organisations USING btree (account, name);
+CREATE INDEX references_of_manifest ON manifest_references USING btree (manifest);
+CREATE INDEX repositories_listed ON repositories USING btree (name) WHERE listed;
+CREATE INDEX repositories_public ON repositories USING btree (name) WHERE (listed AND public);
+CREATE INDEX repositories_removed ON repositories USING btree (id) WHERE (name IS NULL);
+CREATE INDEX repositories_vacant ON repositories USING btree (made) WHERE vacant;
+CREATE INDEX repository_grants_of_user ON repository_grants USING btree (holder, repository);
+CREATE INDEX shares_with_account ON shares USING btree (account, repository);
+CREATE INDEX tags_of_manifest ON tags USING btree (manifest, name);
+CREATE INDEX temporary_keys_by_end ON temporary_keys USING btree (expires);
+CREATE INDEX temporary_keys_issued ON temporary_keys USING btree (issued_with) WHERE (issued_with IS NOT NULL);
+CREATE INDEX temporary_keys_of_user ON temporary_keys USING btree (holder);
+CREATE INDEX traces_by_time ON traces USING btree (at);
+CREATE INDEX traces_of_account ON traces USING btree (account, seq);
+CREATE INDEX upload_sessions_touched ON upload_sessions USING btree (touched, id);
+CREATE INDEX users_operators ON users USING btree (id) WHERE (role = 'operator'::text);
+ALTER TABLE ONLY access_keys
+    ADD CONSTRAINT access_keys_holder_fkey FOREIGN KEY (holder) REFERENCES users(id);
+ALTER TABLE ONLY links
+    ADD CONSTRAINT links_digest_fkey FOREIGN KEY (digest) REFERENCES blobs(digest);
+ALTER TABLE ONLY links
+    ADD CONSTRAINT links_repository_fkey FOREIGN KEY (repository) REFERENCES repositories(id);
+ALTER TABLE ONLY manifest_contents
+    ADD CONSTRAINT manifest_contents_manifest_fkey FOREIGN KEY (manifest) REFERENCES manifests(id);
+ALTER TABLE ONLY manifest_references
+    ADD CONSTRAINT manifest_references_manifest_fkey FOREIGN KEY (manifest) REFERENCES manifests(id);
+ALTER TABLE ONLY manifests
+    ADD CONSTRAINT manifests_repository_fkey FOREIGN KEY (repository) REFERENCES repositories(id);
+ALTER TABLE ONLY organisation_grants
+    ADD CONSTRAINT organisation_grants_holder_fkey FOREIGN KEY (holder) REFERENCES users(id);
+ALTER TABLE ONLY organisation_grants
+    ADD CONSTRAINT organisation_grants_organisation_fkey FOREIGN KEY (organisation) REFERENCES organisations(id);
+ALTER TABLE ONLY organisations
+    ADD CONSTRAINT organisations_account_fkey FOREIGN KEY (account) REFERENCES accounts(id);
+ALTER TABLE ONLY repository_grants
+    ADD CONSTRAINT repository_grants_holder_fkey FOREIGN KEY (holder) REFERENCES users(id);
+ALTER TABLE ONLY repository_grants
+    ADD CONSTRAINT repository_grants_repository_fkey FOREIGN KEY (repository) REFERENCES repositories(id);
+ALTER TABLE ONLY shares
+    ADD CONSTRAINT shares_account_fkey FOREIGN KEY (account) REFERENCES accounts(id);
+ALTER TABLE ONLY shares
+    ADD CONSTRAINT shares_repository_fkey FOREIGN KEY (repository) REFERENCES repositories(id);
+ALTER TABLE ONLY tags
+    ADD CONSTRAINT tags_manifest_fkey FOREIGN KEY (manifest) REFERENCES manifests(id);
+ALTER TABLE ONLY tags
+    ADD CONSTRAINT tags_repository_fkey FOREIGN KEY (repository) REFERENCES repositories(id);
+ALTER TABLE ONLY temporary_keys
+    ADD CONSTRAINT temporary_keys_holder_fkey FOREIGN KEY (holder) REFERENCES users(id);
+ALTER TABLE ONLY temporary_keys
+    ADD CONSTRAINT temporary_keys_issued_with_fkey FOREIGN KEY (issued_with) REFERENCES access_keys(id);
+ALTER TABLE ONLY users
+    ADD CONSTRAINT users_account_fkey FOREIGN KEY (account) REFERENCES accounts(id);
