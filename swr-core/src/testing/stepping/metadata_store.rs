@@ -83,6 +83,10 @@ impl<S: MetadataStore> MetadataStore for Stepping<S> {
         step!(self.all_access_keys(page))
     }
 
+    async fn token_key(&self, id: &KeyId) -> Result<Option<TokenKey>, StoreError> {
+        step!(self.token_key(id))
+    }
+
     async fn token_keys(&self) -> Result<Vec<TokenKey>, StoreError> {
         step!(self.token_keys())
     }
