@@ -52,7 +52,7 @@ def backup_cut(rounds, seed):
             for _ in range(rounds):
                 new = images.change(client)
                 took = backed_up(data, copy, images, server, moments.uniform(0, 1.5 * lasts))
-                killed, lasts = took is None, took or lasts * 1.1
+                killed, lasts = took is None, took or lasts * 1.25
                 found = expect_restored(copy, images, [last, new] if killed else [new])
                 outcomes["ended before" if not killed else "new" if found == new else "old"] += 1
                 last = found
