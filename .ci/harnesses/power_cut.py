@@ -82,7 +82,7 @@ def cut_on(kind, rounds, seed, clients=4):
 
 @contextlib.contextmanager
 def found_after(what, data, ledgers, collected, environment=None):
-    """A server that has everything acknowledged, and is killed in the end; what may have been collected, nothing names."""
+    """A server that has everything acknowledged, but what may have been collected, and is killed in the end."""
     server = started(data, environment)
     try:
         client = Client(server)

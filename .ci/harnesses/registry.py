@@ -128,7 +128,8 @@ class User:
         named = [f"{name}:{value}" for name, value in headers.items()]
         hashed = hashlib.sha256(body).hexdigest()
         canonical = "\n".join([method, f"{path}/", "", *named, "", ";".join(headers), hashed])
-        signature = self.sign(f"SDK-HMAC-SHA256\n{headers['x-sdk-date']}\n{hashlib.sha256(canonical.encode()).hexdigest()}")
+        hashed = hashlib.sha256(canonical.encode()).hexdigest()
+        signature = self.sign(f"SDK-HMAC-SHA256\n{headers['x-sdk-date']}\n{hashed}")
         authorization = f"SDK-HMAC-SHA256 Access={self.key}, SignedHeaders={';'.join(headers)}, Signature={signature}"
         return client.ask(method, path, body, **headers, Authorization=authorization)
 
@@ -245,7 +246,7 @@ def nothing_is_left_but(named, data):
     """Collects in the data directory of a server that is stopped: then the blobs that are named are there, once each,
     and nothing else is; and all of it is right."""
     collect(data)
-    # What uploads left when they were swept, and what a power cut left without a record, as a scrub finds it, is garbage.
+    # What uploads left when they were swept, and what a scrub finds that has no record after a power cut, is garbage.
     scrub_finds_nothing(data, WITHOUT_HOLD)
     collect(data)
     uploads = files(f"{data}/blobs/uploads")

@@ -112,7 +112,7 @@ class Swept:
         self.before, self.user, self.seed = before, user, seed
 
     def once(self, fault, moment):
-        """Whether the fault came to be at all, on a copy, and how much was acknowledged; raises where something was lost."""
+        """Whether the fault came to be at all, and how much was acknowledged; raises where something was lost."""
         calls, injected, _ = FAULTS[fault]
         with tempfile.TemporaryDirectory(prefix="swr-sweep-") as folder:
             data, trace = f"{folder}/data", pathlib.Path(f"{folder}/trace")
@@ -164,7 +164,8 @@ def nothing_rests_on_a_failed_sync(trace, notes):
         for began, ended, what, status in notes:
             if path.endswith(("/registry.db", "/registry.db-wal")):
                 # The answers of what is nothing but a change of facts.
-                if began > at and (status == 201 or what.startswith("DELETE") and "/uploads/" not in what and status < 300):
+                removes = what.startswith("DELETE") and "/uploads/" not in what
+                if began > at and (status == 201 or removes and status < 300):
                     raise Loss(f"{what} was acknowledged after {path} could not be synced")
             elif "/blobs/" in path and began < at < ended and status < 300:
                 raise Loss(f"{what} was acknowledged while {path} could not be synced")
@@ -210,10 +211,14 @@ def sweep_of(swept, fault, every, at):
         except Loss as error:
             again = f"sweep --seed {swept.seed} --fault {fault} --at {moment}"
             raise Loss(f"{fault}, call {moment} of a thread: {error} ({again})") from error
-        if not reached or at:
+        if not reached:
             break
-        runs, answered, moment = runs + 1, answered + more, moment + step
-    if runs < 3 and not at:
+        runs, answered = runs + 1, answered + more
+        if at:
+            break
+        moment += step
+    if runs < (1 if at else 3):
         raise Loss(f"{fault} came to be {runs} times")
     took = time.monotonic() - began
-    print(f"{fault}: {runs} runs up to call {moment} of a thread, {answered} answers, none of them lost; {took:.0f} s", flush=True)
+    print(f"{fault}: {runs} runs up to call {moment} of a thread,", end=" ")
+    print(f"{answered} answers, none of them lost; {took:.0f} s", flush=True)
