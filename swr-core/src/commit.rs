@@ -96,7 +96,7 @@ pub enum Change {
     UnlinkBlob(Digest),
     /// The repository holds the manifest, with its references and its entry among the referrers; renews its time.
     PutManifest(ManifestRecord),
-    /// The manifest was asked after: its time as unused starts again.
+    /// The manifest was asked after: its time as unused starts again, never from an earlier one.
     KeepManifest(Digest),
     /// The manifest is gone, and the tags that point to it.
     RemoveManifest(Digest),

@@ -277,8 +277,9 @@ impl<'a> Changing<'a> {
         let Some(manifest) = repository.and_then(|found| found.manifests.get(digest)) else {
             return Before::Absent;
         };
-        if manifest.unused_since.is_some() {
-            self.set_unused(id, digest, Some(self.at));
+        if let Some(since) = manifest.unused_since {
+            // Whoever was held up on the way takes no time from those who came before.
+            self.set_unused(id, digest, Some(since.max(self.at)));
         }
         Before::Present
     }

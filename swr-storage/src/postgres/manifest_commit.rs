@@ -544,7 +544,7 @@ const USE_REFERRERS: &str = "
     WHERE repository = $1 AND subject = $2 AND unused_since IS NOT NULL";
 
 const KEEP: &str = "
-    UPDATE manifests SET unused_since = $3
+    UPDATE manifests SET unused_since = GREATEST(unused_since, $3)
     WHERE repository = $1 AND digest = $2 AND unused_since IS NOT NULL";
 
 /// Unused from now on, unless a tag, a parent or its subject holds it.

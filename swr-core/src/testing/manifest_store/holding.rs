@@ -125,15 +125,21 @@ pub async fn a_push_starts_the_time_of_an_unused_manifest_again(store: &dyn Mani
     assert_eq!(lib.unused_since(image.digest()).await, Some(Some(minute(3))));
 }
 
-/// And does nothing to one that is used.
+/// Never from an earlier time, since a commit may have been held up; and nothing is done to one that is used.
 pub async fn asking_after_a_manifest_starts_its_time_again(store: &dyn ManifestStore) {
-    let lib = Scene::new(store, "lib/a");
-    let digest = lib.push(minute(1), &SampleManifest::image("a"), &["v1"]).await;
+    let (lib, image) = (Scene::new(store, "lib/a"), SampleManifest::image("a"));
+    let digest = lib.push(minute(1), &image, &["v1"]).await;
     assert_eq!(lib.commit(minute(2), [Change::KeepManifest(digest)]).await, []);
     assert_eq!(lib.unused_since(digest).await, Some(None));
     lib.commit(minute(3), [Change::RemoveTag(tag("v1"))]).await;
-    assert_eq!(lib.commit(minute(4), [Change::KeepManifest(digest)]).await, []);
-    assert_eq!(lib.unused_since(digest).await, Some(Some(minute(4))));
+    for (at, change) in [
+        (4, Change::KeepManifest(digest)),
+        (3, Change::KeepManifest(digest)),
+        (2, Change::PutManifest(image.record())),
+    ] {
+        assert_eq!(lib.commit(minute(at), [change]).await, []);
+        assert_eq!(lib.unused_since(digest).await, Some(Some(minute(4))));
+    }
 }
 
 /// It is as one that nothing ever held.
