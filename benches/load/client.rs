@@ -80,7 +80,7 @@ impl Client {
         self.authorization = format!("Authorization: {scheme} {credentials}\r\n");
     }
 
-    /// A request for something, for [`exchange`](Self::exchange); of a range of it, both ends included, where one is
+    /// A request for something, for [`send`](Self::send); of a range of it, both ends included, where one is
     /// given.
     pub fn prepare(&self, path: &str, range: Option<(u64, u64)>) -> Vec<u8> {
         let range = range.map(|(first, last)| format!("Range: bytes={first}-{last}\r\n")).unwrap_or_default();
@@ -88,15 +88,10 @@ impl Client {
             .into_bytes()
     }
 
-    /// Sends a request that was prepared, and throws away what comes.
-    pub fn exchange(&mut self, request: &[u8]) -> io::Result<Reply> {
-        self.send(request)?;
-        self.reply()
-    }
-
     /// Asks for something and throws it away as it comes.
     pub fn get(&mut self, path: &str) -> io::Result<Reply> {
-        self.exchange(&self.prepare(path, None))
+        self.send(&self.prepare(path, None))?;
+        self.reply()
     }
 
     /// Asks for something small and keeps it.
@@ -180,12 +175,22 @@ impl Client {
         stream.flush()
     }
 
-    fn send(&mut self, request: &[u8]) -> io::Result<()> {
+    /// Its socket, to wait for an answer of several.
+    pub fn socket(&self) -> io::Result<TcpStream> {
+        match self.stream.get_ref() {
+            Stream::Plain(stream) => stream.try_clone(),
+            Stream::Tls(stream) => stream.sock.try_clone(),
+        }
+    }
+
+    /// Sends a request that was prepared.
+    pub fn send(&mut self, request: &[u8]) -> io::Result<()> {
         self.stream.get_mut().write_all(request)?;
         self.stream.get_mut().flush()
     }
 
-    fn reply(&mut self) -> io::Result<Reply> {
+    /// Reads the answer, and throws its body away as it comes.
+    pub fn reply(&mut self) -> io::Result<Reply> {
         let (status, body) = self.reply_head()?;
         let length = match body {
             Body::Length(length) => self.discard(length)?,

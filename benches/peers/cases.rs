@@ -4,6 +4,9 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::retry_on_intr;
+
 use swr_benches::client::Client;
 use swr_benches::content::{self, Blob, Image, LARGE, LAYER, ORGANISATION, REPOSITORY, SMALL, Stock};
 use swr_benches::servers::{Credentials, Kind, Server};
@@ -190,6 +193,8 @@ struct Worker<'a> {
     client: Client,
     /// What is read, and how many bytes of it have to come.
     requests: Vec<(Vec<u8>, u64)>,
+    /// Which of them is under way, and when the first was sent.
+    asked: (usize, Instant),
     /// Where blobs are mounted, and how many of them are.
     mounts: (String, u64),
 }
@@ -207,17 +212,36 @@ impl<'a> Worker<'a> {
         let requests = requests
             .iter()
             .map(|Read { path, range, length }| (client.prepare(path, *range), *length as u64));
-        Ok(Self { column, fixed, requests: requests.collect(), client, mounts: (String::new(), MOUNTED) })
+        Ok(Self {
+            column,
+            fixed,
+            requests: requests.collect(),
+            client,
+            asked: (0, Instant::now()),
+            mounts: (String::new(), MOUNTED),
+        })
     }
 
-    fn read(&mut self) -> io::Result<()> {
-        for (request, length) in &self.requests {
-            let reply = self.client.exchange(request)?;
-            if reply.length != *length {
-                return Err(io::Error::other(format!("{} bytes came, not {length}", reply.length)));
-            }
+    /// Sends the first of what is read.
+    fn ask(&mut self) -> io::Result<()> {
+        self.asked = (0, Instant::now());
+        self.client.send(&self.requests[0].0)
+    }
+
+    /// Takes an answer, and asks for what is next; how long all of it took where it was the last one.
+    fn hear(&mut self) -> io::Result<Option<Duration>> {
+        let (place, begun) = self.asked;
+        let (reply, expected) = (self.client.reply()?, self.requests[place].1);
+        if reply.length != expected {
+            return Err(io::Error::other(format!("{} bytes came, not {expected}", reply.length)));
         }
-        Ok(())
+        match self.requests.get(place + 1) {
+            Some((request, _)) => {
+                self.asked.0 += 1;
+                self.client.send(request).map(|()| None)
+            }
+            None => Ok(Some(begun.elapsed())),
+        }
     }
 
     fn mount(&mut self) -> io::Result<()> {
@@ -231,22 +255,51 @@ impl<'a> Worker<'a> {
         *mounted += 1;
         Ok(())
     }
+}
 
-    /// How long each operation took.
-    fn work(mut self, operation: &Operation, until: Instant) -> io::Result<Vec<Duration>> {
-        let mut times = Vec::with_capacity(1 << 16);
+/// Reads on all connections from one thread, which costs less than a thread for each; how long each operation took.
+fn read(mut workers: Vec<Worker<'_>>, until: Instant) -> io::Result<Vec<Duration>> {
+    let sockets: Vec<_> = workers.iter().map(|worker| worker.client.socket()).collect::<io::Result<_>>()?;
+    let mut events: Vec<_> = sockets.iter().map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
+    let mut times = Vec::with_capacity(1 << 18);
+    let mut at_work = workers.len();
+    workers.iter_mut().try_for_each(Worker::ask)?;
+    while at_work > 0 {
+        retry_on_intr(|| poll(&mut events, None))?;
+        for (worker, _) in workers.iter_mut().zip(&events).filter(|(_, event)| !event.revents().is_empty()) {
+            let Some(time) = worker.hear()? else { continue };
+            times.push(time);
+            if Instant::now() < until { worker.ask()? } else { at_work -= 1 }
+        }
+    }
+    Ok(times)
+}
+
+/// Writes on each connection from a thread of its own; how long each operation took.
+fn write(
+    workers: Vec<Worker<'_>>,
+    operation: fn(&mut Worker<'_>) -> io::Result<()>,
+    until: Instant,
+) -> io::Result<Vec<Duration>> {
+    let work = |mut worker: Worker<'_>| -> io::Result<Vec<Duration>> {
+        let mut times = Vec::new();
         let mut begun = Instant::now();
         while begun < until || times.is_empty() {
-            match operation {
-                Operation::Read(_) => self.read()?,
-                Operation::Write(write) => write(&mut self)?,
-            }
+            operation(&mut worker)?;
             let ended = Instant::now();
             times.push(ended - begun);
             begun = ended;
         }
         Ok(times)
-    }
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = workers.into_iter().map(|worker| scope.spawn(move || work(worker))).collect();
+        workers.into_iter().try_fold(Vec::new(), |mut all, worker| {
+            let times = worker.join().map_err(|_| io::Error::other("a load thread failed"))?;
+            all.append(&mut times?);
+            Ok(all)
+        })
+    })
 }
 
 /// What one round of one case on one server came to.
@@ -279,17 +332,10 @@ pub(crate) fn run(case: &Case, column: &Column<'_>, fixed: &Fixed, time: Duratio
         let workers = (0..case.connections).map(|_| Worker::new(case, column, fixed));
         let workers: Vec<Worker<'_>> = workers.collect::<io::Result<_>>()?;
         let (server, load, begun) = (column.server.cpu()?, own_cpu(), Instant::now());
-        let mut times = std::thread::scope(|scope| {
-            let workers: Vec<_> = workers
-                .into_iter()
-                .map(|worker| scope.spawn(move || worker.work(&case.operation, begun + time)))
-                .collect();
-            workers.into_iter().try_fold(Vec::new(), |mut all, worker| {
-                let times = worker.join().map_err(|_| io::Error::other("a load thread failed"))?;
-                all.append(&mut times?);
-                Ok::<_, io::Error>(all)
-            })
-        })?;
+        let mut times = match case.operation {
+            Operation::Read(_) => read(workers, begun + time),
+            Operation::Write(operation) => write(workers, operation, begun + time),
+        }?;
         let (wall, load) = (begun.elapsed(), own_cpu() - load);
         let server = column.server.cpu()?.saturating_sub(server);
         times.sort_unstable();
