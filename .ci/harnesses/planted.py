@@ -10,7 +10,7 @@ from .registry import REPOSITORY, TARGET, Loss
 
 HARNESS = pathlib.Path(__file__).resolve().parents[1] / "harness"
 
-SWEEP_OF_SYNCS = "sweep --fault EIO-of-a-sync"
+SWEEP_OF_SYNCS = "sweep --every 20 --fault EIO-of-a-sync"
 
 # What is planted, who is to find it, and as what.
 PLANTED = [
