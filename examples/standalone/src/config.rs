@@ -158,8 +158,8 @@ pub(crate) struct Audit {
 }
 
 /// A certificate and its key; both are read again when they change.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct Tls {
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,
@@ -793,6 +793,11 @@ impl Config {
                 "admin.listen: {admin} is the registry's own address; choose another, or `off`"
             ));
         }
+        // In the environment they come one after the other.
+        let is_half = |tls: &Tls| tls.certificate.as_os_str().is_empty() || tls.key.as_os_str().is_empty();
+        if self.tls.as_ref().is_some_and(is_half) {
+            return Err("tls: certificate and key come together".into());
+        }
         if let Some(url) = &self.public_url {
             let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
             let is_host = |b: u8| b.is_ascii_alphanumeric() || b".-:[]".contains(&b);
@@ -1010,6 +1015,17 @@ mod tests {
         assert_eq!(config.manifests.size_max, Bytes(1000));
         assert_eq!(config.trusted_proxies, ["10.0.0.0/8".parse().unwrap()]);
         assert_eq!(config.data, Path::new("2024"));
+    }
+
+    #[test]
+    fn a_certificate_and_its_key_come_together_in_the_environment_too() {
+        let environment = [("SWR_TLS__CERTIFICATE", "a.pem"), ("SWR_TLS__KEY", "b.pem")];
+        let tls = read("", &environment, &[]).unwrap().tls.unwrap();
+        assert_eq!((tls.certificate.as_path(), tls.key.as_path()), (Path::new("a.pem"), Path::new("b.pem")));
+        for half in environment {
+            let refused = read("", &[half], &[]).unwrap_err();
+            assert_eq!(refused, "tls: certificate and key come together");
+        }
     }
 
     #[test]
