@@ -1,5 +1,5 @@
-//! A deployment in memory, of which everything is known beforehand: two accounts with somebody in each, an operator, a key
-//! that tokens are signed with, and a repository with two versions.
+//! A deployment in memory, of which everything is known beforehand: two accounts with administrators, a member and an
+//! operator, a key that tokens are signed with, and a repository with two versions.
 #![allow(dead_code, reason = "each target uses what it needs")]
 
 use std::sync::Arc;
@@ -70,6 +70,7 @@ impl House {
         ));
         let (north, south) = (account("north", "1"), account("south", "2"));
         let ada = user(&north, "ada", "a", Role::Administrator);
+        let bob = user(&north, "bob", "b", Role::Member);
         let eve = user(&south, "eve", "e", Role::Administrator);
         let operator = user(&south, "olga", "0", Role::Operator);
         let k1 = KeyId::parse("k1").unwrap();
@@ -79,6 +80,7 @@ impl House {
             MetadataChange::PutAccount(north.clone()),
             MetadataChange::PutAccount(south.clone()),
             MetadataChange::PutUser(ada.clone()),
+            MetadataChange::PutUser(bob),
             MetadataChange::PutUser(eve.clone()),
             MetadataChange::PutUser(operator.clone()),
             MetadataChange::PutTokenKey(TokenKey { id: k1, secret: token_secret, created: clock.now() }),
