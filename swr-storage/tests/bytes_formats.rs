@@ -300,7 +300,7 @@ mod bucket {
         }
     }
 
-    /// A store that has been open since before is not ready any more.
+    /// A store that has been open since before is not ready any more, and does nothing from then on.
     #[tokio::test]
     async fn a_later_format_that_is_named_meanwhile_is_seen_by_the_next_probe() {
         let place = Place::default();
@@ -309,5 +309,9 @@ mod bucket {
         store.probe().await.unwrap();
         place.put("format/2", Vec::new()).await;
         assert_eq!(store.probe().await.unwrap_err().kind(), StoreErrorKind::Other);
+        let before = place.keys().await;
+        assert_eq!(store.begin(&upload("2")).await.unwrap_err().kind(), StoreErrorKind::Other);
+        assert_eq!(store.forget(&id("1")).await.unwrap_err().kind(), StoreErrorKind::Other);
+        assert_eq!(place.keys().await, before);
     }
 }

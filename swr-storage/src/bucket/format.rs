@@ -29,8 +29,8 @@ pub(super) struct Format {
 }
 
 impl Bucket {
-    /// Refuses a bucket of a format that this version does not know. Looks once: what was seen goes for as long as the
-    /// store is open.
+    /// Refuses a bucket of a format that this version does not know. Looks once, until a probe has seen
+    /// another one.
     pub(super) async fn expect_format(&self, operation: &'static str) -> Result<(), StoreError> {
         match self.format.known.load(Ordering::Relaxed) {
             true => Ok(()),
@@ -52,7 +52,10 @@ impl Bucket {
 
     /// Sees which formats are named in the bucket now, and refuses those that this version does not know.
     pub(super) async fn look_at_format(&self, operation: &'static str) -> Result<(), StoreError> {
-        let refused = |why| Err(StoreError::new(StoreErrorKind::Other, operation, why));
+        let refused = |why| {
+            self.format.known.store(false, Ordering::Relaxed);
+            Err(StoreError::new(StoreErrorKind::Other, operation, why))
+        };
         let listed = self.list(operation, &Path::from(FORMAT)).await?;
         let keys = listed.objects.iter().map(|object| (&object.location, true));
         let folders = listed.common_prefixes.iter().map(|folder| (folder, false));
