@@ -24,6 +24,10 @@ pub mod registry;
 #[cfg(feature = "control")]
 pub mod control;
 
+// What the tests have to find.
+#[doc(hidden)]
+pub mod planted;
+
 // The contracts as tests.
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -40,10 +40,10 @@ use swr_core::stream::{BodyError, ByteStream};
 use swr_core::upload::UploadId;
 
 use crate::filesystem::{self, FilesystemBlobs};
-use crate::planted::is_planted;
 #[cfg(all(feature = "control", feature = "postgres"))]
 use crate::postgres::{self, PostgresOptions};
 use crate::sqlite::Snapshot;
+use swr_core::planted::is_planted;
 
 /// Where a registry keeps its facts that is copied, in use or not.
 #[derive(Clone, Debug)]

@@ -10,7 +10,6 @@ mod claims;
 pub mod filesystem;
 pub mod memory;
 mod page_weight;
-mod planted;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "sqlite")]

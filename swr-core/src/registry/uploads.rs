@@ -10,6 +10,7 @@ use super::access::{Access, Permitted, Refused};
 use crate::commit::{Change, StoredBlob};
 use crate::digest::{Algorithm, Digest};
 use crate::error::Error;
+use crate::planted::is_planted;
 use crate::ports::{AbandonError, Action, AppendError, FinishError};
 use crate::stream::{BodyError, ByteStream};
 use crate::upload::{Upload, UploadId};
@@ -185,6 +186,9 @@ impl Permitted<'_> {
             }
             Err(FinishError::Store(error)) => return Err(error.into()),
         };
+        if is_planted("an upload forgotten too soon") {
+            self.parts.uploads.forget(id).await?;
+        }
         let linked = self.commit(Vec::new(), vec![Change::LinkStored(stored.clone())]).await;
         if matches!(linked, Ok(_) | Err(Refused::BytesGone))
             && let Err(error) = self.parts.uploads.forget(id).await

@@ -24,7 +24,7 @@ use super::session::{Found, Session};
 use super::walk::{foreign, walk};
 use super::{FilesystemBlobs, Root, blocking, fault};
 use crate::claims::{Claim, Taken, Work};
-use crate::planted::is_planted;
+use swr_core::planted::is_planted;
 
 /// How much is hashed before others get their turn on a runtime's thread, in bytes: some 35 µs.
 const SLICE: usize = 64 * 1024;

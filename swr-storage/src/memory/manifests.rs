@@ -26,7 +26,7 @@ use swr_core::{RepositoryName, Tag};
 use super::metadata::{Described, Metadata};
 use super::{Mutex, MutexGuard};
 use crate::page_weight::PageWeight;
-use crate::planted::is_planted;
+use swr_core::planted::is_planted;
 
 /// Names, manifests and events in memory: what every other
 /// [`ManifestStore`] is compared with. With the feature `control` accounts, rights and the audit trail as well: the

@@ -74,9 +74,9 @@ pub(crate) use source::{Source, digest_in};
 use connections::{Pool, Readers, Shared, Wal, Writer, failure, on_a_thread};
 use reserve::{Reserve, fill, hold};
 
-use crate::planted::is_planted;
 #[cfg(all(feature = "filesystem", unix))]
 pub(crate) use snapshot::Snapshot;
+use swr_core::planted::is_planted;
 
 /// A [`ManifestStore`] in an SQLite database.
 ///

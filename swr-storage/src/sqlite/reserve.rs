@@ -10,6 +10,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use swr_core::planted::is_planted;
+
 /// The file of zeros.
 #[derive(Debug)]
 pub(super) struct Reserve {
@@ -23,7 +25,7 @@ impl Reserve {
     pub(super) const PIECE: u32 = 256 << 10;
 
     pub(super) fn new(file: PathBuf, bytes: u64) -> Self {
-        Self { file: (bytes > 0).then_some(file), bytes }
+        Self { file: (bytes > 0 && !is_planted("no reserve")).then_some(file), bytes }
     }
 
     pub(super) const fn none() -> Self {

@@ -2,12 +2,12 @@
 
 /// Whether this mistake is to be made: `PLANTED_FAULT` names it.
 #[cfg(swr_faults)]
-pub(crate) fn is_planted(fault: &str) -> bool {
+pub fn is_planted(fault: &str) -> bool {
     std::env::var_os("PLANTED_FAULT").is_some_and(|planted| planted == fault)
 }
 
 /// A program makes none unless it was built to (`--cfg swr_faults`).
 #[cfg(not(swr_faults))]
-pub(crate) const fn is_planted(_: &str) -> bool {
+pub const fn is_planted(_: &str) -> bool {
     false
 }
