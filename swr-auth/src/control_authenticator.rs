@@ -36,10 +36,10 @@ use crate::vault::Vault;
 /// Knows the users of a control plane by their keys, their passwords and the tokens that were got with these. Needs a
 /// tokio runtime where passwords are checked.
 ///
-/// What was deleted, has expired or was changed is worth nothing for the next request: the key, the user and the key of a
-/// token are looked up for each, unless the store says that nothing has changed since the last time
-/// ([`MetadataStore::decided_on`]). What is wrong is refused in one way, whatever is wrong with it, and takes the same
-/// work.
+/// What was deleted, has expired or was changed is worth nothing for the next request: the key, the user and the key
+/// of a token are looked up for each, unless the store says that nothing has changed since the last time
+/// ([`MetadataStore::decided_on`]). What is wrong is refused in one way, whatever is wrong with it, and takes the
+/// same work.
 pub struct ControlAuthenticator {
     metadata: Arc<dyn MetadataStore>,
     vault: Arc<Vault>,
@@ -325,12 +325,7 @@ fn refused(error: SignatureError) -> AuthenticationError {
 #[async_trait]
 impl Authenticator for ControlAuthenticator {
     async fn authenticate(&self, presented: &Presented) -> Result<Authenticated, AuthenticationError> {
-        match presented {
-            Presented::Nothing => Ok(Caller::Anonymous.into()),
-            Presented::Password { .. } | Presented::Bearer(_) => {
-                Ok(self.known(presented).await?.authenticated.clone())
-            }
-        }
+        Ok(self.known(presented).await?.authenticated.clone())
     }
 
     fn challenge(&self) -> Option<&Challenge> {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::mem;
 use std::sync::{PoisonError, RwLock};
 
 /// More are not remembered: then all are forgotten, and it begins anew.
@@ -37,11 +38,15 @@ impl<K: Eq + Hash, V: Clone> Remembered<K, V> {
         if decided_on < answers.decided_on {
             return;
         }
+        let mut old = HashMap::new();
         if decided_on > answers.decided_on || answers.of.len() >= MOST {
-            answers.of.clear();
+            old = mem::take(&mut answers.of);
         }
         answers.decided_on = decided_on;
         answers.of.insert(asked, answer);
+        // Nobody has to wait for that.
+        drop(answers);
+        drop(old);
     }
 }
 

@@ -125,9 +125,7 @@ impl Claims {
             access: Vec::new(),
         }
     }
-}
 
-impl Claims {
     /// The time that it is good for; `None` where there is no such time.
     pub(crate) fn lasts(&self) -> Option<Range<DateTime<Utc>>> {
         let begins = DateTime::from_timestamp(self.iat.max(self.nbf), 0)?;

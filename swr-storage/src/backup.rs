@@ -34,6 +34,7 @@ use tokio::runtime::Handle;
 
 use swr_core::commit::{BlobLocation, StoredBlob};
 use swr_core::digest::{Algorithm, Digest, Hasher};
+use swr_core::planted::is_planted;
 use swr_core::ports::{BlobRecord, BlobStat, BlobStore, ListedBlob, Page, StoreError, StoreErrorKind};
 use swr_core::stream::{BodyError, ByteStream};
 #[cfg(all(feature = "control", feature = "postgres"))]
@@ -43,7 +44,6 @@ use crate::filesystem::{self, FilesystemBlobs};
 #[cfg(all(feature = "control", feature = "postgres"))]
 use crate::postgres::{self, PostgresOptions};
 use crate::sqlite::Snapshot;
-use swr_core::planted::is_planted;
 
 /// Where a registry keeps its facts that is copied, in use or not.
 #[derive(Clone, Debug)]

@@ -42,10 +42,10 @@ pub trait MetadataStore: ManifestStore {
     // Decisions.
 
     /// A number that grows with every change to what decisions rest on, before the change is acknowledged: what
-    /// [`Self::standing`], [`Self::key_holder`] and [`Self::token_key`] answered still holds where the number before the
-    /// question is the one now. It may grow with other changes as well. `None` where it cannot be told at once, as where
-    /// others write to the same database: then nothing may be remembered, which is what a store says unless it knows
-    /// better.
+    /// [`Self::standing`], [`Self::key_holder`] and [`Self::token_key`] answered still holds where the number before
+    /// the question is the one now. It may grow with other changes as well. `None` where it cannot be told at once,
+    /// as where others write to the same database: then nothing may be remembered, which is what a store says unless
+    /// it knows better.
     fn decided_on(&self) -> Option<u64> {
         None
     }

@@ -12,8 +12,8 @@ use swr_core::ports::{StoreError, StoreErrorKind};
 use super::keys::number_of;
 use super::{Bucket, fault};
 
-/// The format that this version reads and writes. A bucket that names none is in format 1: builds before there were names
-/// wrote no other.
+/// The format that this version reads and writes. A bucket that names none is in format 1: builds before there were
+/// names wrote no other.
 const FORMAT_VERSION: u64 = 1;
 
 /// Where the names are.
@@ -60,7 +60,9 @@ impl Bucket {
         let keys = listed.objects.iter().map(|object| (&object.location, true));
         let folders = listed.common_prefixes.iter().map(|folder| (folder, false));
         let mut named = false;
-        for (key, is_object) in keys.chain(folders) {
+        // Some programs put an object where others have no folder.
+        let names = keys.chain(folders).filter(|(key, _)| key.as_ref() != FORMAT);
+        for (key, is_object) in names {
             match key.filename().and_then(number_of).filter(|_| is_object) {
                 Some(FORMAT_VERSION) => named = true,
                 Some(found) if found > FORMAT_VERSION => {

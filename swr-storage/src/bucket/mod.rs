@@ -7,9 +7,9 @@
 //! format/<number>                          says that everything else is in this format, or a later one that is named
 //! ```
 //!
-//! Apart from the last, an object is written once, under a key that nobody had before, and never changed, copied or renamed: the
-//! location of finished bytes names the segments that their appends wrote, nearly always one. No condition of
-//! the store is relied on; what must not happen twice is decided by the version of the session.
+//! Apart from the last, an object is written once, under a key that nobody had before, and never changed, copied or
+//! renamed: the location of finished bytes names the segments that their appends wrote, nearly always one. No
+//! condition of the store is relied on; what must not happen twice is decided by the version of the session.
 //!
 //! # What is in the bucket when
 //!

@@ -88,8 +88,12 @@ impl Session {
         let mut text = vec![0; 2 * SLOT];
         match read_all(&file, &mut text) {
             Ok(length) => text.truncate(length),
-            Err(error) if error.kind() == io::ErrorKind::IsADirectory => return Ok(Found::Torn),
-            Err(error) => return Err(error),
+            Err(error) => {
+                return match Errno::from_io_error(&error) {
+                    Some(Errno::ISDIR | Errno::SPIPE) => Ok(Found::Torn),
+                    _ => Err(error),
+                };
+            }
         }
         let slots = text.chunks(SLOT).filter_map(Self::decode).filter(|session| session.upload.id == *id);
         let latest = slots.max_by_key(|session| session.turn);

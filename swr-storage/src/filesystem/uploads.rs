@@ -13,6 +13,7 @@ use rustix::fs::OFlags;
 use rustix::io::{Errno, pwritev, retry_on_intr};
 use swr_core::commit::StoredBlob;
 use swr_core::digest::{Algorithm, Digest, Hasher};
+use swr_core::planted::is_planted;
 use swr_core::ports::{AbandonError, AppendError, FinishError, StoreError, StoreErrorKind, UploadStore};
 use swr_core::stream::{BodyError, ByteStream};
 use swr_core::upload::{Upload, UploadId};
@@ -24,7 +25,6 @@ use super::session::{Found, Session};
 use super::walk::{foreign, walk};
 use super::{FilesystemBlobs, Root, blocking, fault};
 use crate::claims::{Claim, Taken, Work};
-use swr_core::planted::is_planted;
 
 /// How much is hashed before others get their turn on a runtime's thread, in bytes: some 35 µs.
 const SLICE: usize = 64 * 1024;
@@ -54,7 +54,7 @@ impl UploadStore for FilesystemBlobs {
         if self.root.claims.at_rest(id).await == Err(Taken::Failed) {
             return Ok(None);
         }
-        // Where the caller runs: it is small, was written a moment ago, and every request about an upload asks for it.
+        // Where the caller runs: it is small and nearly always in memory, and every request about an upload asks for it.
         Ok(self.root.known(OPERATION, id)?.map(|known| known.session.upload))
     }
 

@@ -15,6 +15,7 @@ use swr_core::digest::Digest;
 use swr_core::event::{EventSeq, RecordedEvent};
 use swr_core::manifest::{ManifestRecord, StoredManifest};
 use swr_core::media_type::MediaType;
+use swr_core::planted::is_planted;
 use swr_core::ports::{
     Backlog, BlobRecord, ContentState, Fence, KeptManifest, Lease, LinkedBlob, ManifestStore, Page,
     PullCount, Released, StoreError, TagRecord, Unused, WithBytes,
@@ -26,7 +27,6 @@ use swr_core::{RepositoryName, Tag};
 use super::metadata::{Described, Metadata};
 use super::{Mutex, MutexGuard};
 use crate::page_weight::PageWeight;
-use swr_core::planted::is_planted;
 
 /// Names, manifests and events in memory: what every other
 /// [`ManifestStore`] is compared with. With the feature `control` accounts, rights and the audit trail as well: the

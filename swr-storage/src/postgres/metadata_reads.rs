@@ -207,9 +207,9 @@ pub(super) async fn all_access_keys(
     rows.iter().map(to_access_key).collect()
 }
 
-/// There are a handful.
 const TOKEN_KEY: &str = "SELECT id, secret, created FROM token_keys WHERE id = $1";
 
+/// There are a handful.
 const TOKEN_KEYS: &str = "SELECT id, secret, created FROM token_keys ORDER BY created, id";
 
 fn to_token_key(row: &Row) -> Result<TokenKey, Failure> {

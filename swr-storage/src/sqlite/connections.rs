@@ -17,10 +17,10 @@ use swr_core::commit::{CommitError, Require};
 #[cfg(feature = "control")]
 use swr_core::control::change::{MetadataCommitError, MetadataRequire};
 use swr_core::digest::Digest;
+use swr_core::planted::is_planted;
 use swr_core::ports::{StoreError, StoreErrorKind};
 
 use super::reserve::Reserve;
-use swr_core::planted::is_planted;
 
 /// A connection that is used by one thread at a time. Never held across an await.
 pub(super) type Shared = Arc<Mutex<Connection>>;

@@ -12,13 +12,13 @@ use swr_core::commit::{
 use swr_core::digest::Digest;
 use swr_core::event::{Before, Event, RecordedEvent};
 use swr_core::manifest::{ManifestRecord, ReferenceKind};
+use swr_core::planted::is_planted;
 use swr_core::{RepositoryName, Tag};
 
 use super::collection::list_garbage;
 use super::columns::Sql;
 use super::connections::{WriteError, Writing};
 use super::event_log::{self, NewEvent};
-use swr_core::planted::is_planted;
 
 /// Applies the commit. What is left of one that fails, the writer rolls back.
 pub(super) fn commit(writing: &Writing<'_>, commit: &Commit) -> Result<Receipt, WriteError> {

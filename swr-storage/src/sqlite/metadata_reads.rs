@@ -216,9 +216,9 @@ pub(super) fn all_access_keys(
     keys.query_map(params![after, page.limit.get()], to_access_key)?.collect()
 }
 
-/// There are a handful.
 const TOKEN_KEY: &str = "SELECT id, secret, created FROM token_keys WHERE id = ?1";
 
+/// There are a handful.
 const TOKEN_KEYS: &str = "SELECT id, secret, created FROM token_keys ORDER BY created, id";
 
 fn to_token_key(row: &Row<'_>) -> rusqlite::Result<TokenKey> {

@@ -61,6 +61,7 @@ use swr_core::digest::Digest;
 use swr_core::event::{EventSeq, RecordedEvent};
 use swr_core::manifest::StoredManifest;
 use swr_core::media_type::MediaType;
+use swr_core::planted::is_planted;
 use swr_core::ports::{
     Backlog, BlobRecord, ContentState, Fence, KeptManifest, Lease, LinkedBlob, ManifestStore, Page,
     PullCount, Released, StoreError, StoreErrorKind, TagRecord, Unused, WithBytes,
@@ -76,7 +77,6 @@ use reserve::{Reserve, fill, hold};
 
 #[cfg(all(feature = "filesystem", unix))]
 pub(crate) use snapshot::Snapshot;
-use swr_core::planted::is_planted;
 
 /// A [`ManifestStore`] in an SQLite database.
 ///
@@ -88,6 +88,8 @@ use swr_core::planted::is_planted;
 /// them: the log's, and that of a file of zeros beside the database (`…-reserve`).
 /// Where the disk fails to keep what it was given, the store refuses every further write until it is opened
 /// again.
+///
+/// What another program changes in the database, which it should not, may not be seen until the store writes next.
 ///
 /// The last to drop the store awaits the writes that wait, on the thread that it runs on.
 #[derive(Debug)]

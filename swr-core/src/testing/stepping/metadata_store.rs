@@ -28,6 +28,11 @@ use crate::ports::{
 
 #[async_trait]
 impl<S: MetadataStore> MetadataStore for Stepping<S> {
+    /// Nothing is remembered while something is to fail: each question is a call, and the next attempt makes the same.
+    fn decided_on(&self) -> Option<u64> {
+        self.steps.is_plain().then(|| self.store.decided_on())?
+    }
+
     async fn standing(
         &self,
         user: Option<&UserId>,

@@ -83,6 +83,12 @@ impl Steps {
         self.0.lock().unwrap().calls
     }
 
+    /// Whether calls are made as if there were nothing in between.
+    #[cfg(feature = "control")]
+    fn is_plain(&self) -> bool {
+        matches!(self.0.lock().unwrap().plan, Plan::Plain)
+    }
+
     /// Makes a call of this name, as the plan says: for whatever else a test wants to fail.
     pub async fn step<T, E: From<StoreError>>(
         &self,
