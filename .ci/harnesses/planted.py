@@ -35,7 +35,7 @@ PLANTED = [
     ("garbage in use", "racing --events 3000", r"got 500"),
     ("a look away", "schedules --number 2500", r"has lost sha256:"),
     ("facts before bytes", "backup-cut --rounds 10", r"it cannot be restored: .* is not there"),
-    ("an upload forgotten too soon", "test --test over_files interrupted", r"interrupted::\w+"),
+    ("a failure told as success", "test --test over_files interrupted", r"interrupted::\w+"),
     ("a tag that stays", "test --test registry_model files_and_sqlite", r"files_and_sqlite_agree_with_the_model"),
     ("a scrub that trusts", "test --test over_files scrubbing", r"scrubbing::\w+"),
     ("no reserve", "full-disk", r"expected 20\d, got 507"),
