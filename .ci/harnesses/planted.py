@@ -37,6 +37,7 @@ PLANTED = [
     ("facts before bytes", "backup-cut --rounds 10", r"it cannot be restored: .* is not there"),
     ("a failure told as success", "test --test over_files interrupted", r"interrupted::\w+"),
     ("a tag that stays", "test --test registry_model files_and_sqlite", r"files_and_sqlite_agree_with_the_model"),
+    ("a read that outlives a write", "test --test registry_model files_and_sqlite", r"files_and_sqlite_agree_with_the_model"),
     ("a scrub that trusts", "test --test over_files scrubbing", r"scrubbing::\w+"),
     ("no reserve", "full-disk", r"expected 20\d, got 507"),
     ("no limits", "limits", r"nothing of a flood was refused"),

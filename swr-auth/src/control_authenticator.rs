@@ -15,6 +15,7 @@ use swr_core::caller::{Caller, Reach};
 use swr_core::control::credential::{HeldKey, KeyHolder, KeyId};
 use swr_core::control::identity::{AccountName, PasswordHash, UserId, UserName};
 use swr_core::ports::{Clock, MetadataStore, StoreError};
+use swr_core::remembered::Remembered;
 
 use crate::authenticator::{Authenticated, AuthenticationError, Authenticator};
 use crate::challenge::Challenge;
@@ -24,7 +25,6 @@ use crate::login::long_term_password;
 use crate::new_password::NewPassword;
 use crate::password::PasswordCheck;
 use crate::presented::Presented;
-use crate::remembered::Remembered;
 use crate::scope::Scope;
 use crate::secret::Secret;
 use crate::signature::{SignatureError, SignedRequest};
@@ -32,6 +32,9 @@ use crate::signer::{Signer, caller};
 use crate::token::{Claims, Proof, Purpose, Unverified};
 use crate::token_keys::TokenKeys;
 use crate::vault::Vault;
+
+/// As many are remembered at a time who have proven who they are.
+const PROVEN_MAX: usize = 4096;
 
 /// Knows the users of a control plane by their keys, their passwords and the tokens that were got with these. Needs a
 /// tokio runtime where passwords are checked.
@@ -80,7 +83,7 @@ impl ControlAuthenticator {
             clock,
             keys,
             passwords: PasswordCheck::new(),
-            proven: Remembered::new(),
+            proven: Remembered::new(PROVEN_MAX),
         }
     }
 

@@ -13,9 +13,12 @@ use swr_core::ports::{
     Ask, Authorizer, Candidates, Clock, ControlAsk, ControlAuthorizer, MetadataStore, Refusal, StoreError,
     Verdict,
 };
+use swr_core::remembered::Remembered;
 
 use crate::grants::{self, Owner, Strangers};
-use crate::remembered::Remembered;
+
+/// As many standings are remembered at a time.
+const STANDINGS_MAX: usize = 4096;
 
 /// Looks up what the caller is to what it asks about, and [weighs](crate::grants) it: for the registry and for its
 /// control plane. What was looked up for a repository is looked up again when the store says that something has changed
@@ -25,13 +28,13 @@ pub struct GrantAuthorizer {
     metadata: Arc<dyn MetadataStore>,
     clock: Arc<dyn Clock>,
     strangers: Strangers,
-    standings: Remembered<(Option<UserId>, RepositoryName), Arc<Standing>>,
+    standings: Remembered<(Caller, RepositoryName), Arc<Standing>>,
 }
 
 impl GrantAuthorizer {
     /// Decides by what `metadata` keeps. Strangers may pull what is public.
     pub fn new(metadata: Arc<dyn MetadataStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { metadata, clock, strangers: Strangers::default(), standings: Remembered::new() }
+        Self { metadata, clock, strangers: Strangers::default(), standings: Remembered::new(STANDINGS_MAX) }
     }
 
     /// Lets strangers do this.
@@ -44,14 +47,15 @@ impl GrantAuthorizer {
     /// What the caller is to the repository, and to the organisation that its name begins with.
     async fn in_repository(
         &self,
-        user: Option<UserId>,
+        caller: &Caller,
         repository: &RepositoryName,
     ) -> Result<Arc<Standing>, StoreError> {
-        let (decided_on, asked) = (self.metadata.decided_on(), (user, repository.clone()));
+        let (decided_on, asked) = (self.metadata.decided_on(), (caller.clone(), repository.clone()));
         if let Some(standing) = self.standings.get(decided_on, &asked) {
             return Ok(standing);
         }
-        let user = asked.0.as_ref();
+        let user = user_of(caller);
+        let user = user.as_ref();
         let standing = Arc::new(match organisation_of(repository) {
             Some(organisation) => self.metadata.standing(user, &organisation, Some(repository)).await?,
             None => in_no_organisation(&*self.metadata, user, Some(repository)).await?,
@@ -96,7 +100,7 @@ fn user_of(caller: &Caller) -> Option<UserId> {
 #[async_trait]
 impl Authorizer for GrantAuthorizer {
     async fn decide(&self, caller: &Caller, ask: Ask<'_>) -> Result<Verdict, StoreError> {
-        let standing = self.in_repository(user_of(caller), ask.repository).await?;
+        let standing = self.in_repository(caller, ask.repository).await?;
         Ok(grants::weigh(&standing, ask.action, self.strangers, self.clock.now()))
     }
 
@@ -126,10 +130,10 @@ impl ControlAuthorizer for GrantAuthorizer {
                 grants::weigh_organisation(&self.metadata.standing(Some(&user), name, None).await?, needed)
             }
             ControlAsk::Repository(name, needed) => {
-                grants::weigh_repository(&*self.in_repository(Some(user), name).await?, needed, now)
+                grants::weigh_repository(&*self.in_repository(caller, name).await?, needed, now)
             }
             ControlAsk::ViewRepository(name) => {
-                grants::weigh_view(&*self.in_repository(Some(user), name).await?, now)
+                grants::weigh_view(&*self.in_repository(caller, name).await?, now)
             }
             ControlAsk::Oneself(owner) => {
                 // Before the other user: one that has become an operator since has moved the count of rights.

@@ -32,7 +32,6 @@ pub mod new_password;
 #[cfg(feature = "control")]
 mod random;
 #[cfg(feature = "control")]
-mod remembered;
 #[cfg(feature = "control")]
 pub mod session_desk;
 #[cfg(feature = "control")]

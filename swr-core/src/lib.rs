@@ -11,6 +11,7 @@ pub mod event;
 pub mod manifest;
 pub mod media_type;
 pub mod reference;
+pub mod remembered;
 pub mod stream;
 pub mod upload;
 

@@ -251,7 +251,7 @@ pub trait ManifestStore: Debug + Send + Sync + 'static {
 }
 
 /// Whether a manifest's bytes are wanted beside its facts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "yes or no")]
 pub enum WithBytes {
     /// The bytes as well.

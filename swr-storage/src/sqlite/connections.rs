@@ -270,12 +270,38 @@ pub(super) struct WriterState {
     pub(super) queued: AtomicUsize,
     pub(super) commits: AtomicU64,
     pub(super) transactions: AtomicU64,
-    /// How many transactions have been answered for, or are about to be.
-    pub(super) answered: AtomicU64,
+    /// Twice the number of transactions that are answered for, or are about to be, and one more while the next one
+    /// may be seen.
+    changes: AtomicU64,
     pub(super) wal_bytes: AtomicU64,
     pub(super) is_short: AtomicBool,
     /// The last transaction failed.
     has_failed: AtomicBool,
+}
+
+impl WriterState {
+    fn may_be_seen(&self) {
+        self.changes.fetch_or(1, Ordering::AcqRel);
+    }
+
+    fn is_answered(&self) {
+        self.may_be_seen();
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Goes up with each transaction, before anybody is told of it: whoever read before has to read anew to know.
+    pub(super) fn answered(&self) -> u64 {
+        self.changes.load(Ordering::Acquire) / 2
+    }
+
+    /// As [`Self::answered`], for as long as nobody can have seen more than that.
+    pub(super) fn settled(&self) -> Option<u64> {
+        if is_planted("a read that outlives a write") {
+            return Some(0);
+        }
+        let changes = self.changes.load(Ordering::Acquire);
+        changes.is_multiple_of(2).then_some(changes / 2)
+    }
 }
 
 /// A write that waits for its transaction. It may be applied more than once, of which one is kept.
@@ -464,7 +490,7 @@ impl Scribe {
             }
             self.state.has_failed.store(outcome.is_err(), Ordering::Relaxed);
             // Before anybody is answered; and whatever came of it, since a failure may have left something.
-            self.state.answered.fetch_add(1, Ordering::Release);
+            self.state.is_answered();
             for job in jobs {
                 job.answer(outcome.clone());
             }
@@ -518,6 +544,7 @@ impl Scribe {
                 jobs.drain(..).for_each(|job| job.answer(Ok(())));
                 thread::sleep(BATCH_TIME_MAX);
             }
+            self.state.may_be_seen();
             execute(connection, "COMMIT")?;
             Ok(kept)
         });
@@ -734,6 +761,22 @@ mod tests {
         assert_eq!(kept(&connection), [1, 2, 4, 5]);
         assert_eq!(writer.state().commits.load(Ordering::Relaxed), 4);
         writer.probe().await.unwrap();
+    }
+
+    #[test]
+    fn nothing_is_settled_while_a_transaction_may_be_seen() {
+        let state = WriterState::default();
+        let before = state.settled();
+        assert!(before.is_some());
+        state.may_be_seen();
+        assert_eq!(state.settled(), None);
+        assert_eq!(Some(state.answered()), before, "nobody has been answered yet");
+        state.is_answered();
+        assert!(state.settled() > before && state.settled() == Some(state.answered()));
+        // One that could not be begun is answered all the same.
+        let failed = state.settled();
+        state.is_answered();
+        assert!(state.settled() > failed);
     }
 
     #[tokio::test]

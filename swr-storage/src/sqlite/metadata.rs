@@ -1,7 +1,6 @@
 //! Who there is, what they may do and what they have done: each question to its reader, each change to the writer.
 
 use std::num::NonZeroU32;
-use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -35,7 +34,7 @@ use super::{
 impl MetadataStore for SqliteStore {
     fn decided_on(&self) -> Option<u64> {
         // Nobody else writes: the database is locked.
-        Some(self.writer.state().answered.load(Ordering::Acquire))
+        Some(self.writer.state().answered())
     }
 
     async fn standing(

@@ -20,6 +20,7 @@ mod metadata_commit;
 #[cfg(feature = "control")]
 mod metadata_reads;
 #[cfg(feature = "control")]
+mod recent;
 mod repository_lists;
 mod reserve;
 #[cfg(feature = "control")]
@@ -73,6 +74,7 @@ use swr_core::{RepositoryName, Tag};
 pub(crate) use source::{Source, digest_in};
 
 use connections::{Pool, Readers, Shared, Wal, Writer, failure, on_a_thread};
+use recent::Recent;
 use reserve::{Reserve, fill, hold};
 
 #[cfg(all(feature = "filesystem", unix))]
@@ -97,6 +99,7 @@ pub struct SqliteStore {
     // In this order: the last writes are done before the last connection is closed.
     writer: Writer,
     readers: Arc<Readers>,
+    recent: Recent,
 }
 
 /// How a store is opened.
@@ -168,7 +171,7 @@ impl SqliteStore {
             let queue_max = SqliteOptions::default().writes_waiting_max.get();
             let writer = Writer::start(connection, Reserve::none(), None, queue_max)
                 .map_err(|error| StoreError::new(StoreErrorKind::Unavailable, OPEN, error))?;
-            Ok(Self { writer, readers })
+            Ok(Self { writer, readers, recent: Recent::new() })
         })
         .await
     }
@@ -253,7 +256,7 @@ fn open_file(path: PathBuf, options: &SqliteOptions) -> Result<SqliteStore, Stor
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     #[cfg(unix)]
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)?;
-    Ok(SqliteStore { writer, readers })
+    Ok(SqliteStore { writer, readers, recent: Recent::new() })
 }
 
 /// The path with something after it.
@@ -412,8 +415,11 @@ impl ManifestStore for SqliteStore {
         reference: &Reference,
         bytes: WithBytes,
     ) -> Result<Option<StoredManifest>, StoreError> {
-        self.readers.point("manifests.resolve", |connection| {
-            manifest_reads::resolve(connection, repository, reference, bytes)
+        let asked = (repository.clone(), reference.clone(), bytes);
+        self.recent.manifest(self.writer.state().settled(), asked, || {
+            self.readers.point("manifests.resolve", |connection| {
+                manifest_reads::resolve(connection, repository, reference, bytes)
+            })
         })
     }
 
@@ -463,8 +469,11 @@ impl ManifestStore for SqliteStore {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Option<LinkedBlob>, StoreError> {
-        self.readers
-            .point("manifests.blob", |connection| manifest_reads::blob(connection, repository, digest))
+        let asked = (repository.clone(), *digest);
+        self.recent.blob(self.writer.state().settled(), asked, || {
+            self.readers
+                .point("manifests.blob", |connection| manifest_reads::blob(connection, repository, digest))
+        })
     }
 
     async fn manifests_naming(
