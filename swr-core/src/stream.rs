@@ -1,6 +1,6 @@
 //! Bytes on the move.
 
-use std::fmt;
+use std::{fmt, mem};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -10,19 +10,25 @@ use futures_util::stream::{self, BoxStream};
 ///
 /// Whoever declares a length delivers exactly that many bytes or an error.
 pub struct ByteStream {
-    chunks: BoxStream<'static, Result<Bytes, BodyError>>,
+    chunks: Chunks,
     length: Option<u64>,
+}
+
+enum Chunks {
+    /// All there is.
+    One(Bytes),
+    Many(BoxStream<'static, Result<Bytes, BodyError>>),
 }
 
 impl ByteStream {
     /// A body of `length` bytes, or of a length that shows at its end.
     pub fn new(chunks: BoxStream<'static, Result<Bytes, BodyError>>, length: Option<u64>) -> Self {
-        Self { chunks, length }
+        Self { chunks: Chunks::Many(chunks), length }
     }
 
     /// A body of no bytes.
     pub fn empty() -> Self {
-        Self::new(stream::empty().boxed(), Some(0))
+        Bytes::new().into()
     }
 
     /// The declared length in bytes.
@@ -32,12 +38,26 @@ impl ByteStream {
 
     /// The next chunk; `None` at the end. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
-        self.chunks.next().await
+        match &mut self.chunks {
+            Chunks::One(bytes) => some(mem::take(bytes)),
+            Chunks::Many(chunks) => chunks.next().await,
+        }
     }
 
     /// The chunks alone.
     pub fn into_chunks(self) -> BoxStream<'static, Result<Bytes, BodyError>> {
-        self.chunks
+        match self.chunks {
+            Chunks::One(bytes) => stream::iter(some(bytes)).boxed(),
+            Chunks::Many(chunks) => chunks,
+        }
+    }
+
+    /// All of it at once, where it need not be waited for; else the body as it was.
+    pub fn into_whole(self) -> Result<Bytes, Self> {
+        match self.chunks {
+            Chunks::One(bytes) => Ok(bytes),
+            chunks @ Chunks::Many(_) => Err(Self { chunks, ..self }),
+        }
     }
 
     /// All of it, when that is at most `limit` bytes; [`BodyError::TooLong`] at the byte that passes it.
@@ -60,10 +80,13 @@ impl ByteStream {
 
 impl From<Bytes> for ByteStream {
     fn from(bytes: Bytes) -> Self {
-        let length = bytes.len() as u64;
-        let chunk = (!bytes.is_empty()).then_some(Ok(bytes));
-        Self::new(stream::iter(chunk).boxed(), Some(length))
+        let length = Some(bytes.len() as u64);
+        Self { chunks: Chunks::One(bytes), length }
     }
+}
+
+fn some(bytes: Bytes) -> Option<Result<Bytes, BodyError>> {
+    (!bytes.is_empty()).then_some(Ok(bytes))
 }
 
 impl fmt::Debug for ByteStream {

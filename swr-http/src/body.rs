@@ -350,6 +350,11 @@ impl ResponseBody {
     /// Adds so many bytes out of a store.
     #[must_use]
     pub fn stream(mut self, stream: ByteStream, length: u64) -> Self {
+        let stream = match stream.into_whole() {
+            Ok(bytes) if bytes.len() as u64 == length => return self.bytes(bytes),
+            Ok(bytes) => bytes.into(),
+            Err(stream) => stream,
+        };
         if length > 0 {
             self.left += length;
             self.segments.push_back(Segment::Stream { chunks: stream.into_chunks(), left: length });

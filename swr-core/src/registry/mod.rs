@@ -17,6 +17,7 @@ mod uploads;
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use chrono::TimeDelta;
 #[cfg(feature = "control")]
 use swr_policy::Tag;
@@ -24,10 +25,12 @@ use swr_policy::{NamingPolicy, OciNaming, RepositoryName};
 use tokio::sync::watch;
 
 use crate::caller::{Caller, Origin, Task};
+use crate::digest::Digest;
 use crate::error::Error;
 use crate::ports::{
     Authorizer, BlobStore, Clock, ManifestStore, StoreError, SystemClock, TagGuard, UploadStore,
 };
+use crate::remembered::Remembered;
 use crate::upload::UploadId;
 
 pub use access::Access;
@@ -48,7 +51,8 @@ use pull_counter::PullCounter;
 ///
 /// There is nothing to be done on it directly: [`Registry::access`] is the registry as one caller may use it,
 /// and [`Registry::caretaker`] what it does to itself. It starts no task and keeps no state of its own but
-/// the counts of pulls that [`Caretaker::flush_pulls`] has not written yet.
+/// the counts of pulls that [`Caretaker::flush_pulls`] has not written yet, and the content of some small blobs (8 MiB
+/// at most), so that the configuration of an image is not fetched from the store by each who pulls it.
 ///
 /// Every operation may be dropped at any point: others see all of it or nothing.
 #[derive(Clone)]
@@ -70,6 +74,8 @@ struct Parts {
     /// Who holds the leases that this registry takes.
     holder: String,
     pulls: PullCounter,
+    /// The content of small blobs, which never changes.
+    small_blobs: Remembered<Digest, Bytes>,
     committed: watch::Sender<()>,
 }
 
@@ -96,6 +102,7 @@ impl Registry {
                 redirects: false,
                 holder: UploadId::random().as_str().to_owned(),
                 pulls: PullCounter::default(),
+                small_blobs: Remembered::new(pull::SMALL_BLOBS_MAX),
                 committed: watch::Sender::new(()),
             },
         }

@@ -14,7 +14,14 @@ use crate::error::Error;
 use crate::manifest::StoredManifest;
 use crate::ports::{Action, LinkedBlob, StoreError, StoreErrorKind, WithBytes};
 use crate::reference::Reference;
-use crate::stream::ByteStream;
+use crate::stream::{BodyError, ByteStream};
+
+/// A blob that is remembered once it was read has no more bytes than this.
+const SMALL_BLOB_MAX: usize = 16 << 10;
+/// As many of them are remembered.
+pub(super) const SMALL_BLOBS_MAX: usize = 512;
+/// What has this digest now has it always.
+const UNCHANGED: Option<u64> = Some(0);
 
 /// A blob on its way out.
 #[derive(Debug)]
@@ -178,9 +185,35 @@ impl Permitted<'_> {
         }
     }
 
-    /// Opens a range of a blob. Content that is not where the record said is looked for once more, since a
-    /// push may have replaced it and collection removed it meanwhile.
+    /// Opens a range of a blob. A small one is read whole, and remembered if it is what it should be.
     async fn read(&self, stored: &mut StoredBlob, range: Range<u64>) -> Result<ByteStream, Error> {
+        let (digest, size) = (stored.digest, stored.size);
+        let length = match usize::try_from(size) {
+            Ok(length) if length <= SMALL_BLOB_MAX => length,
+            _ => return self.read_stored(stored, range).await,
+        };
+        let small_blobs = &self.parts.small_blobs;
+        let small = match small_blobs.get(UNCHANGED, &digest) {
+            Some(small) => small,
+            None => {
+                let read = self.read_stored(stored, 0..size).await?;
+                let small = read.collect(length).await.map_err(|error| match error {
+                    BodyError::Store(error) => Error::from(error),
+                    error => damaged(format!("{digest} as it is read: {error}")),
+                })?;
+                if digest.algorithm().digest(&small) == digest {
+                    small_blobs.keep(UNCHANGED, digest, small.clone());
+                }
+                small
+            }
+        };
+        let within = |at: u64| usize::try_from(at).unwrap_or(length).min(small.len());
+        whole_range(small.slice(within(range.start)..within(range.end)).into(), &range)
+    }
+
+    /// Opens a range of what is stored. Content that is not where the record said is looked for once more, since a
+    /// push may have replaced it and collection removed it meanwhile.
+    async fn read_stored(&self, stored: &mut StoredBlob, range: Range<u64>) -> Result<ByteStream, Error> {
         if let Some(body) = self.parts.blobs.read(&stored.location, range.clone()).await? {
             return whole_range(body, &range);
         }

@@ -111,6 +111,38 @@ async fn content_that_is_shorter_than_its_record_is_a_fault() {
 }
 
 #[tokio::test]
+async fn a_small_blob_is_read_once_and_known_for_as_long_as_it_is_linked() {
+    let scene = Scene::new();
+    let blob = SampleBlob::new("content");
+    let stored = scene.push_blob("o/app", &blob).await;
+    scene.read("o/app", &blob.digest).await.unwrap();
+    scene.blobs.inner().delete(&stored.location).await.unwrap();
+    assert_eq!(scene.read("o/app", &blob.digest).await.unwrap(), blob.bytes);
+    let range = [ByteRange::Last { count: 3 }];
+    match scene.ada().pull_blob(&repository("o/app"), &blob.digest, &range).await.unwrap().content {
+        Content::Parts(parts) => assert_eq!(parts.len(), 1),
+        other => panic!("{other:?}"),
+    }
+
+    let error = scene.read("o/other", &blob.digest).await.unwrap_err();
+    assert!(matches!(error, Error::BlobUnknown { .. }), "in another repository: {error:?}");
+    scene.ada().unlink_blob(&repository("o/app"), &blob.digest).await.unwrap();
+    let error = scene.read("o/app", &blob.digest).await.unwrap_err();
+    assert!(matches!(error, Error::BlobUnknown { .. }), "after it was removed: {error:?}");
+}
+
+#[tokio::test]
+async fn bytes_that_are_not_what_they_should_be_are_not_remembered() {
+    let scene = Scene::new();
+    let blob = SampleBlob::new("content");
+    scene.push_blob("o/app", &blob).await;
+    scene.steps.plan(Plan::Flipped);
+    assert_ne!(scene.read("o/app", &blob.digest).await.unwrap(), blob.bytes);
+    scene.steps.plan(Plan::Plain);
+    assert_eq!(scene.read("o/app", &blob.digest).await.unwrap(), blob.bytes);
+}
+
+#[tokio::test]
 async fn a_blob_that_was_brought_again_meanwhile_is_read_where_it_is_now() {
     let scene = Scene::new();
     let blob = SampleBlob::new("content");

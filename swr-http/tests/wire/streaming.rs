@@ -345,7 +345,7 @@ async fn a_store_that_does_not_answer_is_a_503_to_come_again() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_cannot_be_sent_whole_ends_in_an_error() {
     let (door, store) = whimsical();
-    let digest = door.push_blob("a", LAYER).await;
+    let digest = door.push_blob("a", &LAYER.repeat(1000)).await;
     let address = format!("/v2/a/blobs/{digest}");
     for whim in [Whim::Fails, Whim::Hangs, Whim::EndsEarly] {
         store.set(whim);
@@ -371,6 +371,24 @@ async fn an_answer_that_cannot_be_sent_whole_ends_in_an_error() {
             }
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_small_answer_is_whole_or_an_error_from_its_beginning() {
+    let (door, store) = whimsical();
+    let digest = door.push_blob("a", LAYER).await;
+    let address = format!("/v2/a/blobs/{digest}");
+    for (whim, status) in [(Whim::Fails, 503), (Whim::Hangs, 503), (Whim::EndsEarly, 500)] {
+        store.set(whim);
+        assert_eq!(door.get(&address).await.status, status, "{whim:?}");
+    }
+    store.set(Whim::None);
+    assert_eq!(door.get(&address).await.body, LAYER);
+    // It need not be read again.
+    store.set(Whim::Fails);
+    assert_eq!(door.get(&address).await.body, LAYER);
+    let part = door.get_with(&address, "range", "bytes=2-6").await;
+    assert_eq!((part.status.as_u16(), &part.body[..]), (206, &LAYER[2..7]));
 }
 
 #[tokio::test]

@@ -27,9 +27,10 @@ use crate::reference::Reference;
 use crate::stream::ByteStream;
 use crate::upload::{Upload, UploadId};
 use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::stream::{self, BoxStream};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use swr_policy::{RepositoryName, Tag};
 
 /// What happens at a call.
@@ -53,6 +54,8 @@ pub enum Plan {
     Addressed,
     /// The call is made, and blobs are read without their last byte.
     Short,
+    /// The call is made, and blobs are read with other bytes.
+    Flipped,
 }
 
 /// Counts the calls to all stores of a scene, and interferes with them by a plan.
@@ -210,11 +213,20 @@ impl<S: BlobStore> BlobStore for Stepping<S> {
     }
 
     async fn read(&self, at: &BlobLocation, range: Range<u64>) -> Result<Option<ByteStream>, StoreError> {
-        let range = match self.steps.0.lock().unwrap().plan {
+        let plan = self.steps.0.lock().unwrap().plan;
+        let range = match plan {
             Plan::Short => range.start..range.end - 1,
             _ => range,
         };
-        step!(self.read(at, range))
+        let body = step!(self.read(at, range))?;
+        Ok(match plan {
+            Plan::Flipped => body.map(|body| {
+                let length = body.length();
+                let flipped = |bytes: Bytes| bytes.iter().map(|byte| !byte).collect();
+                ByteStream::new(body.into_chunks().map_ok(flipped).boxed(), length)
+            }),
+            _ => body,
+        })
     }
 
     async fn delete(&self, at: &BlobLocation) -> Result<(), StoreError> {
