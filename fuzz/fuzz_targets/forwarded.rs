@@ -17,7 +17,7 @@ fn source(peer: IpAddr, lines: &[HeaderValue], trusted: &[Network]) -> IpAddr {
     for line in lines {
         request.headers_mut().append(FORWARDED, line.clone());
     }
-    origin(&request.into_parts().0, "/", trusted).source.expect("the peer is known")
+    origin(&request.into_parts().0, "", "/", trusted).source.expect("the peer is known")
 }
 
 fuzz_target!(|data: &[u8]| {

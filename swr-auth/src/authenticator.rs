@@ -1,6 +1,7 @@
 //! Who is calling?
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,7 +33,7 @@ pub struct Authenticated {
     pub reach: Option<Reach>,
     /// The account that the caller belongs to, where there are accounts: what all its users ask for is counted
     /// together.
-    pub account: Option<Box<str>>,
+    pub account: Option<Arc<str>>,
 }
 
 impl From<Caller> for Authenticated {

@@ -221,8 +221,7 @@ impl Parts {
     ) -> Response<ResponseBody> {
         let segments: Vec<&str> = frame.path.split('/').filter(|segment| !segment.is_empty()).collect();
         let end = self.options.answer_within.and_then(|within| Instant::now().checked_add(within));
-        let path = format!("{}{}", frame.base, frame.path);
-        let origin = origin(head, &path, &self.options.trusted_proxies);
+        let origin = origin(head, frame.base, frame.path, &self.options.trusted_proxies);
         let begun = match in_time(end, self.begin(head, body, &frame, &segments, &origin)).await {
             Some(Ok(begun)) => begun,
             Some(Err(response)) => return response,

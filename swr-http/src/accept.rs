@@ -4,50 +4,52 @@ use swr_core::media_type::MediaType;
 
 /// The types that a client takes, and how gladly; only whether it takes one at all is of interest, since a
 /// manifest has one type.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Accept(Vec<Taken>);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accept<'a>(&'a str);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Taken {
-    /// `application/json`, `application/*` or `*/*`, in lower case.
-    range: String,
+/// `application/json`, `application/*` or `*/*`.
+struct Taken<'a> {
+    kind: &'a str,
+    subtype: &'a str,
     /// False for a quality of zero.
     wanted: bool,
 }
 
-impl Accept {
+impl<'a> Accept<'a> {
     /// Reads every line of the header, joined by commas. Elements that make no sense are passed over.
-    pub fn parse(text: &str) -> Self {
-        Self(text.split(',').filter_map(taken).collect())
+    pub fn parse(text: &'a str) -> Self {
+        Self(text)
     }
 
     /// Whether the client takes `media_type`. What speaks of it most exactly decides. A header that says
     /// nothing excludes nothing.
-    pub fn admits(&self, media_type: &MediaType) -> bool {
-        if self.0.is_empty() {
-            return true;
-        }
-        let exact = media_type.as_str().to_ascii_lowercase();
-        let kind = exact.split_once('/').map_or_else(String::new, |(kind, _)| format!("{kind}/*"));
-        [&*exact, &*kind, "*/*"]
-            .into_iter()
-            .find_map(|range| {
-                let mut speaking = self.0.iter().filter(|taken| taken.range == range).peekable();
-                speaking.peek().is_some().then(|| speaking.any(|taken| taken.wanted))
-            })
-            .unwrap_or(false)
+    pub fn admits(self, media_type: &MediaType) -> bool {
+        let (kind, subtype) = media_type.as_str().split_once('/').unwrap_or_default();
+        // How exactly something has spoken of it, and whether it is wanted then; the greatest of them decides.
+        let speaking = self.0.split(',').filter_map(taken).map(|taken| {
+            let exactness = match taken {
+                Taken { kind: "*", subtype: "*", .. } => 1,
+                Taken { kind: of, .. } if !of.eq_ignore_ascii_case(kind) => 0,
+                Taken { subtype: "*", .. } => 2,
+                Taken { subtype: of, .. } if !of.eq_ignore_ascii_case(subtype) => 0,
+                _ => 3,
+            };
+            (exactness, exactness > 0 && taken.wanted)
+        });
+        speaking.max().is_none_or(|(_, wanted)| wanted)
     }
 }
 
-fn taken(element: &str) -> Option<Taken> {
+fn taken(element: &str) -> Option<Taken<'_>> {
     let mut parts = element.split(';').map(str::trim);
-    let range = parts.next().filter(|range| {
-        range.split_once('/').is_some_and(|(kind, subtype)| !kind.is_empty() && !subtype.is_empty())
-    })?;
+    let (kind, subtype) = parts.next()?.split_once('/')?;
+    if kind.is_empty() || subtype.is_empty() {
+        return None;
+    }
     let quality = parts.filter_map(|parameter| parameter.split_once('=')).find_map(|(key, value)| {
         key.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse::<f32>().unwrap_or(1.0))
     });
-    Some(Taken { range: range.to_ascii_lowercase(), wanted: quality.is_none_or(|quality| quality > 0.0) })
+    Some(Taken { kind, subtype, wanted: quality.is_none_or(|quality| quality > 0.0) })
 }
 
 #[cfg(test)]

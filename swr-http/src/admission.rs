@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use swr_core::RepositoryName;
-use swr_core::caller::Caller;
+use swr_core::caller::{Caller, Identity};
 use swr_core::upload::UploadId;
 
 /// What everybody may take of a server.
@@ -93,8 +93,8 @@ struct Inner {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Key {
-    User(Box<str>),
-    Account(Box<str>),
+    User(Identity),
+    Account(Arc<str>),
     Address(Option<IpAddr>),
     Everybody,
     /// All those callers, or accounts, for whom there was no room among the others.
@@ -430,7 +430,7 @@ impl Drop for Waiting<'_> {
 
 fn key(caller: &Caller, source: Option<IpAddr>) -> Key {
     match caller {
-        Caller::User(identity) => Key::User(identity.name().into()),
+        Caller::User(identity) => Key::User(identity.clone()),
         Caller::Anonymous => Key::Address(source.map(|source| match source {
             // Whoever has one of them has all of its network.
             IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX)).into(),

@@ -114,14 +114,19 @@ pub(crate) async fn while_moving<T>(
     }
 }
 
+/// Room for the headers that every response has, and those that say what its body is.
+const HEADERS_OF_ALL: usize = 5;
+
 pub(crate) fn response<const N: usize>(
     status: StatusCode,
     headers: [(HeaderName, HeaderValue); N],
     body: ResponseBody,
 ) -> Response<ResponseBody> {
+    let mut all = HeaderMap::with_capacity(N + HEADERS_OF_ALL);
+    all.extend(headers);
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().extend(headers);
+    *response.headers_mut() = all;
     response
 }
 

@@ -1,5 +1,8 @@
 //! The protocol's headers: names, and how their values are written.
 
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -38,7 +41,11 @@ pub(crate) fn secret(text: impl Into<String>) -> HeaderValue {
 
 /// The digest of content, and its entity tag: a strong one, since the bytes are always the same.
 pub(crate) fn digest_and_entity_tag(digest: &Digest) -> [HeaderValue; 2] {
-    let quoted = Bytes::from(format!("\"{digest}\""));
+    // Two digits a byte, and the algorithm's name.
+    let mut quoted = String::with_capacity(2 * digest.as_bytes().len() + 16);
+    // A text takes whatever is written.
+    let _: fmt::Result = write!(quoted, "\"{digest}\"");
+    let quoted = Bytes::from(quoted);
     let plain = quoted.slice(1..quoted.len() - 1);
     [plain, quoted]
         .map(|text| HeaderValue::from_maybe_shared(text).unwrap_or_else(|_| HeaderValue::from_static("")))
@@ -52,9 +59,10 @@ pub(crate) fn upload_range(offset: u64) -> HeaderValue {
 
 /// Every line of a header as one list, as if they had been sent in one line. `None` without any; what is not
 /// ASCII is left out.
-pub(crate) fn list(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let lines: Vec<&str> = headers.get_all(name).iter().filter_map(|line| line.to_str().ok()).collect();
-    headers.contains_key(name).then(|| lines.join(","))
+pub(crate) fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, str>> {
+    let mut lines = headers.get_all(name).iter().map(|line| line.to_str().unwrap_or_default());
+    let first = Cow::from(lines.next()?);
+    Some(lines.fold(first, |list, line| list + "," + line))
 }
 
 /// Refuses a body that is anything but itself: what has a digest is taken as it is, or not at all. That holds for

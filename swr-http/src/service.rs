@@ -1,5 +1,6 @@
 //! The protocol as a service: authenticate, dispatch, answer.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::future::Future;
@@ -157,7 +158,7 @@ impl MountPoint {
 
     /// Where clients find the protocol.
     #[cfg_attr(not(feature = "axum"), expect(unused_variables, reason = "only axum says what it cut off"))]
-    pub fn outside_of(&self, head: &request::Parts) -> Box<str> {
+    pub fn outside_of(&self, head: &request::Parts) -> Cow<'_, str> {
         #[cfg(feature = "axum")]
         if let Some(axum::extract::OriginalUri(original)) = head.extensions.get()
             && let Some(cut_off) = original.path().strip_suffix(head.uri.path())
@@ -165,7 +166,7 @@ impl MountPoint {
         {
             return format!("{cut_off}{}", self.inside).into();
         }
-        self.outside.clone()
+        Cow::Borrowed(&self.outside)
     }
 }
 
@@ -285,7 +286,7 @@ impl Parts {
         progress: Arc<Progress>,
     ) -> Answer {
         let below = self.options.mount.below(head.uri.path()).unwrap_or_default();
-        let origin = origin(head, &format!("{outside}{below}"), &self.options.trusted_proxies);
+        let origin = origin(head, outside, below, &self.options.trusted_proxies);
         let asking = Asking {
             caller: &caller,
             account: account.as_deref(),

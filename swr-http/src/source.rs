@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use http::{HeaderMap, HeaderName, request};
+use http::{HeaderMap, HeaderName, Method, request};
 
 use swr_core::caller::{Channel, Origin};
 
@@ -21,17 +21,22 @@ pub struct PeerAddress(pub SocketAddr);
 #[expect(clippy::exhaustive_structs, reason = "hosts set it")]
 pub struct RequestId(pub Box<str>);
 
-/// Where a request comes from, for `path` as its client sees it. What it says of that itself, in `X-Forwarded-For`,
+/// Where a request comes from, for a path that its client sees as `outside` and then `below`. What it says of that itself, in `X-Forwarded-For`,
 /// is believed as far as proxies that the host trusts have said it; the host alone says by which [`Channel`] it came.
-pub fn origin(head: &request::Parts, path: &str, trusted: &[Network]) -> Origin {
+pub fn origin(head: &request::Parts, outside: &str, below: &str, trusted: &[Network]) -> Origin {
     let peer = head.extensions.get::<PeerAddress>().map(|peer| peer.0.ip().to_canonical());
-    let path = path.split_at(path.floor_char_boundary(CALLED_BYTES_MAX)).0;
     Origin {
         source: peer.map(|peer| forwarded(peer, &head.headers, trusted)),
         request_id: head.extensions.get::<RequestId>().map(|id| id.0.clone()),
         channel: head.extensions.get::<Channel>().copied().unwrap_or_default(),
-        call: Some(format!("{} {path}", head.method).into()),
+        call: Some(called(&head.method, outside, below)),
     }
+}
+
+fn called(method: &Method, outside: &str, below: &str) -> Box<str> {
+    let mut called = [method.as_str(), " ", outside, below].concat();
+    called.truncate(called.floor_char_boundary(method.as_str().len() + 1 + CALLED_BYTES_MAX));
+    called.into()
 }
 
 /// No more of a path than this is recorded, in bytes.
@@ -151,12 +156,12 @@ mod tests {
             head.headers.append(X_FORWARDED_FOR, HeaderValue::from_str(line).unwrap());
         }
         let trusted: Vec<Network> = trusted.iter().map(|network| network.parse().unwrap()).collect();
-        origin(&head, "/", &trusted).source.unwrap().to_string()
+        origin(&head, "", "/", &trusted).source.unwrap().to_string()
     }
 
     #[test]
     fn what_is_recorded_of_a_request_has_an_end_and_no_query() {
-        let called = |path: &str| origin(&head(&format!("{path}?a=b")), path, &[]).call.unwrap();
+        let called = |path: &str| origin(&head(&format!("{path}?a=b")), "", path, &[]).call.unwrap();
         assert_eq!(&*called("/v2/a/manifests/latest"), "PUT /v2/a/manifests/latest");
         let long = format!("/{}", "a".repeat(600));
         assert_eq!(&*called(&long), format!("PUT /{}", "a".repeat(511)));

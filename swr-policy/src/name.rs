@@ -1,6 +1,7 @@
 //! Names that cannot be wrong: organisations, repositories, tags; and what was wrong with a text that is none.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// The name of an organisation, the first component of a repository's path.
 ///
@@ -33,7 +34,7 @@ impl OrganisationName {
 ///
 /// What more a registry asks of a name that is to come into being, a [`NamingPolicy`](crate::NamingPolicy) says.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RepositoryName(Box<str>);
+pub struct RepositoryName(Arc<str>);
 
 impl RepositoryName {
     /// The longest name, in bytes. The specification sets no limit, and says that many clients keep to this one.
@@ -62,7 +63,7 @@ impl RepositoryName {
 
 /// A tag: a letter, digit or `_`, then up to 127 letters, digits, `_`, `.` or `-` (`[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Tag(Box<str>);
+pub struct Tag(Arc<str>);
 
 impl Tag {
     /// The longest tag, in bytes.

@@ -237,9 +237,10 @@ impl Parts {
         };
         // The path as its client sees it, which is what it has signed.
         let below = self.options.mount.below(head.uri.path()).unwrap_or_default();
-        let path = format!("{}{below}", self.options.mount.outside_of(head));
+        let outside = self.options.mount.outside_of(head);
+        let path = format!("{outside}{below}");
         let streams = matches!(endpoint, Ok(ManagementEndpoint::UploadImagePackage { .. }));
-        let origin = origin(head, &path, &self.options.trusted_proxies);
+        let origin = origin(head, &outside, below, &self.options.trusted_proxies);
         let (signer, admitted, body) = self.signer(head, &path, &origin, body, streams).await?;
         let endpoint = endpoint?;
         let (body, incoming) = match body {

@@ -172,8 +172,8 @@ impl Parts {
             Ok(wanted) => {
                 let is_management = wanted == TokenEndpoint::Management;
                 visit.asks(if is_management { "management_token" } else { "token" });
-                let path = format!("{}{path}", options.mount.outside_of(&head));
-                let source = origin(&head, &path, &options.trusted_proxies).source;
+                let outside = options.mount.outside_of(&head);
+                let source = origin(&head, &outside, path, &options.trusted_proxies).source;
                 match options.admission.admit(Asking::stranger(source)).await {
                     Ok(admitted) if is_management => {
                         Ok(management::answer(&self.desk, options, body).await.map(|body| body.of(admitted)))
