@@ -49,9 +49,11 @@ class Server:
             start_new_session=True,
         )
         self.address = None
+        # Who vouches for it, where it has a certificate.
+        self.context = None
         for line in self.process.stdout:
             if line.startswith("listening on"):
-                self.address = line.strip().rsplit("http://", 1)[1]
+                self.address = line.strip().rsplit("://", 1)[1]
                 break
 
     def signal(self, number):
@@ -93,7 +95,10 @@ class Client:
     """One connection, made anew after it broke; of a user, where there are accounts."""
 
     def __init__(self, server, user=None):
-        self.connection = http.client.HTTPConnection(server.address, timeout=20)
+        if server.context:
+            self.connection = http.client.HTTPSConnection(server.address, timeout=20, context=server.context)
+        else:
+            self.connection = http.client.HTTPConnection(server.address, timeout=20)
         self.known_by = {"Authorization": user.basic} if user else {}
         self.asked = 0
 

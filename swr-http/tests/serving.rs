@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::{BodyExt as _, Empty, StreamBody};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use swr_auth::{AnonymousOnly, AnyoneMay};
 use swr_core::Registry;
@@ -38,7 +38,9 @@ struct Answers(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     requests: AtomicUsize,
-    /// `/slow` has begun.
+    /// How many requests for `/read` have come to an end of their bodies.
+    read: AtomicUsize,
+    /// `/slow` or `/read` has begun.
     begun: Notify,
     /// `/slow` may end.
     release: Notify,
@@ -64,6 +66,12 @@ impl tower_service::Service<Request<hyper::body::Incoming>> for Answers {
                 "/slow" => {
                     shared.begun.notify_one();
                     shared.release.notified().await;
+                    Content { left: 4, then: Then::End }
+                }
+                "/read" => {
+                    shared.begun.notify_one();
+                    let _: Result<_, hyper::Error> = request.into_body().collect().await;
+                    shared.read.fetch_add(1, Ordering::SeqCst);
                     Content { left: 4, then: Then::End }
                 }
                 "/half" => Content { left: 4, then: Then::Fail },
@@ -396,6 +404,24 @@ async fn the_end_does_not_wait_for_ever() {
 }
 
 #[tokio::test]
+async fn a_request_that_is_cut_at_the_end_does_nothing_more() {
+    let mut server = Running::with(ServeOptions { drain_within: SHORT, ..ServeOptions::default() }).await;
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(server.connect().await))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let body = StreamBody::new(futures_util::stream::pending::<Result<Frame<Bytes>, Infallible>>());
+    let request = Request::post("http://registry.example/read").body(body).unwrap();
+    let asked = tokio::spawn(async move { client.send_request(request).await.map(drop) });
+    server.shared.begun.notified().await;
+    server.end();
+    assert_eq!(server.ended.await.unwrap(), 1);
+    assert!(asked.await.unwrap().is_err());
+    assert_eq!(server.shared.read.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
 async fn quiet_connections_do_not_hold_up_the_end() {
     let mut server = Running::with(ServeOptions::default()).await;
     let mut kept = server.connect().await;
@@ -433,6 +459,28 @@ async fn http_2_carries_requests_beside_each_other() {
     }
     server.shared.release.notify_one();
     assert_eq!(slow.await.unwrap().unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_ends_and_the_other_streams_go_on() {
+    let server = Running::with(ServeOptions { write_within: SHORT, ..ServeOptions::default() }).await;
+    let (client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(server.connect().await))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let get = |path: &str| {
+        let request = Request::get(format!("http://registry.example{path}")).body(Empty::<Bytes>::new());
+        client.clone().send_request(request.unwrap())
+    };
+    // It takes longer than a part of an answer may wait, and waits for nobody.
+    let slow = tokio::spawn(get("/slow"));
+    server.shared.begun.notified().await;
+    let unread = get("/endless").await.unwrap();
+    server.shared.given_up.notified().await;
+    server.shared.release.notify_one();
+    assert_eq!(slow.await.unwrap().unwrap().into_body().collect().await.unwrap().to_bytes().len(), 4);
+    assert!(unread.into_body().collect().await.is_err());
 }
 
 struct Certificate {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use swr_auth::Secret;
-use swr_http::{Admission, AdmissionLimits, Network, Rate, Share};
+use swr_http::{AdmissionLimits, Network, Rate, Share};
 use toml::{Table, Value};
 use tracing::level_filters::LevelFilter;
 
@@ -640,13 +640,17 @@ fn of_total<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Allowan
 }
 
 impl Limits {
-    pub(crate) fn admission(&self) -> Admission {
-        Admission::new(AdmissionLimits {
+    /// Where so many connections are served at once. Unless it is said otherwise there are no more requests than that:
+    /// each costs memory and an open file, and HTTP/2 has many on one connection.
+    pub(crate) fn over(&self, connections_max: usize) -> AdmissionLimits {
+        let mut total = self.total.share();
+        total.concurrent = total.concurrent.or(u32::try_from(connections_max).ok().and_then(NonZeroU32::new));
+        AdmissionLimits {
             caller: self.caller.share(),
             account: self.account.share(),
-            total: self.total.share(),
+            total,
             hold: self.hold.0,
-        })
+        }
     }
 }
 
@@ -660,7 +664,6 @@ impl Allowance {
         self.or(NonZeroU32::new(2048), 2 << 30, 4000)
     }
 
-    /// Connections bound the requests.
     fn or_of_total(self) -> Self {
         self.or(None, 4 << 30, 65_536)
     }
@@ -949,6 +952,10 @@ mod tests {
         let usual = Limits::default();
         assert_eq!(Allowance { rate: None, ..config.limits.caller }, usual.caller);
         assert_eq!((config.limits.account, config.limits.total), (usual.account, usual.total));
+        // As many requests as connections.
+        assert_eq!(config.limits.over(16).total.concurrent, NonZeroU32::new(16));
+        let config = read("[limits.total]\nconcurrent = 5", &[], &[]).unwrap();
+        assert_eq!(config.limits.over(16).total.concurrent, NonZeroU32::new(5));
     }
 
     fn read(

@@ -12,7 +12,7 @@ use clap::Args;
 use swr_auth::{AnonymousOnly, Authenticator};
 use swr_core::control::{Courier, TraceRelay};
 use swr_http::control::ManagementOptions;
-use swr_http::{Patience, RegistryService, ServeOptions, ServiceOptions, serve_until};
+use swr_http::{Admission, Patience, RegistryService, ServeOptions, ServiceOptions, serve_until};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -22,7 +22,7 @@ use tracing::info;
 use crate::admin::Admin;
 use crate::audit::AuditFile;
 use crate::chores;
-use crate::config::{AdminListen, Config};
+use crate::config::{AdminListen, Config, Http};
 use crate::door::{Door, reads_alone};
 use crate::logs;
 use crate::messages;
@@ -95,7 +95,8 @@ impl Serve {
         let assembled = Arc::new(assembled);
         let metrics = Arc::new(Metrics::new());
         let patience = Some(Patience { within: config.http.stall.0, bytes_min: BODY_BYTES_MIN });
-        let admission = config.limits.admission();
+        let connections_max = connections_of(&config.http, files_max);
+        let admission = Admission::new(config.limits.over(connections_max));
         let control = assembled.accounts.as_ref().map(|accounts| {
             accounts.control(&config, &assembled.registry, |usual| ManagementOptions {
                 trusted_proxies: config.trusted_proxies.clone(),
@@ -129,15 +130,8 @@ impl Serve {
                 ..ServiceOptions::default()
             },
         );
-        let mut options = ServeOptions {
-            connections_max: config.http.connections_max as usize,
-            drain_within: config.http.drain.0,
-            ..ServeOptions::default()
-        };
-        // A connection may have a file of its own open, and the stores have some.
-        if let Some(files_max) = files_max {
-            options.connections_max = options.connections_max.min((files_max.saturating_sub(64) / 2).max(16));
-        }
+        let mut options =
+            ServeOptions { connections_max, drain_within: config.http.drain.0, ..ServeOptions::default() };
 
         let admin = match config.admin.listen {
             AdminListen::Off => None,
@@ -240,6 +234,13 @@ fn end_of_program() -> Result<impl Future<Output = ()>, String> {
             std::process::exit(130);
         });
     })
+}
+
+/// How many connections are served at once: each is a file, a request may have another one open, and the stores
+/// have some.
+fn connections_of(http: &Http, files_max: Option<usize>) -> usize {
+    let connections_max = http.connections_max as usize;
+    files_max.map_or(connections_max, |files| connections_max.min((files.saturating_sub(64) / 2).max(16)))
 }
 
 /// Lets the program have as many open files as it may, and says how many that is.

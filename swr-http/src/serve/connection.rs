@@ -5,7 +5,7 @@ use std::future::{Future as _, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{Request, Response, Version};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -21,7 +21,10 @@ use tokio::time::{Instant, Sleep};
 use tower_service::Service;
 use tracing::debug;
 
+use swr_core::planted::is_planted;
+
 use super::requests::Requests;
+use super::streams::Streams;
 use super::{BoxError, ServeOptions, Server};
 
 impl Server {
@@ -53,8 +56,12 @@ impl Server {
             return self.drive(stream, requests).await;
         };
         let mut closing = self.closing.subscribe();
+        let mut within = self.options.handshake_within;
+        if is_planted("a handshake without end") {
+            within *= 1000;
+        }
         let accepted = tokio::select! {
-            accepted = tokio::time::timeout(self.options.handshake_within, tls.acceptor().accept(stream)) => {
+            accepted = tokio::time::timeout(within, tls.acceptor().accept(stream)) => {
                 accepted
             }
             _ = closing.wait_for(|closing| *closing) => return,
@@ -81,7 +88,8 @@ impl Server {
     {
         let options = &self.options;
         let activity = Arc::clone(&requests.activity);
-        let mut builder = auto::Builder::new(TokioExecutor::new());
+        let tasks = Weak::clone(&self.streams);
+        let mut builder = auto::Builder::new(Streams { tasks, write_within: options.write_within });
         // The time for a head is kept here, where an idle connection is told from a slow one.
         builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(READ_BYTES_MAX);
         builder
@@ -138,8 +146,8 @@ impl Server {
 
 /// The most that is read from a connection at once, and kept of a head that is not at its end.
 const READ_BYTES_MAX: usize = 128 << 10;
-/// The most that waits to be sent on one HTTP/2 stream.
-const SEND_BYTES_MAX: usize = 256 << 10;
+/// From how much on nothing more of an answer is asked for that waits to be sent on one HTTP/2 stream.
+const SEND_BYTES_MAX: usize = 64 << 10;
 /// How often an HTTP/2 client is asked whether it is still there.
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// How long a connection that is to end has for its last words: then, too, what its client still sends is read,

@@ -6,6 +6,7 @@
 
 mod connection;
 mod requests;
+mod streams;
 mod tls;
 
 use std::convert::Infallible;
@@ -13,8 +14,8 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -49,7 +50,7 @@ pub struct ServeOptions {
     pub head_bytes_max: usize,
     /// How long a connection is kept without a request. 60 seconds.
     pub idle_within: Duration,
-    /// How long a client may take none of what it is sent. 60 seconds.
+    /// How long a client may take none of what it is sent; over HTTP/2, the next part of one answer. 60 seconds.
     pub write_within: Duration,
     /// How many requests one HTTP/2 connection may have at once. 128.
     pub streams_max: u32,
@@ -102,6 +103,7 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<BoxError>,
 {
+    let streams = Arc::new(streams::Tasks::default());
     let places = Arc::new(Semaphore::new(options.connections_max.clamp(1, Semaphore::MAX_PERMITS)));
     let server = Arc::new(Server {
         options,
@@ -109,6 +111,7 @@ where
         under_way: AtomicUsize::new(0),
         drained: Notify::new(),
         closing: watch::Sender::new(false),
+        streams: Arc::downgrade(&streams),
     });
     let mut connections = JoinSet::new();
     let mut end = pin!(end);
@@ -133,7 +136,9 @@ where
             Err(error) if is_of_client(&error) => debug!(%error, "a connection was not accepted"),
             Err(error) => {
                 // No file descriptor is left, say: what there is has to end first.
-                warn!(%error, ?pause, "no connection can be accepted");
+                if pause == PAUSE_MIN {
+                    warn!(%error, "no connection can be accepted");
+                }
                 tokio::select! {
                     () = &mut end => break,
                     () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE_MAX),
@@ -142,7 +147,7 @@ where
         }
     }
     drop(listener);
-    server.drain(connections).await
+    server.drain(connections, &streams).await
 }
 
 const PAUSE_MIN: Duration = Duration::from_millis(10);
@@ -173,10 +178,12 @@ struct Server {
     drained: Notify,
     /// Connections end.
     closing: watch::Sender<bool>,
+    /// None once it has ended.
+    streams: Weak<streams::Tasks>,
 }
 
 impl Server {
-    async fn drain(&self, mut connections: JoinSet<()>) -> usize {
+    async fn drain(&self, mut connections: JoinSet<()>, streams: &streams::Tasks) -> usize {
         self.draining.store(true, Ordering::SeqCst);
         let ended = async {
             loop {
@@ -195,6 +202,9 @@ impl Server {
         while connections.try_join_next().is_some() {}
         let cut = connections.len();
         warn!(connections = cut, "connections were cut at the end");
+        // A request that is cut does nothing more: it does not see its connection go.
+        let mut streams = std::mem::take(&mut *streams.lock().unwrap_or_else(PoisonError::into_inner));
+        streams.shutdown().await;
         connections.shutdown().await;
         cut
     }

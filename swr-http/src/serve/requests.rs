@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use tower_service::Service;
 
 use super::connection::Activity;
-use super::{BoxError, Server};
+use super::{BoxError, Server, streams};
 use crate::body::ResponseBody;
 use crate::error_response::{Asked, Failure, error_response};
 use crate::source::PeerAddress;
@@ -131,10 +131,12 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.content {
+        let next = match &mut self.content {
             Content::Answer(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
             Content::Refusal(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
-        }
+        };
+        streams::tell(&next);
+        next
     }
 
     fn is_end_stream(&self) -> bool {
