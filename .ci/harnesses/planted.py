@@ -19,6 +19,7 @@ WRAPPER = TARGET / "with-faults"
 WITH_FAULTS = os.environ | {"RUSTC_WORKSPACE_WRAPPER": str(WRAPPER)}
 
 SWEEP_OF_SYNCS = "sweep --every 20 --fault EIO-of-a-sync"
+SWEEP_OF_APPENDS = "sweep --fault EIO-of-an-append"
 
 # What is planted, who is to find it, and as what.
 PLANTED = [
@@ -32,6 +33,7 @@ PLANTED = [
     ("unsynced commits", "power-cut --rounds 10", r"and was acknowledged as|got 404"),
     ("commits after a failed sync", SWEEP_OF_SYNCS, r"was acknowledged after .*/registry\.db(-wal)? could not be synced"),
     ("unheard failure", SWEEP_OF_SYNCS, r"was acknowledged while .*/blobs/uploads/.* could not be synced"),
+    ("a trail with holes", SWEEP_OF_APPENDS, r"of the trail .* are not in its file|the trail's file knows of"),
     ("garbage in use", "racing --events 3000", r"got 500"),
     ("a look away", "schedules --number 2500", r"has lost sha256:"),
     ("facts before bytes", "backup-cut --rounds 10", r"it cannot be restored: .* is not there"),
@@ -42,6 +44,8 @@ PLANTED = [
     ("no reserve", "full-disk", r"expected 20\d, got 507"),
     ("no limits", "limits", r"nothing of a flood was refused"),
     ("patience without end", "hostile", r"a client that .* body.* is still there after"),
+    ("a handshake without end", "hostile", r"a client that .* hello.* is still there after"),
+    ("a window without end", "hostile", r"a client that has no window is still there after"),
 ]
 
 # Most are found by chance: a disk may have synced by itself what was not synced. Each try has another seed.

@@ -1,5 +1,7 @@
 """A fault at every kind of moment."""
 
+import json
+import os
 import pathlib
 import random
 import re
@@ -24,6 +26,9 @@ from .registry import (
 WRITES = "pwrite64,pwritev,ftruncate"
 NAMES = "openat,mkdirat,renameat,unlinkat"
 SYNCS = "fsync,fdatasync"
+# Content and facts are written at their places. One after the other are the trail in its file, the reserve, and how far
+# a scrub has come.
+APPENDS = "write,rename"
 # What is done to which call, and how many calls there are between two that are tried, in proportion.
 FAULTS = {
     "kill": (f"{WRITES},{SYNCS},renameat,unlinkat,mkdirat", "signal=SIGKILL:when={}", 1),
@@ -33,11 +38,28 @@ FAULTS = {
     "ENOSPC-of-a-write": (WRITES, "error=ENOSPC:when={}", 1),
     "ENOSPC-of-a-name": (NAMES, "error=ENOSPC:when={}", 1 / 8),
     "ENOSPC-from-then-on": (WRITES, "error=ENOSPC:when={}+", 1),
+    "kill-at-an-append": (APPENDS, "signal=SIGKILL:when={}", 1 / 40),
+    "EIO-of-an-append": (APPENDS, "error=EIO:when={}", 1 / 40),
+    "ENOSPC-of-an-append": (APPENDS, "error=ENOSPC:when={}", 1 / 40),
 }
-# Of names only those in these folders: files are opened everywhere.
-NAMED_IN = ["blobs/uploads", "blobs/blobs/sha256"]
+# Of these only those in these places: files are opened, and sockets and events are written to, everywhere.
+PLACES = {
+    NAMES: ["blobs/uploads", "blobs/blobs/sha256"],
+    APPENDS: ["audit", "registry.db-reserve", "scrub.json.new"],
+}
+# How much of the reserve has been given away before, so that it is put back.
+GIVEN = 256 << 10
 CALL = re.compile(r"^(\d+) +([\d.]+) (?:<\.\.\. )?(\w+)(?: resumed>|\()(.*)$")
 SYNCED = re.compile(r"^\d+<([^>]*)>")
+
+
+def with_trail(data):
+    """Has the trail in a file as well."""
+    return {"SWR_AUDIT__FILE": f"{data}/audit"}
+
+
+def reserve_of(data):
+    return pathlib.Path(f"{data}/registry.db-reserve")
 
 
 class Noting(Client):
@@ -117,10 +139,13 @@ class Swept:
         with tempfile.TemporaryDirectory(prefix="swr-sweep-") as folder:
             data, trace = f"{folder}/data", pathlib.Path(f"{folder}/trace")
             shutil.copytree(self.before, data)
-            paths = [f"--trace-path={data}/{below}" for below in NAMED_IN] if calls == NAMES else []
+            reserve = reserve_of(data).stat().st_size
+            os.truncate(reserve_of(data), reserve - GIVEN)
+            paths = [f"--trace-path={data}/{place}" for place in PLACES.get(calls, [])]
             under = ["strace", "-f", "-qq", "-y", "-ttt", "-o", trace, "-e", f"trace={calls}", *paths]
             inject = f"inject={calls}:{injected.format(moment)}"
-            server = Server(data, {"SWR_COLLECTION__INTERVAL": "1s"}, [*under, "-e", inject], mode=())
+            environment = with_trail(data) | {"SWR_COLLECTION__INTERVAL": "1s"}
+            server = Server(data, environment, [*under, "-e", inject], mode=())
             script = Script(self.seed, self.user)
             cut, notes = server.address is None, []
             if not cut:
@@ -137,12 +162,14 @@ class Swept:
             traced = trace.read_text(errors="replace")
             nothing_rests_on_a_failed_sync(traced, notes)
             self.has_all(script, data)
+            if reserve_of(data).stat().st_size != reserve:
+                raise Loss("the reserve is not what it was")
             # What is killed under strace takes strace along.
             return cut or "(INJECTED)" in traced, script.answered
 
     def has_all(self, script, data):
         """After a start; and it goes on, and keeps nothing for ever."""
-        server = started(data, mode=())
+        server = started(data, with_trail(data), mode=())
         try:
             client = Client(server, self.user)
             script.verify(client)
@@ -153,8 +180,27 @@ class Swept:
             client.close()
         finally:
             server.end()
+        has_the_trail(script, data)
         scrub_finds_nothing(data)
         nothing_is_left_but(named_by([script.ledger]), data)
+
+
+def has_the_trail(script, data):
+    """Every change is in the file, though it may be there twice, and half of it beside that."""
+    traced, last = set(), {}
+    for line in pathlib.Path(f"{data}/audit").read_text(errors="replace").splitlines():
+        try:
+            trace = json.loads(line)
+        except json.JSONDecodeError:
+            continue  # It was torn off.
+        traced.add(trace["seq"])
+        if trace["resource_type"] == "usernamespace":
+            last[trace["resource_name"]] = trace["operation"] == "createUserNamespace"
+    if missing := set(range(1, max(traced) + 1)) - traced:
+        raise Loss(f"of the trail {sorted(missing)} are not in its file")
+    for name, known in script.organisations.items():
+        if last.get(name, False) not in known:
+            raise Loss(f"the trail's file knows of the organisation {name} otherwise")
 
 
 def nothing_rests_on_a_failed_sync(trace, notes):

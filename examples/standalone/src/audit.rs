@@ -10,6 +10,7 @@ use chrono::SecondsFormat;
 use serde::Serialize;
 use serde_json::Value;
 use swr_core::control::trace::Trace;
+use swr_core::planted::is_planted;
 use swr_core::ports::{DeliveryError, TraceSink};
 
 /// Appends traces to a file, which is made where there is none and may be moved away at any time. They are on the disk
@@ -40,6 +41,9 @@ impl TraceSink for AuditFile {
         }
         let path = self.0.clone();
         let appended = tokio::task::spawn_blocking(move || append(&path, &lines)).await;
+        if is_planted("a trail with holes") {
+            return Ok(());
+        }
         appended.map_err(DeliveryError::new)?.map_err(DeliveryError::new)
     }
 }
