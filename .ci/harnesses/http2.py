@@ -47,7 +47,7 @@ def reset(stream):
 
 
 def much(stream):
-    """A head of 20 KB that comes to 64 MB: a long text which is told once, and named again and again."""
+    """A head of 16 KB that comes to 48 MB: a long text which is told once, and named again and again."""
     named = b"\x40" + text("x") + text("a" * 4000)
     content = b"\x82\x86\x84\x01" + text("x") + named + b"\xbe" * (16_000 - len(named))
     return frame(HEADERS, content, END_HEADERS | END_STREAM, stream)

@@ -45,7 +45,7 @@ PLANTED = [
     ("no limits", "limits", r"nothing of a flood was refused"),
     ("patience without end", "hostile", r"a client that .* body.* is still there after"),
     ("a handshake without end", "hostile", r"a client that .* hello.* is still there after"),
-    ("a window without end", "hostile", r"a client that has no window is still there after"),
+    ("a window without end", "hostile", r"a client that (has no window|takes a byte .*) is still there after"),
 ]
 
 # Most are found by chance: a disk may have synced by itself what was not synced. Each try has another seed.

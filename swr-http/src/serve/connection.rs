@@ -146,7 +146,7 @@ impl Server {
 
 /// The most that is read from a connection at once, and kept of a head that is not at its end.
 const READ_BYTES_MAX: usize = 128 << 10;
-/// From how much on nothing more of an answer is asked for that waits to be sent on one HTTP/2 stream.
+/// How much waits to be sent on one HTTP/2 stream before no more of its answer is asked for.
 const SEND_BYTES_MAX: usize = 64 << 10;
 /// How often an HTTP/2 client is asked whether it is still there.
 const PING_EVERY: Duration = Duration::from_secs(20);
