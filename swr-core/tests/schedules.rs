@@ -296,7 +296,7 @@ impl Process {
             kept.values().flat_map(|image| image.blobs()).map(|blob| blob.digest).collect();
         let left: Vec<_> =
             self.world.bytes.list().map_ok(|listed| listed.brought).try_collect().await.unwrap();
-        let left: Vec<Digest> = left.into_iter().map(|brought| brought.unwrap().digest).collect();
+        let left: Vec<Digest> = left.into_iter().map(|brought| brought.unwrap().digest.unwrap()).collect();
         assert_eq!((left.len(), left.into_iter().collect()), (blobs.len(), blobs), "content is left");
         assert_eq!(
             self.world.bytes.idle_since(DateTime::<Utc>::MAX_UTC).count().await,

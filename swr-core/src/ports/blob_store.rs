@@ -29,6 +29,12 @@ pub trait BlobStore: Debug + Send + Sync + 'static {
     /// Everything this store keeps, in no order. For scrubbing; no request and no collection walks it.
     fn list(&self) -> BoxStream<'_, Result<ListedBlob, StoreError>>;
 
+    /// What a location has in common with all others that name some of the same bytes. Only where a list that is short
+    /// may show a part of some content as content of its own is that not the location itself.
+    fn kin<'a>(&self, at: &'a BlobLocation) -> &'a str {
+        at.as_str()
+    }
+
     /// A short-lived address that a client may read from directly, where the store can make one.
     async fn direct_url(&self, _at: &BlobLocation) -> Result<Option<String>, StoreError> {
         Ok(None)
@@ -68,8 +74,9 @@ pub struct ListedBlob {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "backends build it")]
 pub struct Brought {
-    /// The digest that its upload was finished with.
-    pub digest: Digest,
+    /// The digest that its upload was finished with; `None` where only its bytes tell. Then no upload knows of it, and
+    /// none will: it is recorded by now, or never.
+    pub digest: Option<Digest>,
     /// When the last of its bytes came, or later.
     pub at: DateTime<Utc>,
 }

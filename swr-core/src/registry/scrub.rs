@@ -1,5 +1,6 @@
 //! Everything read again: what is broken is set aside, what nobody knows is removed.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use async_trait::async_trait;
@@ -13,7 +14,7 @@ use super::caretaker::{Caretaker, Held};
 use super::collect::BATCH;
 use crate::caller::Task;
 use crate::commit::{BlobLocation, RepositoryId, StoredBlob};
-use crate::digest::{Digest, Hasher};
+use crate::digest::{Algorithm, Digest, Hasher};
 use crate::planted::is_planted;
 use crate::ports::{BlobRecord, ContentState, KeptManifest, ListedBlob, Page, StoreError, StoreErrorKind};
 use crate::stream::BodyError;
@@ -76,6 +77,12 @@ pub struct Scrubbed {
     pub findings: Vec<Finding>,
     /// Where the next step begins; `None` when this pass over everything is over.
     pub next: Option<ScrubCursor>,
+}
+
+impl Scrubbed {
+    fn is_full(&self) -> bool {
+        self.findings.len() >= FINDINGS_MAX
+    }
 }
 
 /// Something that is not as it should be.
@@ -161,11 +168,32 @@ struct MostIsMissing {
     read: usize,
 }
 
+/// Content does not get unknown in such numbers: it is the wrong records that were asked.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{unknown} of {listed} contents are known to nobody: the records are others' than the blob store's, or behind; \
+     nothing is discarded"
+)]
+struct MostIsUnknown {
+    unknown: usize,
+    listed: usize,
+}
+
+/// How much is looked for in the records at once, in bytes of locations: up to ten times as much in memory.
+const UNREAD_BYTES: usize = 4 << 20;
+
 /// How many manifests one step asks for.
 const MANIFESTS: NonZeroU32 = NonZeroU32::new(100).expect("100 is not zero");
 
 /// How many findings one step makes among what nobody knows.
 const FINDINGS_MAX: usize = 5_000;
+
+/// What became of reading content.
+enum Hashed {
+    As(Digest),
+    Absent,
+    Failed(StoreError),
+}
 
 /// How it stands with content.
 enum Verdict {
@@ -186,7 +214,8 @@ impl Caretaker<'_> {
     ///
     /// Where most of what a step has looked for is not there, and that is eight contents at least, the blob store is
     /// rather another one than it should be, or behind: nothing is set aside, and the error is
-    /// [`StoreErrorKind::Unavailable`].
+    /// [`StoreErrorKind::Unavailable`]. So it is where most of what the blob store has is unknown, and only its bytes
+    /// tell what digest it has: the records are rather others, and nothing of it is discarded.
     #[instrument(level = "debug", skip_all, fields(task = self.task().as_str()))]
     pub async fn scrub(&self, from: &ScrubCursor, pace: &dyn Pace) -> Result<Option<Scrubbed>, StoreError> {
         let Some(mut held) = self.parts.hold(Task::Scrub.as_str()).await? else {
@@ -196,7 +225,7 @@ impl Caretaker<'_> {
         let next = match &from.0 {
             Place::Blobs(after) => self.scrub_blobs(*after, pace, &mut held, &mut scrubbed).await?,
             Place::Manifests(after) => self.scrub_manifests(*after, pace, &mut scrubbed).await?,
-            Place::Strays => self.discard_strays(&mut held, &mut scrubbed).await?,
+            Place::Strays => self.discard_strays(pace, &mut held, &mut scrubbed).await?,
         };
         scrubbed.next = next.map(ScrubCursor);
         match (&scrubbed.next, pace.next_pass()) {
@@ -270,8 +299,7 @@ impl Caretaker<'_> {
             StoreErrorKind::Corrupt => Ok(Verdict::Damaged(Damage::Unreadable)),
             _ => Ok(Verdict::Fault(error)),
         };
-        let blobs = &self.parts.blobs;
-        match blobs.stat(&stored.location).await {
+        match self.parts.blobs.stat(&stored.location).await {
             Ok(None) => return Ok(Verdict::Damaged(Damage::Missing)),
             Ok(Some(stat)) if stat.size != stored.size => {
                 return Ok(Verdict::Damaged(Damage::Length(stat.size)));
@@ -279,26 +307,47 @@ impl Caretaker<'_> {
             Ok(Some(_)) => {}
             Err(error) => return fault(error),
         }
-        let mut body = match blobs.read(&stored.location, 0..stored.size).await {
+        match self.hash(&stored.location, stored.size, stored.digest.algorithm(), pace, held, bytes).await? {
+            Hashed::As(actual) if actual == stored.digest || is_planted("a scrub that trusts") => {
+                Ok(Verdict::Sound)
+            }
+            Hashed::As(actual) => Ok(Verdict::Damaged(Damage::Hash(actual))),
+            Hashed::Absent => Ok(Verdict::Damaged(Damage::Missing)),
+            Hashed::Failed(error) => fault(error),
+        }
+    }
+
+    /// Reads content to its end, at the pace.
+    async fn hash(
+        &self,
+        location: &BlobLocation,
+        size: u64,
+        algorithm: Algorithm,
+        pace: &dyn Pace,
+        held: &mut Held<'_>,
+        bytes: &mut u64,
+    ) -> Result<Hashed, StoreError> {
+        let mut body = match self.parts.blobs.read(location, 0..size).await {
             Ok(Some(body)) => body,
-            Ok(None) => return Ok(Verdict::Damaged(Damage::Missing)),
-            Err(error) => return fault(error),
+            Ok(None) => return Ok(Hashed::Absent),
+            Err(error) => return Ok(Hashed::Failed(error)),
         };
-        let mut hasher = Hasher::new(stored.digest.algorithm());
+        let mut hasher = Hasher::new(algorithm);
         while let Some(chunk) = body.next().await {
             let chunk = match chunk {
                 Ok(chunk) => chunk,
-                Err(BodyError::Store(error)) => return fault(error),
-                Err(error) => return fault(StoreError::new(StoreErrorKind::Other, "blobs.read", error)),
+                Err(BodyError::Store(error)) => return Ok(Hashed::Failed(error)),
+                Err(error) => {
+                    let failed = StoreError::new(StoreErrorKind::Other, "blobs.read", error);
+                    return Ok(Hashed::Failed(failed));
+                }
             };
             hasher.update(&chunk);
             *bytes += chunk.len() as u64;
             pace.after(chunk.len() as u64).await;
             held.prolong().await?;
         }
-        let actual = hasher.finish();
-        let is_sound = actual == stored.digest || is_planted("a scrub that trusts");
-        Ok(if is_sound { Verdict::Sound } else { Verdict::Damaged(Damage::Hash(actual)) })
+        Ok(Hashed::As(hasher.finish()))
     }
 
     /// Sets content aside, unless its record is elsewhere by now, or gone: then its bytes may rightly be.
@@ -343,6 +392,7 @@ impl Caretaker<'_> {
     /// Content that only the blob store knows. An upload that is under way is younger; one that was left has been swept.
     async fn discard_strays(
         &self,
+        pace: &dyn Pace,
         held: &mut Held<'_>,
         scrubbed: &mut Scrubbed,
     ) -> Result<Option<Place>, StoreError> {
@@ -350,14 +400,14 @@ impl Caretaker<'_> {
         let Some(before) = grace.and_then(|grace| self.ago(grace)) else {
             return Ok(None);
         };
-        let manifests = &self.parts.manifests;
+        let mut unread = Unread::default();
         let mut listed = self.parts.blobs.list();
         while let Some(found) = listed.next().await {
-            if scrubbed.findings.len() >= FINDINGS_MAX {
-                return Ok(Some(Place::Strays));
+            if scrubbed.is_full() {
+                break;
             }
             held.prolong().await?;
-            let ListedBlob { location, size, brought } = match found {
+            let found = match found {
                 Ok(found) => found,
                 Err(error) => {
                     warn!(?error, "some of what is kept could not be listed");
@@ -365,28 +415,132 @@ impl Caretaker<'_> {
                     continue;
                 }
             };
-            let Some(brought) = brought.filter(|brought| brought.at < before) else { continue };
-            let digest = brought.digest;
-            let gone = match manifests.content_state(&digest, &location).await? {
-                ContentState::Recorded | ContentState::Listed => continue,
-                // It was deleted, and a power cut took that back. No commit can name it.
-                ContentState::Spent => self.parts.blobs.delete(&location).await,
-                ContentState::Unknown => {
-                    let stray = StoredBlob { digest, size, location: location.clone() };
-                    match manifests.discard_stray(&stray, self.parts.now(), &held.fence).await? {
-                        true => Ok(()),
-                        false => continue,
+            let Some(brought) = found.brought.filter(|brought| brought.at < before) else { continue };
+            let ListedBlob { location, size, .. } = found;
+            match brought.digest {
+                Some(digest) => {
+                    self.discard_stray(StoredBlob { digest, size, location }, held, scrubbed).await?
+                }
+                None => {
+                    let kin = self.kin(&location).to_owned();
+                    unread.add(kin, location, size);
+                    if unread.weight >= UNREAD_BYTES {
+                        self.discard_unnamed(std::mem::take(&mut unread), pace, held, scrubbed).await?;
                     }
                 }
-            };
-            scrubbed.findings.push(match gone {
-                Ok(()) => {
-                    warn!(%location, size, "content that nobody knows is garbage now");
-                    Finding::Stray { location, size }
-                }
-                Err(error) => Finding::Fault { location: Some(location), error },
-            });
+            }
         }
-        Ok(None)
+        self.discard_unnamed(unread, pace, held, scrubbed).await?;
+        // What is garbage by now is not found again; faults alone would be, for ever.
+        let is_found = |finding: &Finding| matches!(finding, Finding::Stray { .. });
+        let goes_on = scrubbed.is_full() && scrubbed.findings.iter().any(is_found);
+        Ok(goes_on.then_some(Place::Strays))
+    }
+
+    /// Discards what is a stray among content whose digest only its bytes tell. No upload knew of it when it was listed,
+    /// so that it is recorded by now, or never. Where most of it is not, it is rather the wrong records that were asked.
+    async fn discard_unnamed(
+        &self,
+        Unread { mut by_kin, .. }: Unread,
+        pace: &dyn Pace,
+        held: &mut Held<'_>,
+        scrubbed: &mut Scrubbed,
+    ) -> Result<(), StoreError> {
+        let listed = by_kin.len();
+        let mut page = Page { after: None, limit: BATCH };
+        while !by_kin.is_empty() {
+            held.prolong().await?;
+            let records = self.parts.manifests.records(&page).await?;
+            let Some(last) = records.last() else { break };
+            page.after = Some(last.stored.digest);
+            for BlobRecord { stored, .. } in &records {
+                by_kin.remove(self.kin(&stored.location));
+            }
+        }
+        let mut page = Page { after: None, limit: BATCH };
+        while !by_kin.is_empty() {
+            held.prolong().await?;
+            let garbage = self.parts.manifests.garbage(self.parts.now(), &page).await?;
+            let Some(last) = garbage.last() else { break };
+            page.after = Some(last.clone());
+            for location in &garbage {
+                by_kin.remove(self.kin(location));
+            }
+        }
+        let unknown = by_kin.len();
+        if unknown >= MISSING_MIN && unknown > listed / 2 {
+            let error = MostIsUnknown { unknown, listed };
+            return Err(StoreError::new(StoreErrorKind::Unavailable, "scrub", error));
+        }
+        for (location, size) in by_kin.into_values().flatten() {
+            if scrubbed.is_full() {
+                break;
+            }
+            match self.hash(&location, size, Algorithm::Sha256, pace, held, &mut scrubbed.bytes).await? {
+                Hashed::As(digest) => {
+                    self.discard_stray(StoredBlob { digest, size, location }, held, scrubbed).await?;
+                }
+                Hashed::Absent => {}
+                Hashed::Failed(error) => {
+                    warn!(?error, %location, "content that nobody knows could not be read");
+                    scrubbed.findings.push(Finding::Fault { location: Some(location), error });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn kin<'a>(&self, location: &'a BlobLocation) -> &'a str {
+        match is_planted("parts taken for strays") {
+            true => location.as_str(),
+            false => self.parts.blobs.kin(location),
+        }
+    }
+
+    /// Makes garbage of content, unless it is somebody's or garbage already.
+    async fn discard_stray(
+        &self,
+        stored: StoredBlob,
+        held: &Held<'_>,
+        scrubbed: &mut Scrubbed,
+    ) -> Result<(), StoreError> {
+        let (manifests, StoredBlob { digest, size, location }) = (&self.parts.manifests, &stored);
+        let gone = match manifests.content_state(digest, location).await? {
+            ContentState::Recorded | ContentState::Listed => return Ok(()),
+            // It was deleted, and a power cut took that back. No commit can name it.
+            ContentState::Spent => self.parts.blobs.delete(location).await,
+            ContentState::Unknown if is_planted("strays overlooked") => return Ok(()),
+            ContentState::Unknown => {
+                if !manifests.discard_stray(&stored, self.parts.now(), &held.fence).await? {
+                    return Ok(());
+                }
+                Ok(())
+            }
+        };
+        let size = *size;
+        scrubbed.findings.push(match gone {
+            Ok(()) => {
+                warn!(%location, size, "content that nobody knows is garbage now");
+                Finding::Stray { location: stored.location, size }
+            }
+            Err(error) => Finding::Fault { location: Some(stored.location), error },
+        });
+        Ok(())
+    }
+}
+
+/// Content whose digest only its bytes tell, by its [kin](crate::ports::BlobStore::kin): a record that names one of them
+/// may have the bytes of all.
+#[derive(Default)]
+struct Unread {
+    by_kin: BTreeMap<String, Vec<(BlobLocation, u64)>>,
+    /// How long the locations are, in bytes.
+    weight: usize,
+}
+
+impl Unread {
+    fn add(&mut self, kin: String, location: BlobLocation, size: u64) {
+        self.weight += location.as_str().len();
+        self.by_kin.entry(kin).or_default().push((location, size));
     }
 }

@@ -35,6 +35,7 @@ pub mod metadata_store;
 mod recording_sink;
 pub mod registry_model;
 pub mod sample_images;
+pub mod scrubbing;
 pub mod stepping;
 pub mod upload_store;
 

@@ -1,6 +1,6 @@
 //! Finished bytes: read from the segments that a location names.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use object_store::signer::Method;
 use object_store::{GetOptions, GetRange};
 use swr_core::commit::BlobLocation;
-use swr_core::ports::{BlobStat, BlobStore, ListedBlob, StoreError, StoreErrorKind};
+use swr_core::ports::{BlobStat, BlobStore, Brought, ListedBlob, StoreError, StoreErrorKind};
 use swr_core::stream::{BodyError, ByteStream};
 use swr_core::upload::UploadId;
 
 use super::keys::{self, Object, Piece, Place, Segment};
-use super::{Bucket, BucketBlobs, fault, foreign};
+use super::{Bucket, BucketBlobs, Listed, fault, foreign};
 
 /// How many of a blob's segments, or of the blobs of a list, are asked for at once.
 const AT_ONCE: usize = 8;
@@ -68,6 +68,8 @@ impl BlobStore for BucketBlobs {
 
     /// Everything that this store keeps. What is in the bucket and was never counted by an upload, or whose
     /// upload nobody knows any more, is listed as well, each object by itself. A key does not tell a digest.
+    ///
+    /// What an upload still knows of is nobody's stray, so that nothing is said of when it was brought.
     fn list(&self) -> BoxStream<'_, Result<ListedBlob, StoreError>> {
         let bucket = &self.bucket;
         stream::once(bucket.expect_format(LIST))
@@ -89,13 +91,14 @@ impl BlobStore for BucketBlobs {
             .try_flatten()
             .map_ok(move |id| async move { bucket.kept_of(&id).await })
             .try_buffered(AT_ONCE)
-            .map_ok(|places| {
-                stream::iter(places.into_iter().map(|place| {
-                    Ok(ListedBlob { location: place.location(), size: place.length(), brought: None })
-                }))
-            })
+            .map_ok(|kept| stream::iter(kept.into_iter().map(Ok)))
             .try_flatten()
             .boxed()
+    }
+
+    /// The upload: where a list lacks an index, its segments look like content of their own.
+    fn kin<'a>(&self, at: &'a BlobLocation) -> &'a str {
+        at.as_str().split_once('/').map_or(at.as_str(), |(upload, _)| upload)
     }
 
     /// Where a signer was given, and the content is in one segment.
@@ -145,10 +148,11 @@ impl Bucket {
     }
 
     /// What is kept of an upload's folder.
-    async fn kept_of(&self, id: &UploadId) -> Result<Vec<Place>, StoreError> {
+    async fn kept_of(&self, id: &UploadId) -> Result<Vec<ListedBlob>, StoreError> {
         // Asked for first: once there is none, nothing that was finished changes in the folder any more.
         let session = self.session(id).await?;
-        let mut there: BTreeMap<_, _> = self.folder(LIST, id).await?.into_iter().collect();
+        let is_known = session.is_some();
+        let mut there = self.folder(LIST, id).await?;
         let indexes: Vec<_> =
             there.keys().filter(|object| matches!(object, Object::Index(_))).copied().collect();
         let named = match (session.map(|session| session.record.stored), indexes.as_slice()) {
@@ -165,17 +169,21 @@ impl Bucket {
         };
         let mut kept = Vec::new();
         if let Some(named) = named {
-            let whole = named.segments().iter().all(|s| there.get(&s.object()) == Some(&s.length));
-            for object in named.objects() {
-                there.remove(&object);
-            }
-            kept.extend(whole.then_some(named));
+            let is_whole = |s: &Segment| there.get(&s.object()).is_some_and(|found| found.length == s.length);
+            let whole = named.segments().iter().all(is_whole);
+            let written = named.objects().filter_map(|object| Some(there.remove(&object)?.written)).max();
+            kept.extend(written.filter(|_| whole).map(|written| (named, written)));
         }
-        kept.extend(there.into_iter().filter_map(|(object, length)| match object {
-            Object::Segment(number) => Some(Place::whole(id.clone(), Segment { number, length })),
+        kept.extend(there.into_iter().filter_map(|(object, Listed { length, written })| match object {
+            Object::Segment(number) => Some((Place::whole(id.clone(), Segment { number, length }), written)),
             Object::Index(_) => None,
         }));
-        Ok(kept)
+        let listed = kept.into_iter().map(|(place, at)| ListedBlob {
+            location: place.location(),
+            size: place.length(),
+            brought: (!is_known).then_some(Brought { digest: None, at }),
+        });
+        Ok(listed.collect())
     }
 
     /// The place that an index names.

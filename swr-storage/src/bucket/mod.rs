@@ -25,8 +25,9 @@
 //! | `abandon` | that all of it goes | 2 | an upload that is unknown; the sweep finds it |
 //!
 //! What a session names beside the bytes that count is removed with the upload at the latest. One thing escapes
-//! it: an object that the store brings into being after a process was killed and the upload has gone, which
-//! [`list`](swr_core::ports::BlobStore::list) shows. Of a multipart upload whose id was not answered before the
+//! it: an object that the store brings into being after a process was killed and the upload has gone. So does what
+//! sessions knew of that were lost. [`list`](swr_core::ports::BlobStore::list) shows it, and a scrub finds it. Of a
+//! multipart upload whose id was not answered before the
 //! end of the process nobody knows; give the bucket a rule that removes unfinished ones after some days.
 //!
 //! # Two at a time
@@ -48,11 +49,13 @@ mod segment_writer;
 mod sessions;
 mod uploads;
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures_util::stream::{self, StreamExt as _};
 use object_store::multipart::MultipartStore;
 use object_store::signer::Signer;
@@ -233,24 +236,28 @@ impl Bucket {
         objects: &[Object],
     ) -> Result<(), StoreError> {
         let there = self.folder(operation, id).await?;
-        match there.iter().find(|(object, _)| objects.contains(object)) {
+        match there.keys().find(|object| objects.contains(object)) {
             None => Ok(()),
-            Some((object, _)) => {
+            Some(object) => {
                 let both = format!("{} is not found and is there", object.key(id));
                 Err(StoreError::new(StoreErrorKind::Unavailable, operation, both))
             }
         }
     }
 
-    /// What an upload's folder holds, with the length of each.
-    async fn folder(&self, operation: &'static str, id: &UploadId) -> Result<Vec<(Object, u64)>, StoreError> {
+    /// What an upload's folder holds.
+    async fn folder(
+        &self,
+        operation: &'static str,
+        id: &UploadId,
+    ) -> Result<BTreeMap<Object, Listed>, StoreError> {
         let listed = self.list(operation, &keys::folder(id)).await?;
         let known = listed.objects.into_iter().filter_map(|meta| {
             let object = meta.location.filename().and_then(Object::parse);
             if object.is_none() {
                 foreign(meta.location.as_ref());
             }
-            Some((object?, meta.size))
+            Some((object?, Listed { length: meta.size, written: meta.last_modified }))
         });
         Ok(known.collect())
     }
@@ -308,6 +315,13 @@ impl Bucket {
         }
         if all_found { Ok(()) } else { self.check_absent(operation, id, objects).await }
     }
+}
+
+/// An object as a list has it.
+struct Listed {
+    length: u64,
+    /// When, as the store's clock has it.
+    written: DateTime<Utc>,
 }
 
 /// Has `work` done, to its end also when the caller goes away.

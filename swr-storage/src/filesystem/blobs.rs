@@ -79,7 +79,7 @@ impl BlobStore for FilesystemBlobs {
                         Ok(found.map(|(size, at)| ListedBlob {
                             location: place.location(),
                             size,
-                            brought: Some(Brought { digest: place.digest(), at }),
+                            brought: Some(Brought { digest: Some(place.digest()), at }),
                         }))
                     },
                 )

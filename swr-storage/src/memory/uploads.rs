@@ -75,7 +75,7 @@ impl Taken<'_> {
         match kept.sessions.get_mut(self.id) {
             Some(session) => {
                 session.stage = Stage::Finished(stored.clone());
-                let brought = Brought { digest: stored.digest, at: session.active };
+                let brought = Brought { digest: Some(stored.digest), at: session.active };
                 let finished = Finished { bytes: bytes.into(), brought };
                 kept.finished.insert(stored.location.clone(), finished);
             }

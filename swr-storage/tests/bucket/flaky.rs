@@ -1,6 +1,6 @@
 //! A bucket in memory and a keeper of sessions whose calls go as a test says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,6 +17,7 @@ use object_store::{
     ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use swr_core::ports::{StoreError, StoreErrorKind};
+use swr_core::testing::minute;
 use swr_core::upload::UploadId;
 use swr_storage::upload_sessions::{MemorySessions, UploadSession, UploadSessions};
 
@@ -102,15 +103,31 @@ pub(crate) struct FlakyBucket {
     state: Arc<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    written: Mutex<BTreeSet<Path>>,
+    /// What its clock says.
+    now: Mutex<DateTime<Utc>>,
+    /// When.
+    written: Mutex<BTreeMap<Path, DateTime<Utc>>>,
     /// With how many parts each of them has.
     multiparts: Mutex<BTreeMap<(Path, MultipartId), usize>>,
     parts: AtomicUsize,
     parts_most: AtomicUsize,
     /// A panic would be taken for one more fault of the store.
     abuses: Mutex<Vec<String>>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            now: Mutex::new(minute(0)),
+            written: Mutex::default(),
+            multiparts: Mutex::default(),
+            parts: AtomicUsize::default(),
+            parts_most: AtomicUsize::default(),
+            abuses: Mutex::default(),
+        }
+    }
 }
 
 impl FlakyBucket {
@@ -146,8 +163,35 @@ impl FlakyBucket {
     }
 
     /// Puts something there that the store does not know of.
-    pub(crate) async fn plant(&self, key: &str, bytes: &'static [u8]) {
-        self.kept.put_opts(&Path::from(key), bytes.into(), PutOptions::default()).await.unwrap();
+    pub(crate) async fn plant(&self, key: &str, bytes: impl AsRef<[u8]>) {
+        let key = Path::from(key);
+        self.kept.put_opts(&key, bytes.as_ref().to_vec().into(), PutOptions::default()).await.unwrap();
+        self.state.written.lock().unwrap().entry(key).or_insert(self.now());
+    }
+
+    /// Removes something.
+    pub(crate) async fn lose(&self, key: &str) {
+        let one = stream::iter([Ok(Path::from(key))]).boxed();
+        self.kept.delete_stream(one).try_collect::<Vec<_>>().await.unwrap();
+    }
+
+    /// Has it be this time, for what is written from here on.
+    pub(crate) fn turn_clock(&self, now: DateTime<Utc>) {
+        *self.state.now.lock().unwrap() = now;
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        *self.state.now.lock().unwrap()
+    }
+
+    /// What is below a prefix, and when it was written.
+    async fn listed(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        let mut listed = self.kept.list_with_delimiter(prefix).await?;
+        let written = self.state.written.lock().unwrap();
+        for meta in &mut listed.objects {
+            meta.last_modified = written.get(&meta.location).copied().unwrap_or_default();
+        }
+        Ok(listed)
     }
 
     async fn call<T>(&self, call: Call, key: &Path, done: impl Future<Output = Result<T>>) -> Result<T> {
@@ -166,7 +210,8 @@ impl FlakyBucket {
 
     fn write(&self, key: &Path) -> Result<()> {
         // It is the same whoever writes it.
-        if key.as_ref() == "format/1" || self.state.written.lock().unwrap().insert(key.clone()) {
+        let before = self.state.written.lock().unwrap().insert(key.clone(), self.now());
+        if key.as_ref() == "format/1" || before.is_none() {
             return Ok(());
         }
         self.abused(format!("{key} was written twice"))
@@ -257,9 +302,9 @@ impl ObjectStore for FlakyBucket {
         match self.flaky.goes(Call::List, key.as_ref()) {
             Goes::Unheard | Goes::Unanswered => Err(broken()),
             Goes::Nowhere => Err(nowhere(&key)),
-            Goes::Well => self.kept.list_with_delimiter(prefix).await,
+            Goes::Well => self.listed(prefix).await,
             Goes::BreaksOff(after) => {
-                let mut listed = self.kept.list_with_delimiter(prefix).await?;
+                let mut listed = self.listed(prefix).await?;
                 listed.objects.truncate(after);
                 listed.common_prefixes.truncate(after);
                 Ok(listed)

@@ -12,9 +12,13 @@ mod model;
 mod postgres_place;
 mod replay;
 
+#[cfg(feature = "bucket")]
+use std::sync::Arc;
 use std::sync::LazyLock;
 
 use swr_core::ports::ManifestStore;
+use swr_core::testing::upload_store::Bytestore;
+use swr_storage::{MemoryBlobs, MemoryManifests};
 
 use exploration::{Explored, explore};
 use model::{Condition, Model};
@@ -73,29 +77,45 @@ fn whatever_condition_is_left_out_is_missed() {
     }
 }
 
-/// Leads stores that `open` opens, new and empty, along `count` ways of each world and to all that comes of its steps.
-async fn leads_where_the_model_does<S: ManifestStore>(count: usize, open: impl AsyncFn() -> S) {
+/// Leads stores that are opened new and empty along `count` ways of each world and to all that comes of its steps.
+async fn lead_where_the_model_does<S: ManifestStore, B: Bytestore>(
+    count: usize,
+    open: impl AsyncFn() -> S,
+    bytes: impl Fn() -> B,
+) {
     for world in &WORLDS[1..] {
         for way in world.ways(count) {
-            replay(&world.model, &open().await, &way).await;
+            replay(&world.model, &open().await, &bytes(), &way).await;
         }
     }
 }
 
 #[tokio::test]
 async fn memory_leads_where_the_model_does() {
-    leads_where_the_model_does(300, async || swr_storage::MemoryManifests::new()).await;
+    lead_where_the_model_does(300, async || MemoryManifests::new(), MemoryBlobs::new).await;
+}
+
+#[cfg(feature = "bucket")]
+#[tokio::test]
+async fn a_bucket_leads_where_the_model_does() {
+    use object_store::memory::InMemory;
+    use swr_storage::{BucketBlobs, MemorySessions};
+
+    let bytes = || BucketBlobs::open(Arc::new(InMemory::new()), Arc::new(MemorySessions::new()));
+    lead_where_the_model_does(100, async || MemoryManifests::new(), bytes).await;
 }
 
 /// Each way in a schema of its own.
 #[cfg(feature = "testing-postgres")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_leads_where_the_model_does() {
-    leads_where_the_model_does(8, async || postgres_place::Place::new().await.open().await).await;
+    let open = async || postgres_place::Place::new().await.open().await;
+    lead_where_the_model_does(8, open, MemoryBlobs::new).await;
 }
 
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn sqlite_leads_where_the_model_does() {
-    leads_where_the_model_does(20, async || swr_storage::SqliteStore::in_memory().await.unwrap()).await;
+    let open = async || swr_storage::SqliteStore::in_memory().await.unwrap();
+    lead_where_the_model_does(20, open, MemoryBlobs::new).await;
 }

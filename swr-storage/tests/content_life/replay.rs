@@ -8,14 +8,14 @@ use swr_core::caller::{Actor, Caller, Origin};
 use swr_core::commit::{Change, Commit, CommitError, Require, StoredBlob};
 use swr_core::digest::Algorithm;
 use swr_core::ports::{
-    AbandonError, BlobStore, ContentState, Fence, FinishError, Lease, ManifestStore, Page, StoreErrorKind,
-    Unused, UploadStore, WithBytes,
+    AbandonError, Brought, ContentState, Fence, FinishError, Lease, ManifestStore, Page, StoreErrorKind,
+    Unused, WithBytes,
 };
 use swr_core::reference::Reference;
 use swr_core::testing::minute;
 use swr_core::testing::sample_images::{SampleBlob, SampleManifest};
+use swr_core::testing::upload_store::Bytestore;
 use swr_core::upload::{Upload as Session, UploadId};
-use swr_storage::MemoryBlobs;
 
 use crate::model::{
     Bytes, Caretaker, Known, MOUNTED, Model, Outcome, PLACES, PUSHED, Places, Pusher, Scrubber, State, Step,
@@ -28,7 +28,7 @@ const REPOSITORIES: [&str; 2] = ["o/pushed", "o/mounted"];
 /// A store in the model's world.
 struct World<'a> {
     store: &'a dyn ManifestStore,
-    bytes: MemoryBlobs,
+    bytes: &'a dyn Bytestore,
     blob: SampleBlob,
     manifest: SampleManifest,
     /// A second passes with every step.
@@ -43,10 +43,10 @@ struct World<'a> {
     lapsed: bool,
 }
 
-/// Leads a new, empty store along the way: every step has to come to what the model says, and so has whatever can be
+/// Leads new, empty stores along the way: every step has to come to what the model says, and so has whatever can be
 /// asked after it.
-pub(crate) async fn replay(model: &Model, store: &dyn ManifestStore, way: &[Step]) {
-    let mut world = World::new(store).await;
+pub(crate) async fn replay(model: &Model, store: &dyn ManifestStore, bytes: &dyn Bytestore, way: &[Step]) {
+    let mut world = World::new(store, bytes).await;
     let mut state = State::default();
     for (number, step) in way.iter().enumerate() {
         let (next, outcome) = model.next(&state, *step).unwrap();
@@ -58,13 +58,13 @@ pub(crate) async fn replay(model: &Model, store: &dyn ManifestStore, way: &[Step
 }
 
 impl<'a> World<'a> {
-    async fn new(store: &'a dyn ManifestStore) -> Self {
+    async fn new(store: &'a dyn ManifestStore, bytes: &'a dyn Bytestore) -> Self {
         let blob = SampleBlob::new("content");
         let lease =
             Lease { name: "upload_sweep", holder: "the sweep", now: minute(0), until: minute(1_000_000) };
         Self {
             store,
-            bytes: MemoryBlobs::new(),
+            bytes,
             manifest: SampleManifest::image("an image").with_layer(&blob),
             blob,
             now: minute(0),
@@ -141,10 +141,8 @@ impl<'a> World<'a> {
             }
             (Step::RemoveRepository, _) => self.commit(PUSHED, Vec::new(), Change::RemoveRepository).await,
             (Step::Cancel(place), _) => self.abandon(place).await,
-            (
-                Step::FindRotten | Step::FindKept(_) | Step::ScrubberEnds | Step::Rot | Step::PusherEnds(_),
-                _,
-            ) => Outcome::Done,
+            (Step::FindKept(place), _) => self.find_kept(place).await,
+            (Step::FindRotten | Step::ScrubberEnds | Step::Rot | Step::PusherEnds(_), _) => Outcome::Done,
             (Step::SetAside | Step::AskOfKept | Step::DiscardKept | Step::DeleteAgain, _) => {
                 self.scrub(state.scrubber).await
             }
@@ -165,6 +163,21 @@ impl<'a> World<'a> {
             }
             (step, _) => self.look_after(state, next, step).await,
         }
+    }
+
+    /// Whatever is there is listed; and where its digest is not told, as a stray may be once no upload knows of it.
+    async fn find_kept(&self, place: usize) -> Outcome {
+        if !self.is_back[place] {
+            let listed: Vec<_> = self.bytes.list().try_collect().await.unwrap();
+            let location = &self.stored[place].as_ref().unwrap().location;
+            let found = listed.iter().find(|listed| listed.location == *location).unwrap();
+            let is_known = self.bytes.find(&self.uploads[place]).await.unwrap().is_some();
+            match found.brought {
+                Some(Brought { digest: Some(digest), .. }) => assert_eq!(digest, self.blob.digest),
+                brought => assert_eq!(brought.is_none(), is_known),
+            }
+        }
+        Outcome::Done
     }
 
     async fn scrub(&mut self, scrubber: Scrubber) -> Outcome {

@@ -14,6 +14,7 @@ use swr_core::registry::{Limits, Precondition};
 use swr_core::testing::ManualClock;
 use swr_core::testing::minute;
 use swr_core::testing::sample_images::SampleManifest;
+use swr_core::testing::scrubbing::scrub;
 use swr_core::{Error, Registry};
 use swr_storage::backup::{self, BackupError, Copied, Facts, Place};
 use swr_storage::filesystem::FilesystemReader;
@@ -21,7 +22,7 @@ use swr_storage::sqlite::SqliteStore;
 use swr_storage::{BucketBlobs, MemorySessions};
 use tempfile::TempDir;
 
-use crate::house::{access, app, bytes_in, pull_blob, push_of, scrub, tag};
+use crate::house::{access, app, bytes_in, pull_blob, push_of, tag};
 
 fn place(folder: &Path) -> Place {
     Place { database: folder.join("registry.db"), bytes: folder.join("bytes") }

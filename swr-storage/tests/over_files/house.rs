@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use swr_core::caller::{Caller, Origin, Task};
+use swr_core::caller::{Caller, Origin};
 use swr_core::digest::Digest;
 use swr_core::reference::Reference;
-use swr_core::registry::{Content, Finding, ManifestPush, Precondition, ScrubCursor, Unpaced};
+use swr_core::registry::{Content, ManifestPush, Precondition};
 use swr_core::testing::sample_images::SampleManifest;
 use swr_core::{Access, Error, Registry, RepositoryName, Tag};
 use swr_storage::FilesystemBlobs;
@@ -50,18 +50,5 @@ pub(crate) async fn pull_blob_from(
     match access(registry).pull_blob(from, digest, &[]).await?.content {
         Content::Whole(body) => Ok(body.collect(usize::MAX).await.unwrap()),
         other => panic!("{other:?}"),
-    }
-}
-
-/// A whole pass.
-pub(crate) async fn scrub(registry: &Registry) -> Vec<Finding> {
-    let (mut cursor, mut findings) = (ScrubCursor::default(), Vec::new());
-    loop {
-        let step = registry.caretaker(Task::Scrub).scrub(&cursor, &Unpaced).await.unwrap().unwrap();
-        findings.extend(step.findings);
-        match step.next {
-            Some(next) => cursor = next,
-            None => return findings,
-        }
     }
 }

@@ -11,17 +11,18 @@ use swr_core::caller::{Caller, Task};
 use swr_core::commit::StoredBlob;
 use swr_core::digest::{Algorithm, Digest};
 use swr_core::ports::{StoreErrorKind, UploadStore as _};
-use swr_core::registry::{Damage, Finding, Limits, ScrubCursor, Unpaced};
+use swr_core::registry::{Finding, Limits, ScrubCursor, Unpaced};
 use swr_core::testing::ManualClock;
 use swr_core::testing::minute;
 use swr_core::testing::sample_images::SampleManifest;
+use swr_core::testing::scrubbing::{scrub, whatever_befalls_content_is_found_and_a_push_heals_it};
 use swr_core::upload::{Upload, UploadId};
 use swr_core::{Error, Registry};
 use swr_storage::FilesystemBlobs;
 use swr_storage::sqlite::SqliteStore;
 use tempfile::TempDir;
 
-use crate::house::{access, app, bytes_in, pull_blob, push_of, scrub};
+use crate::house::{access, app, bytes_in, pull_blob, push_of};
 
 struct House {
     folder: TempDir,
@@ -66,79 +67,14 @@ fn content(seed: usize, length: usize) -> Bytes {
     (0..length).map(|at| (at.wrapping_mul(31) ^ seed.wrapping_mul(7919) ^ (at >> 8)) as u8).collect()
 }
 
-/// What befalls a file.
-type Blow = fn(&PathBuf);
-
-const BLOWS: [Blow; 6] = [
-    |file| flip(file, 0),
-    |file| flip(file, usize::MAX),
-    |file| resize(file, |length| length - 1),
-    |file| resize(file, |_| 0),
-    |file| resize(file, |length| length + 1),
-    |file| fs::remove_file(file).unwrap(),
-];
-
-fn resize(file: &PathBuf, to: fn(u64) -> u64) {
-    let length = fs::metadata(file).unwrap().len();
-    File::options().write(true).open(file).unwrap().set_len(to(length)).unwrap();
-}
-
-fn flip(file: &PathBuf, at: usize) {
-    let mut bytes = fs::read(file).unwrap();
-    let at = at.min(bytes.len() - 1);
-    bytes[at] ^= 1;
-    fs::write(file, bytes).unwrap();
-}
-
 #[tokio::test]
 async fn whatever_befalls_a_file_is_found_and_a_push_heals_it() {
     let house = House::new().await;
-    for length in [1, 1000, 700_000] {
-        let mut all = Vec::new();
-        for seed in 0..BLOWS.len() + 3 {
-            let bytes = content(seed, length.max(seed + 1));
-            all.push((house.push(&bytes).await, bytes));
-        }
-        let mut expected = Vec::new();
-        for ((blob, _), blow) in all.iter().zip(BLOWS) {
-            blow(&house.file(blob));
-            expected.push(blob.digest);
-        }
-        // Two that have each other's bytes.
-        let [.., (one, _), (other, _)] = all.as_slice() else { panic!("there are some") };
-        let (one_bytes, other_bytes) =
-            (fs::read(house.file(one)).unwrap(), fs::read(house.file(other)).unwrap());
-        fs::write(house.file(one), other_bytes).unwrap();
-        fs::write(house.file(other), one_bytes).unwrap();
-        expected.extend([one.digest, other.digest]);
-
-        let mut found = Vec::new();
-        for finding in house.scrub().await {
-            match finding {
-                Finding::Quarantined { blob, damage } => {
-                    assert!(damage != Damage::Missing || !house.file(&blob).exists(), "{damage:?}");
-                    found.push(blob.digest);
-                }
-                other => panic!("{other:?}"),
-            }
-        }
-        found.sort();
-        expected.sort();
-        assert_eq!(found, expected, "{length} bytes");
-
-        for (blob, bytes) in &all {
-            let is_whole = !expected.contains(&blob.digest);
-            match house.pull(&blob.digest).await {
-                Ok(pulled) => assert!(is_whole && pulled == *bytes),
-                Err(Error::BlobUnknown { .. }) => assert!(!is_whole),
-                Err(error) => panic!("{error:?}"),
-            }
-            house.push(bytes).await;
-            assert_eq!(house.pull(&blob.digest).await.unwrap(), *bytes);
-        }
-        let left = house.scrub().await;
-        assert!(left.is_empty(), "{left:?}");
-    }
+    whatever_befalls_content_is_found_and_a_push_heals_it(&house.registry, async |blob, bytes| match bytes {
+        Some(bytes) => fs::write(house.file(blob), bytes).unwrap(),
+        None => fs::remove_file(house.file(blob)).unwrap(),
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -237,6 +237,10 @@ impl<S: BlobStore> BlobStore for Stepping<S> {
         self.store.list()
     }
 
+    fn kin<'a>(&self, at: &'a BlobLocation) -> &'a str {
+        self.store.kin(at)
+    }
+
     async fn direct_url(&self, at: &BlobLocation) -> Result<Option<String>, StoreError> {
         if self.steps.0.lock().unwrap().plan == Plan::Addressed {
             return Ok(Some(format!("https://store.example/{at}")));
