@@ -13,6 +13,7 @@ CI = pathlib.Path(__file__).resolve().parents[1]
 OTHERS = {
     "full-disk": [CI / "full-disk"],
     "test": ["cargo", "test", "--quiet", "--locked", "--package", "swr-storage"],
+    "test-program": ["cargo", "test", "--quiet", "--locked", "--package", "swr-standalone", "--bin", "swr"],
 }
 
 WRAPPER = TARGET / "with-faults"
@@ -45,6 +46,7 @@ PLANTED = [
     ("parts taken for strays", "test --test bucket scrubbing", r"scrubbing::a_list_that_ends_early\w+"),
     ("strays overlooked", "test --test over_files scrubbing", r"scrubbing::a_stray_file\w+"),
     ("strays overlooked", "test --test bucket scrubbing", r"scrubbing::what_only_the_bucket\w+"),
+    ("a scrub that hurries", "test-program scrub::", r"no_more_is_read_than_the_rate_says"),
     ("no reserve", "full-disk", r"expected 20\d, got 507"),
     ("no limits", "limits", r"nothing of a flood was refused"),
     ("patience without end", "hostile", r"a client that .* body.* is still there after"),
@@ -81,7 +83,7 @@ def planted(harnesses):
 def run(program, harness, fault):
     name, *arguments = harness.split()
     command = OTHERS.get(name, [CI / "harness", name])
-    environment = (WITH_FAULTS if name == "test" else os.environ) | {"CI_PROGRAM": str(program), "PLANTED_FAULT": fault}
+    environment = (WITH_FAULTS if command[0] == "cargo" else os.environ) | {"CI_PROGRAM": str(program), "PLANTED_FAULT": fault}
     return subprocess.run([*command, *arguments], cwd=REPOSITORY, env=environment, capture_output=True, text=True)
 
 

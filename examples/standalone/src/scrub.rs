@@ -12,6 +12,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use swr_auth::AnyoneMay;
 use swr_core::caller::Task;
+use swr_core::planted::is_planted;
 use swr_core::ports::{ManifestStore, StoreError};
 use swr_core::registry::{Finding, Pace, Registry, ScrubCursor, Scrubbed, Unpaced};
 use tokio::sync::watch;
@@ -226,13 +227,24 @@ struct Rate {
     free: Mutex<Instant>,
 }
 
+/// A wait that ends when the server stops.
+const FOR_EVER: Duration = Duration::from_secs(30 * 365 * 86_400);
+
+impl Rate {
+    fn new(bytes_per_second: u64, next_pass: Option<DateTime<Utc>>) -> Self {
+        let bytes_per_second = if is_planted("a scrub that hurries") { u64::MAX } else { bytes_per_second };
+        Self { bytes_per_second: bytes_per_second as f64, next_pass, free: Mutex::new(Instant::now()) }
+    }
+}
+
 #[async_trait]
 impl Pace for Rate {
+    /// Time that was spent elsewhere is not made up for.
     async fn after(&self, bytes: u64) {
-        let takes = Duration::try_from_secs_f64(bytes as f64 / self.bytes_per_second);
+        let takes = Duration::try_from_secs_f64(bytes as f64 / self.bytes_per_second).unwrap_or(FOR_EVER);
         let until = {
             let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-            *free = (*free).max(Instant::now()) + takes.unwrap_or_default();
+            *free = (*free).max(Instant::now()) + takes.min(FOR_EVER);
             *free
         };
         sleep_until(until).await;
@@ -261,11 +273,8 @@ pub(crate) async fn pass(
         None if is_due => (Some(now), ScrubCursor::default()),
         None => return Ok(()),
     };
-    let pace = Rate {
-        bytes_per_second: bytes_per_second as f64,
-        next_pass: began.and_then(|began| began.checked_add_signed(every)),
-        free: Mutex::new(Instant::now()),
-    };
+    let next_pass = began.and_then(|began| began.checked_add_signed(every));
+    let pace = Rate::new(bytes_per_second, next_pass);
     let mut found = 0;
     while !*stop.borrow() {
         let caretaker = registry.caretaker(Task::Scrub);
@@ -287,4 +296,137 @@ pub(crate) async fn pass(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use swr_core::RepositoryName;
+    use swr_core::caller::{Caller, Origin};
+    use swr_core::digest::Algorithm;
+    use swr_storage::{MemoryBlobs, MemoryManifests};
+
+    use super::*;
+
+    /// As long as it takes to read so many bytes at 1024 a second; whole, so that nothing is rounded.
+    fn time_of(bytes: u64) -> Duration {
+        Duration::from_nanos(bytes * 1_000_000_000 / 1024)
+    }
+
+    /// Timers go by the millisecond.
+    const TICK: Duration = Duration::from_millis(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn between_any_two_moments_no_more_is_read_than_the_rate_says() {
+        let rate = Rate::new(1024, None);
+        let mut seen = vec![(Instant::now(), 0)];
+        let mut read = 0;
+        for bytes in [1, 1, 1024, 3, 1_000_000, 0, 5, 256 << 10, 1, 17, 4096, 1 << 30, 1] {
+            rate.after(bytes).await;
+            read += bytes;
+            seen.push((Instant::now(), read));
+        }
+        for (at, (later, read)) in seen.iter().enumerate() {
+            for (steps, (earlier, before)) in seen[..at].iter().rev().enumerate() {
+                let (took, takes) = (*later - *earlier, time_of(read - before));
+                assert!(took >= takes, "{} bytes in {took:?}", read - before);
+                assert!(took <= takes + TICK * (steps as u32 + 1), "{} bytes in {took:?}", read - before);
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_not_read_for_a_time_is_not_made_up_for() {
+        let rate = Rate::new(1024, None);
+        rate.after(1024).await;
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        let begun = Instant::now();
+        rate.after(2048).await;
+        assert!(begun.elapsed() >= Duration::from_secs(2), "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_share_a_rate_have_no_more_of_it() {
+        let (rate, begun) = (Rate::new(1024, None), Instant::now());
+        tokio::join!(rate.after(2048), rate.after(1024), rate.after(512));
+        assert!(begun.elapsed() >= time_of(2048 + 1024 + 512), "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rate_that_nothing_reaches_costs_no_more_than_a_tick() {
+        let (rate, begun) = (Rate::new(u64::MAX, None), Instant::now());
+        for _ in 0..1000 {
+            rate.after(256 << 10).await;
+        }
+        assert!(begun.elapsed() <= 1000 * TICK, "{:?}", begun.elapsed());
+    }
+
+    /// Rather than none.
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_cannot_be_told_is_a_long_one() {
+        for bytes_per_second in [0, 1] {
+            let rate = Rate::new(bytes_per_second, None);
+            for bytes in [u64::MAX, 1 << 40, u64::MAX] {
+                let months = Duration::from_secs(100 * 86_400);
+                assert!(tokio::time::timeout(months, rate.after(bytes)).await.is_err());
+            }
+        }
+    }
+
+    /// A registry with some bytes in it, and how many.
+    async fn registry() -> (Registry, u64) {
+        let manifests: Arc<dyn ManifestStore> = Arc::new(MemoryManifests::new());
+        let registry =
+            Registry::builder(Arc::new(MemoryBlobs::new()), manifests, Arc::new(AnyoneMay)).build();
+        let access = registry.access(Caller::Anonymous, Origin::default());
+        let repository = RepositoryName::parse("library/app").unwrap();
+        let mut length = 0;
+        for seed in 0..5u8 {
+            let bytes = vec![seed; 100_000 * usize::from(seed) + 1];
+            length += bytes.len() as u64;
+            let digest = Algorithm::Sha256.digest(&bytes);
+            access.push_blob(&repository, &digest, axum::body::Bytes::from(bytes).into()).await.unwrap();
+        }
+        (registry.clone(), length)
+    }
+
+    fn passes() -> Arc<Passes> {
+        Arc::new(Passes { file: None, state: Mutex::default() })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pass_takes_as_long_as_its_bytes_take_at_the_rate() {
+        let (registry, bytes) = registry().await;
+        let (_stop, stopped) = watch::channel(false);
+        let (passes, begun) = (passes(), Instant::now());
+        let every = Duration::from_secs(86_400);
+        let metrics = Arc::new(Metrics::new());
+        pass(registry, Arc::clone(&passes), metrics, (every, 1024), stopped).await.unwrap();
+        let (took, takes) = (begun.elapsed(), time_of(bytes));
+        assert!(took >= takes && took <= takes + 100 * TICK, "{took:?} instead of {takes:?}");
+        let state = passes.state();
+        assert!(state.began.is_some() && state.at.is_none(), "the pass is over: {state:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pass_ends_at_once_when_the_server_stops() {
+        let (registry, _) = registry().await;
+        let (stop, stopped) = watch::channel(false);
+        let (passes, begun) = (passes(), Instant::now());
+        let every = Duration::from_secs(86_400);
+        let metrics = Arc::new(Metrics::new());
+        let stops_after = Duration::from_secs(1000);
+        let stopping = async {
+            tokio::time::sleep(stops_after).await;
+            stop.send(true).unwrap();
+        };
+        // One byte a second: it would take days.
+        let passing =
+            pass(registry.clone(), Arc::clone(&passes), metrics.clone(), (every, 1), stopped.clone());
+        let (ended, ()) = tokio::join!(passing, stopping);
+        ended.unwrap();
+        assert!(begun.elapsed() <= stops_after + TICK, "{:?}", begun.elapsed());
+        assert!(passes.state().began.is_none(), "it is begun anew: {:?}", passes.state());
+        pass(registry, passes, metrics, (every, 1), stopped).await.unwrap();
+        assert!(begun.elapsed() <= stops_after + TICK, "one that has stopped begins none");
+    }
 }

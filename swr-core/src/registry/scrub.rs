@@ -155,6 +155,9 @@ pub enum Damage {
 /// How much one step reads, in bytes, unless the first content that it reads is larger.
 const STEP_BYTES: u64 = 256 << 20;
 
+/// After how many bytes the pace is asked at the latest, so that the lease outlasts the wait.
+const PACED_BYTES: u64 = 256 << 10;
+
 /// How many contents may be missing, whatever part of those that were looked for they are.
 const MISSING_MIN: usize = 8;
 
@@ -224,7 +227,7 @@ impl Caretaker<'_> {
         let mut scrubbed = Scrubbed::default();
         let next = match &from.0 {
             Place::Blobs(after) => self.scrub_blobs(*after, pace, &mut held, &mut scrubbed).await?,
-            Place::Manifests(after) => self.scrub_manifests(*after, pace, &mut scrubbed).await?,
+            Place::Manifests(after) => self.scrub_manifests(*after, pace, &mut held, &mut scrubbed).await?,
             Place::Strays => self.discard_strays(pace, &mut held, &mut scrubbed).await?,
         };
         scrubbed.next = next.map(ScrubCursor);
@@ -344,8 +347,7 @@ impl Caretaker<'_> {
             };
             hasher.update(&chunk);
             *bytes += chunk.len() as u64;
-            pace.after(chunk.len() as u64).await;
-            held.prolong().await?;
+            held.keep_pace(pace, chunk.len() as u64).await?;
         }
         Ok(Hashed::As(hasher.finish()))
     }
@@ -370,6 +372,7 @@ impl Caretaker<'_> {
         &self,
         mut after: Option<(RepositoryId, Digest)>,
         pace: &dyn Pace,
+        held: &mut Held<'_>,
         scrubbed: &mut Scrubbed,
     ) -> Result<Option<Place>, StoreError> {
         let manifests = self.parts.manifests.kept_manifests(&Page { after, limit: MANIFESTS }).await?;
@@ -384,7 +387,7 @@ impl Caretaker<'_> {
                 error!(repository = %name, %digest, "a manifest is not what its digest says");
                 scrubbed.findings.push(Finding::BrokenManifest { repository: name, digest });
             }
-            pace.after(bytes.len() as u64).await;
+            held.keep_pace(pace, bytes.len() as u64).await?;
         }
         Ok(Some(Place::Manifests(after)))
     }
@@ -525,6 +528,20 @@ impl Caretaker<'_> {
             }
             Err(error) => Finding::Fault { location: Some(stored.location), error },
         });
+        Ok(())
+    }
+}
+
+impl Held<'_> {
+    /// Waits as the pace has it, and prolongs the lease meanwhile.
+    async fn keep_pace(&mut self, pace: &dyn Pace, bytes: u64) -> Result<(), StoreError> {
+        let mut left = bytes;
+        while left > 0 {
+            let some = left.min(PACED_BYTES);
+            pace.after(some).await;
+            self.prolong().await?;
+            left -= some;
+        }
         Ok(())
     }
 }
