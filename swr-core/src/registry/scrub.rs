@@ -83,6 +83,26 @@ impl Scrubbed {
     fn is_full(&self) -> bool {
         self.findings.len() >= FINDINGS_MAX
     }
+
+    /// How much is asked for of a page that cannot be read; `None` where not even its first row can, which is told:
+    /// nobody knows where the next one is.
+    fn less(&mut self, limit: NonZeroU32, error: StoreError) -> Result<Option<NonZeroU32>, StoreError> {
+        if error.kind() != StoreErrorKind::Corrupt {
+            return Err(error);
+        }
+        let half = NonZeroU32::new(limit.get() / 2);
+        if half.is_none() {
+            self.fail(error)?;
+        }
+        Ok(half)
+    }
+
+    /// Notes that some of what is kept could not be looked at. The pass goes on.
+    fn fail(&mut self, error: StoreError) -> Result<(), StoreError> {
+        warn!(?error, "some of what is kept could not be looked at");
+        self.findings.push(Finding::Fault { location: None, error });
+        Ok(())
+    }
 }
 
 /// Something that is not as it should be.
@@ -217,8 +237,8 @@ impl Caretaker<'_> {
     ///
     /// Where most of what a step has looked for is not there, and that is eight contents at least, the blob store is
     /// rather another one than it should be, or behind: nothing is set aside, and the error is
-    /// [`StoreErrorKind::Unavailable`]. So it is where most of what the blob store has is unknown, and only its bytes
-    /// tell what digest it has: the records are rather others, and nothing of it is discarded.
+    /// [`StoreErrorKind::Unavailable`]. Where most of what the blob store has is unknown, and only its bytes tell what
+    /// digest it has, the records are rather others: nothing of it is discarded, and a fault is told.
     #[instrument(level = "debug", skip_all, fields(task = self.task().as_str()))]
     pub async fn scrub(&self, from: &ScrubCursor, pace: &dyn Pace) -> Result<Option<Scrubbed>, StoreError> {
         let Some(mut held) = self.parts.hold(Task::Scrub.as_str()).await? else {
@@ -248,7 +268,16 @@ impl Caretaker<'_> {
         held: &mut Held<'_>,
         scrubbed: &mut Scrubbed,
     ) -> Result<Option<Place>, StoreError> {
-        let records = self.parts.manifests.records(&Page { after, limit: BATCH }).await?;
+        let mut page = Page { after, limit: BATCH };
+        let records = loop {
+            match self.parts.manifests.records(&page).await {
+                Ok(records) => break records,
+                Err(error) => match scrubbed.less(page.limit, error)? {
+                    Some(limit) => page.limit = limit,
+                    None => break Vec::new(),
+                },
+            }
+        };
         if records.is_empty() {
             return Ok(Some(Place::Manifests(None)));
         }
@@ -375,7 +404,16 @@ impl Caretaker<'_> {
         held: &mut Held<'_>,
         scrubbed: &mut Scrubbed,
     ) -> Result<Option<Place>, StoreError> {
-        let manifests = self.parts.manifests.kept_manifests(&Page { after, limit: MANIFESTS }).await?;
+        let mut page = Page { after, limit: MANIFESTS };
+        let manifests = loop {
+            match self.parts.manifests.kept_manifests(&page).await {
+                Ok(manifests) => break manifests,
+                Err(error) => match scrubbed.less(page.limit, error)? {
+                    Some(limit) => page.limit = limit,
+                    None => break Vec::new(),
+                },
+            }
+        };
         if manifests.is_empty() {
             return Ok(Some(Place::Strays));
         }
@@ -413,8 +451,7 @@ impl Caretaker<'_> {
             let found = match found {
                 Ok(found) => found,
                 Err(error) => {
-                    warn!(?error, "some of what is kept could not be listed");
-                    scrubbed.findings.push(Finding::Fault { location: None, error });
+                    scrubbed.fail(error)?;
                     continue;
                 }
             };
@@ -453,7 +490,12 @@ impl Caretaker<'_> {
         let mut page = Page { after: None, limit: BATCH };
         while !by_kin.is_empty() {
             held.prolong().await?;
-            let records = self.parts.manifests.records(&page).await?;
+            let records = match self.parts.manifests.records(&page).await {
+                Ok(records) => records,
+                // What it names is not known.
+                Err(error) if error.kind() == StoreErrorKind::Corrupt => return scrubbed.fail(error),
+                Err(error) => return Err(error),
+            };
             let Some(last) = records.last() else { break };
             page.after = Some(last.stored.digest);
             for BlobRecord { stored, .. } in &records {
@@ -473,7 +515,7 @@ impl Caretaker<'_> {
         let unknown = by_kin.len();
         if unknown >= MISSING_MIN && unknown > listed / 2 {
             let error = MostIsUnknown { unknown, listed };
-            return Err(StoreError::new(StoreErrorKind::Unavailable, "scrub", error));
+            return scrubbed.fail(StoreError::new(StoreErrorKind::Unavailable, "scrub", error));
         }
         for (location, size) in by_kin.into_values().flatten() {
             if scrubbed.is_full() {

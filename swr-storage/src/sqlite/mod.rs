@@ -190,7 +190,11 @@ impl SqliteStore {
 
     /// Reads the whole database and says what is wrong with it: nothing, if it is sound. Takes its time.
     pub async fn check(&self) -> Result<Vec<String>, StoreError> {
-        self.readers.scan("sqlite.check", findings).await
+        let check = |connection: &Connection| match findings(connection)? {
+            sound if sound.is_empty() => dangling(connection),
+            findings => Ok(findings),
+        };
+        self.readers.scan("sqlite.check", check).await
     }
 }
 
@@ -199,6 +203,15 @@ fn findings(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut findings = connection.prepare("PRAGMA integrity_check")?;
     let findings: Vec<String> = findings.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     Ok(findings.into_iter().filter(|finding| finding != "ok").collect())
+}
+
+/// Which rows of a sound database name others that are not there.
+fn dangling(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut dangling = connection.prepare(
+        "SELECT count(*) || ' of ' || \"table\" || ' name what is not in ' || parent
+         FROM pragma_foreign_key_check GROUP BY \"table\", parent",
+    )?;
+    dangling.query_map([], |row| row.get(0))?.collect()
 }
 
 const OPEN: &str = "sqlite.open";

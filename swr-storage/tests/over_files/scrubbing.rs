@@ -10,8 +10,9 @@ use swr_auth::AnyoneMay;
 use swr_core::caller::{Caller, Task};
 use swr_core::commit::StoredBlob;
 use swr_core::digest::{Algorithm, Digest};
-use swr_core::ports::{StoreErrorKind, UploadStore as _};
-use swr_core::registry::{Finding, Limits, ScrubCursor, Unpaced};
+use swr_core::ports::{ManifestStore, StoreErrorKind, UploadStore as _};
+use swr_core::reference::Reference;
+use swr_core::registry::{Finding, Limits, Precondition, ScrubCursor, Unpaced};
 use swr_core::testing::ManualClock;
 use swr_core::testing::minute;
 use swr_core::testing::sample_images::SampleManifest;
@@ -22,7 +23,7 @@ use swr_storage::FilesystemBlobs;
 use swr_storage::sqlite::SqliteStore;
 use tempfile::TempDir;
 
-use crate::house::{access, app, bytes_in, pull_blob, push_of};
+use crate::house::{access, app, bytes_in, pull_blob, push_of, tag};
 
 struct House {
     folder: TempDir,
@@ -139,6 +140,151 @@ async fn a_stray_file_goes_when_it_is_old_and_nothing_else_does() {
     File::open(house.file(&stray)).unwrap().set_modified(minute(0).into()).unwrap();
     assert!(matches!(house.scrub().await.as_slice(), [Finding::Stray { .. }]));
     assert!(!house.file(&stray).exists() && house.file(&kept).exists());
+}
+
+/// A registry that something happens to the rows of.
+struct Rotting {
+    folder: TempDir,
+}
+
+impl Rotting {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn database(&self) -> PathBuf {
+        self.folder.path().join("registry.db")
+    }
+
+    async fn open(&self) -> (Registry, Arc<SqliteStore>) {
+        let facts = Arc::new(SqliteStore::open(self.database()).await.unwrap());
+        let manifests: Arc<dyn ManifestStore> = Arc::clone(&facts) as _;
+        let bytes = Arc::new(bytes_in(self.folder.path()));
+        let registry = Registry::builder(bytes, manifests, Arc::new(AnyoneMay)).sparse_manifests(true);
+        (registry.build(), facts)
+    }
+
+    /// While nobody has it open.
+    fn rot(&self, table: &str, how: &str, digest: &Digest) {
+        let connection = rusqlite::Connection::open(self.database()).unwrap();
+        connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+        let rot = format!("UPDATE {table} SET {how} WHERE digest = unhex(?1)");
+        assert_eq!(connection.execute(&rot, [format!("01{}", digest.hex())]).unwrap(), 1, "{rot}");
+    }
+}
+
+/// What makes another digest of one.
+const ANOTHER: &str = "digest = CAST(substr(digest, 1, 32) || X'00' AS BLOB)";
+
+/// What leaves no digest.
+const NONE: &str = "digest = CAST(X'07' || substr(digest, 2) AS BLOB)";
+
+async fn push(registry: &Registry, bytes: &Bytes) -> Digest {
+    let digest = Algorithm::Sha256.digest(bytes);
+    access(registry).push_blob(&app(), &digest, bytes.clone().into()).await.unwrap();
+    digest
+}
+
+fn kinds(findings: &[Finding]) -> Vec<&'static str> {
+    findings.iter().map(Finding::kind).collect()
+}
+
+/// Of the record, and of the link to it. What names only what is not there the database itself tells.
+#[tokio::test]
+async fn a_row_of_content_that_rots_is_found_and_a_push_heals_it() {
+    let elsewhere = "location = substr(location, 1, 80) || char(unicode(substr(location, 81)) + 1)
+                     || substr(location, 82)";
+    for (table, how, expected) in [
+        ("blobs", "size = size - 1", ["quarantined"].as_slice()),
+        ("blobs", "size = size + (1 << 40)", &["quarantined"]),
+        ("blobs", "size = -size", &["quarantined"]),
+        ("blobs", elsewhere, &["quarantined"]),
+        ("blobs", "location = '~' || substr(location, 2)", &["quarantined"]),
+        ("blobs", "quarantined = 1", &["unhealed"]),
+        ("blobs", ANOTHER, &["quarantined", "dangling"]),
+        ("blobs", NONE, &["fault", "dangling"]),
+        ("links", ANOTHER, &["dangling"]),
+    ] {
+        let rotting = Rotting::new();
+        let (registry, facts) = rotting.open().await;
+        let (bytes, other_bytes) = (content(1, 1000), content(2, 1000));
+        let (digest, other) = (push(&registry, &bytes).await, push(&registry, &other_bytes).await);
+        drop((registry, facts));
+        rotting.rot(table, how, &digest);
+
+        let (registry, facts) = rotting.open().await;
+        let mut found = kinds(&scrub(&registry).await);
+        found.extend(facts.check().await.unwrap().iter().map(|_| "dangling"));
+        assert_eq!(found, expected, "{how}");
+        let pulled = pull_blob(&registry, &digest).await;
+        assert!(matches!(pulled, Err(Error::BlobUnknown { .. })), "{how}: {pulled:?}");
+        push(&registry, &bytes).await;
+        for (digest, bytes) in [(digest, bytes), (other, other_bytes)] {
+            assert_eq!(pull_blob(&registry, &digest).await.unwrap(), bytes, "{how}");
+        }
+    }
+}
+
+/// Where they come before it, and of manifests all.
+#[tokio::test]
+async fn a_row_that_cannot_be_read_keeps_no_other_from_being_looked_at() {
+    let rotting = Rotting::new();
+    let (registry, facts) = rotting.open().await;
+    let mut digests = Vec::new();
+    for seed in 0..9 {
+        digests.push(push(&registry, &content(seed, 1000)).await);
+    }
+    let image = SampleManifest::image("a");
+    access(&registry).push_manifest(&app(), push_of(&image, tag("v1"))).await.unwrap();
+    drop((registry, facts));
+    digests.sort();
+    rotting.rot("blobs", NONE, &digests[3]);
+    rotting.rot("blobs", "size = size + 1", &digests[8]);
+
+    let (registry, _facts) = rotting.open().await;
+    let (mut cursor, mut found, mut looked_at) = (ScrubCursor::default(), Vec::new(), (0, 0));
+    loop {
+        let step = registry.caretaker(Task::Scrub).scrub(&cursor, &Unpaced).await.unwrap().unwrap();
+        looked_at = (looked_at.0 + step.blobs, looked_at.1 + step.manifests);
+        found.extend(kinds(&step.findings));
+        match step.next {
+            Some(next) => cursor = next,
+            None => break,
+        }
+    }
+    assert_eq!(looked_at, (8, 1));
+    assert_eq!(found, ["quarantined", "fault"]);
+}
+
+#[tokio::test]
+async fn a_manifest_whose_row_rots_is_told_and_a_push_brings_it_again() {
+    let rotting = Rotting::new();
+    let (registry, facts) = rotting.open().await;
+    let image = SampleManifest::image("a");
+    let digest = image.digest();
+    let pushed = async |registry: &Registry| {
+        access(registry).push_manifest(&app(), push_of(&image, tag("v1"))).await.unwrap();
+    };
+    pushed(&registry).await;
+    drop((registry, facts));
+    rotting.rot("manifests", ANOTHER, &digest);
+
+    let (registry, _facts) = rotting.open().await;
+    let findings = scrub(&registry).await;
+    let [Finding::BrokenManifest { repository, digest: rotten }] = findings.as_slice() else {
+        panic!("{findings:?}");
+    };
+    assert_eq!(*repository, app());
+    let stat = async |under: Reference| access(&registry).stat_manifest(&app(), &under).await;
+    let unknown = stat(Reference::Digest(digest)).await;
+    assert!(matches!(unknown, Err(Error::ManifestUnknown { .. })), "{unknown:?}");
+    pushed(&registry).await;
+    for under in [Reference::Digest(digest), Reference::Tag(tag("v1"))] {
+        assert_eq!(stat(under).await.unwrap().digest, digest);
+    }
+    // What never was nobody pushes: it is told until it is removed.
+    access(&registry).remove_manifest(&app(), rotten, Precondition::None).await.unwrap();
+    assert!(scrub(&registry).await.is_empty());
 }
 
 #[tokio::test]
