@@ -1,5 +1,5 @@
-//! Requests under way at the same time: whatever the order of their steps, what they are answered is what some order of
-//! whole requests is.
+//! Requests under way at the same time, and a collection among them: whatever the order of their steps, what they are
+//! answered is what some order of whole requests is, among the rounds in which the collection lets go of what is unused.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,6 +8,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 use proptest_state_machine::ReferenceStateMachine as _;
 use tokio::runtime::Builder;
 
+use super::sequences::{DAY, HOUR};
 use super::trial::{OPERATIONS_MAX, Running};
 use super::world::WORLD;
 use super::{Direct, Operation, Outcome, RegistryModel, Request, Uploads, sequences};
@@ -19,11 +20,12 @@ use crate::testing::stepping::{Plan, Stepping, Steps, interleaved};
 const CLIENTS: usize = 3;
 /// How many different requests they make.
 const REQUESTS: usize = 4;
-/// How many orders of steps each sequence is tried in.
-const ORDERS: u64 = 4;
+/// In how many orders of steps each sequence is tried, told by how many minutes pass before: nothing is collected at first,
+/// and more and more later.
+const ORDERS: [i64; 4] = [0, 13 * HOUR, 2 * DAY, 8 * DAY];
 
-/// A request that was answered, and when.
-#[derive(Debug)]
+/// A request, or a collection, that was answered, and when.
+#[derive(Clone, Debug)]
 struct Answered {
     operation: Operation,
     answer: Outcome,
@@ -31,11 +33,12 @@ struct Answered {
     ended: u32,
 }
 
-/// Tries sequences of operations whose last requests are made by several clients at the same time, in many orders of
-/// their steps, and panics where neither the answers nor what is there afterwards can be told by the model in any order
-/// of the requests in which none comes before one that had ended when it began.
+/// Tries sequences of operations whose last requests are made by several clients at the same time, while it is collected,
+/// in many orders of their steps, and panics where neither the answers nor what is there afterwards can be told by the
+/// model in any order of the requests in which none comes before one that had ended when it began.
 ///
-/// `open` opens stores, new and empty, none of whose calls has to wait for anything. The sequences and the orders are
+/// `open` opens stores, new and empty, none of whose calls has to wait for anything, and which let go of what is unused
+/// in one step. The sequences and the orders are
 /// the same every time: `cases` of them, unless the environment variable `PROPTEST_CASES` says another number.
 pub fn some_order_agrees_with_the_model<B, M>(cases: u32, open: impl Fn() -> (B, M))
 where
@@ -51,8 +54,10 @@ where
         // A store that is opened anew has nothing to do with what is tried here.
         operations.retain(|operation| !matches!(operation, Operation::Restart));
         let at_once = split_off_requests(&mut operations);
-        for order in 0..ORDERS {
-            let tried = runtime.block_on(one_order(model.clone(), &operations, &at_once, order, open()));
+        for (order, minutes) in (0..).zip(ORDERS) {
+            let mut before = operations.clone();
+            before.push(Operation::Wait { minutes });
+            let tried = runtime.block_on(one_order(model.clone(), &before, &at_once, order, open()));
             tried.map_err(TestCaseError::fail)?;
         }
         Ok(())
@@ -125,14 +130,12 @@ where
         }
     };
     steps.plan(Plan::Pausing);
-    interleaved(
-        order,
-        at_once.iter().map(|requests| Box::pin(client(requests, uploads.clone())) as _).collect(),
-    );
+    let all = at_once.iter().map(Vec::as_slice).chain([&[Operation::Collect][..]]);
+    interleaved(order, all.map(|requests| Box::pin(client(requests, uploads.clone())) as _).collect());
     steps.plan(Plan::Plain);
 
     let answered = answered.into_inner().unwrap();
-    let outcomes = outcomes(&model, &answered.iter().collect::<Vec<_>>());
+    let outcomes = outcomes(&model, &answered);
     for outcome in &outcomes {
         if is_as(outcome.clone(), &running, &mut uploads).await {
             return Ok(());
@@ -144,8 +147,8 @@ where
     ))
 }
 
-/// The models after every order of the requests that explains all answers.
-fn outcomes(model: &RegistryModel, answered: &[&Answered]) -> Vec<RegistryModel> {
+/// The models after every order of the requests, and of the rounds of collections, that explains all answers.
+fn outcomes(model: &RegistryModel, answered: &[Answered]) -> Vec<RegistryModel> {
     if answered.is_empty() {
         return vec![model.clone()];
     }
@@ -156,13 +159,32 @@ fn outcomes(model: &RegistryModel, answered: &[&Answered]) -> Vec<RegistryModel>
         }
         let mut model = model.clone();
         model.go_on(&next.operation);
-        if *model.answer() != next.answer {
-            continue;
+        let mut rest = [&answered[..at], &answered[at + 1..]].concat();
+        if *model.answer() != next.answer || is_more_than_nothing(&next.answer) {
+            let Some(answer) = later_rounds(&next.answer, model.answer()) else { continue };
+            rest.push(Answered { answer, ..next.clone() });
         }
-        let rest: Vec<_> = [&answered[..at], &answered[at + 1..]].concat();
         all.extend(outcomes(&model, &rest));
     }
     all
+}
+
+/// What a collection finds in the rounds after one that has found something: it ends with one that finds nothing.
+fn later_rounds(all: &Outcome, found: &Outcome) -> Option<Outcome> {
+    let counts = |outcome: &Outcome| match *outcome {
+        Outcome::Collected { manifests, links, repositories } => Some([manifests, links, repositories]),
+        _ => None,
+    };
+    let (all, found) = (counts(all)?, counts(found)?);
+    let [manifests, links, repositories] = [0, 1, 2].map(|at| all[at].checked_sub(found[at]));
+    let later = Outcome::Collected { manifests: manifests?, links: links?, repositories: repositories? };
+    (found != [0; 3]).then_some(later)
+}
+
+/// Whether it is a collection that has found something.
+fn is_more_than_nothing(answer: &Outcome) -> bool {
+    let nothing = Outcome::Collected { manifests: 0, links: 0, repositories: 0 };
+    matches!(answer, Outcome::Collected { .. }) && *answer != nothing
 }
 
 /// Whether the registry answers everything that can be asked as the model does.
@@ -204,13 +226,37 @@ mod tests {
         let push = || Request::PushBlob { digest, bytes: bytes.clone(), sent: Sent::Whole };
         let stat = || Request::StatBlob { digest };
         let unknown = || Outcome::Refused(Refused::BlobUnknown);
-        let explained =
-            |answered: &[Answered]| !outcomes(&empty(), &answered.iter().collect::<Vec<_>>()).is_empty();
+        let explained = |answered: &[Answered]| !outcomes(&empty(), answered).is_empty();
         let held = || Outcome::Held(digest);
         assert!(explained(&[answered(push(), held(), 0, 2), answered(stat(), unknown(), 1, 3)]));
         assert!(!explained(&[answered(push(), held(), 0, 1), answered(stat(), unknown(), 2, 3)]));
         let size = || Outcome::Size(bytes.len() as u64);
         assert!(explained(&[answered(push(), held(), 0, 2), answered(stat(), size(), 1, 3)]));
         assert!(!explained(&[answered(stat(), size(), 0, 1), answered(push(), held(), 2, 3)]));
+    }
+
+    #[test]
+    fn a_collection_is_seen_between_its_beginning_and_its_end() {
+        let (blob, mut model) = (&WORLD.blobs[0], empty());
+        let (digest, bytes) = (blob.digest, Bytes::clone(&blob.bytes));
+        let of = WORLD.repositories[0].clone();
+        let request = Request::PushBlob { digest, bytes: bytes.clone(), sent: Sent::Whole };
+        model.go_on(&Operation::Ask { by: Person::Ada, of, request });
+        model.go_on(&Operation::Wait { minutes: 2 * DAY });
+        let collected = |links, repositories, begun, ended| {
+            let answer = Outcome::Collected { manifests: 0, links, repositories };
+            Answered { operation: Operation::Collect, answer, begun, ended }
+        };
+        let pull = |answer, begun, ended| {
+            answered(Request::PullBlob { digest, ranges: vec![] }, answer, begun, ended)
+        };
+        let there = |begun, ended| pull(Outcome::Whole(bytes.clone()), begun, ended);
+        let gone = |begun, ended| pull(Outcome::Refused(Refused::BlobUnknown), begun, ended);
+        let explained = |answered: &[Answered]| !outcomes(&model, answered).is_empty();
+        assert!(explained(&[collected(1, 1, 0, 5), there(1, 2), gone(3, 4)]));
+        assert!(!explained(&[collected(1, 1, 0, 5), gone(1, 2), there(3, 4)]));
+        assert!(!explained(&[collected(1, 1, 0, 1), there(2, 3)]));
+        assert!(!explained(&[collected(0, 0, 0, 5), there(1, 2)]), "it must have let go of it");
+        assert!(!explained(&[collected(2, 1, 0, 5), gone(1, 2)]));
     }
 }
