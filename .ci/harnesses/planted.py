@@ -41,6 +41,7 @@ PLANTED = [
     ("a failure told as success", "test --test over_files interrupted", r"interrupted::\w+"),
     ("a tag that stays", "test --test registry_model files_and_sqlite", r"files_and_sqlite_agree_with_the_model"),
     ("a read that outlives a write", "test --test registry_model files_and_sqlite", r"files_and_sqlite_agree_with_the_model"),
+    ("a renewal that trusts", "test --test registry_model whatever_the_order", r"whatever_the_order_of_its_steps\w+"),
     ("a scrub that trusts", "test --test over_files scrubbing", r"scrubbing::\w+"),
     ("a scrub that trusts", "test --test bucket scrubbing", r"scrubbing::a_flipped_byte\w+"),
     ("parts taken for strays", "test --test bucket scrubbing", r"scrubbing::a_list_that_ends_early\w+"),
