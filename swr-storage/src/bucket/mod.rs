@@ -75,6 +75,7 @@ use sessions::Reserved;
 
 /// Blobs and uploads in a bucket. See the [module](self) for what is there when.
 ///
+/// One registry has the bucket, or a prefix of it: a scrub takes what another one keeps there for strays.
 /// Several processes may have the same bucket and sessions open. All calls need a tokio runtime; what one has
 /// begun to write comes to its end also when the call is dropped.
 pub struct BucketBlobs {
