@@ -22,9 +22,8 @@ tokio::task_local! {
 /// Tells the task of a stream what the body of its answer has come to: a part that is there waits for the client, until
 /// the next one is asked for.
 pub(super) fn tell<T>(next: &Poll<T>) {
-    let since = next.is_ready().then(Instant::now);
     // HTTP/1 has no such task.
-    let _: Result<(), _> = WAITS.try_with(|waits| waits.set(since));
+    let _: Result<(), _> = WAITS.try_with(|waits| waits.set(next.is_ready().then(Instant::now)));
 }
 
 /// The tasks of all streams of a server, which end with it at the latest.
