@@ -155,7 +155,7 @@ class Renewer(Pusher):
 
 
 def layers_of(source, count):
-    return [source.randbytes(source.choice([100, 5000, 70_000, 300_000])) for _ in range(count)]
+    return [source.randbytes(source.choice([100, 20_000, 70_000, 300_000])) for _ in range(count)]
 
 
 class Side:

@@ -32,7 +32,6 @@ pub mod new_password;
 #[cfg(feature = "control")]
 mod random;
 #[cfg(feature = "control")]
-#[cfg(feature = "control")]
 pub mod session_desk;
 #[cfg(feature = "control")]
 pub mod signature;

@@ -49,7 +49,8 @@ impl<K: Eq + Hash, V: Clone> Remembered<K, V> {
             return;
         }
         let mut old = HashMap::new();
-        if changes > answers.changes || answers.of.len() >= self.most {
+        let is_full = answers.of.len() >= self.most && !answers.of.contains_key(&asked);
+        if changes > answers.changes || is_full {
             old = mem::take(&mut answers.of);
         }
         answers.changes = changes;

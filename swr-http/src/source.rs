@@ -21,8 +21,9 @@ pub struct PeerAddress(pub SocketAddr);
 #[expect(clippy::exhaustive_structs, reason = "hosts set it")]
 pub struct RequestId(pub Box<str>);
 
-/// Where a request comes from, for a path that its client sees as `outside` and then `below`. What it says of that itself, in `X-Forwarded-For`,
-/// is believed as far as proxies that the host trusts have said it; the host alone says by which [`Channel`] it came.
+/// Where a request comes from, for a path that its client sees as `outside` and then `below`. What it says of that
+/// itself, in `X-Forwarded-For`, is believed as far as proxies that the host trusts have said it; the host alone says by
+/// which [`Channel`] it came.
 pub fn origin(head: &request::Parts, outside: &str, below: &str, trusted: &[Network]) -> Origin {
     let peer = head.extensions.get::<PeerAddress>().map(|peer| peer.0.ip().to_canonical());
     Origin {

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use swr_policy::RepositoryName;
 use tracing::{instrument, warn};
@@ -189,7 +190,7 @@ impl Permitted<'_> {
         }
     }
 
-    /// Opens a range of a blob. A small one is read whole, and remembered if it is what it should be.
+    /// Opens a range of a blob. A small one is read whole, and is an error unless it is what it should be.
     async fn read(&self, stored: &mut StoredBlob, range: Range<u64>) -> Result<ByteStream, Error> {
         let (digest, size) = (stored.digest, stored.size);
         let length = match usize::try_from(size) {
@@ -205,9 +206,12 @@ impl Permitted<'_> {
                     BodyError::Store(error) => Error::from(error),
                     error => damaged(format!("{digest} as it is read: {error}")),
                 })?;
-                if digest.algorithm().digest(&small) == digest {
-                    small_blobs.keep(UNCHANGED, digest, small.clone());
+                let actual = digest.algorithm().digest(&small);
+                if actual != digest {
+                    return Err(damaged(format!("{actual} where {digest} should be")));
                 }
+                // What was read may be a part of something larger.
+                small_blobs.keep(UNCHANGED, digest, Bytes::copy_from_slice(&small));
                 small
             }
         };

@@ -92,16 +92,15 @@ impl Scrubbed {
         }
         let half = NonZeroU32::new(limit.get() / 2);
         if half.is_none() {
-            self.fail(error)?;
+            self.fail(error);
         }
         Ok(half)
     }
 
     /// Notes that some of what is kept could not be looked at. The pass goes on.
-    fn fail(&mut self, error: StoreError) -> Result<(), StoreError> {
+    fn fail(&mut self, error: StoreError) {
         warn!(?error, "some of what is kept could not be looked at");
         self.findings.push(Finding::Fault { location: None, error });
-        Ok(())
     }
 }
 
@@ -451,7 +450,7 @@ impl Caretaker<'_> {
             let found = match found {
                 Ok(found) => found,
                 Err(error) => {
-                    scrubbed.fail(error)?;
+                    scrubbed.fail(error);
                     continue;
                 }
             };
@@ -464,13 +463,19 @@ impl Caretaker<'_> {
                 None => {
                     let kin = self.kin(&location).to_owned();
                     unread.add(kin, location, size);
-                    if unread.weight >= UNREAD_BYTES {
-                        self.discard_unnamed(std::mem::take(&mut unread), pace, held, scrubbed).await?;
+                    let is_enough = unread.weight >= UNREAD_BYTES;
+                    if is_enough
+                        && !self.discard_unnamed(std::mem::take(&mut unread), pace, held, scrubbed).await?
+                    {
+                        return Ok(None);
                     }
                 }
             }
         }
-        self.discard_unnamed(unread, pace, held, scrubbed).await?;
+        // Few of many say nothing of whether the records are the right ones.
+        if !scrubbed.is_full() {
+            self.discard_unnamed(unread, pace, held, scrubbed).await?;
+        }
         // What is garbage by now is not found again; faults alone would be, for ever.
         let is_found = |finding: &Finding| matches!(finding, Finding::Stray { .. });
         let goes_on = scrubbed.is_full() && scrubbed.findings.iter().any(is_found);
@@ -478,14 +483,15 @@ impl Caretaker<'_> {
     }
 
     /// Discards what is a stray among content whose digest only its bytes tell. No upload knew of it when it was listed,
-    /// so that it is recorded by now, or never. Where most of it is not, it is rather the wrong records that were asked.
+    /// so that it is recorded by now, or never. Where most of it is not, it is rather the wrong records that were asked:
+    /// says whether they can be relied on.
     async fn discard_unnamed(
         &self,
         Unread { mut by_kin, .. }: Unread,
         pace: &dyn Pace,
         held: &mut Held<'_>,
         scrubbed: &mut Scrubbed,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let listed = by_kin.len();
         let mut page = Page { after: None, limit: BATCH };
         while !by_kin.is_empty() {
@@ -493,7 +499,10 @@ impl Caretaker<'_> {
             let records = match self.parts.manifests.records(&page).await {
                 Ok(records) => records,
                 // What it names is not known.
-                Err(error) if error.kind() == StoreErrorKind::Corrupt => return scrubbed.fail(error),
+                Err(error) if error.kind() == StoreErrorKind::Corrupt => {
+                    scrubbed.fail(error);
+                    return Ok(false);
+                }
                 Err(error) => return Err(error),
             };
             let Some(last) = records.last() else { break };
@@ -515,7 +524,8 @@ impl Caretaker<'_> {
         let unknown = by_kin.len();
         if unknown >= MISSING_MIN && unknown > listed / 2 {
             let error = MostIsUnknown { unknown, listed };
-            return scrubbed.fail(StoreError::new(StoreErrorKind::Unavailable, "scrub", error));
+            scrubbed.fail(StoreError::new(StoreErrorKind::Unavailable, "scrub", error));
+            return Ok(false);
         }
         for (location, size) in by_kin.into_values().flatten() {
             if scrubbed.is_full() {
@@ -532,7 +542,7 @@ impl Caretaker<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn kin<'a>(&self, location: &'a BlobLocation) -> &'a str {
@@ -556,10 +566,10 @@ impl Caretaker<'_> {
             ContentState::Spent => self.parts.blobs.delete(location).await,
             ContentState::Unknown if is_planted("strays overlooked") => return Ok(()),
             ContentState::Unknown => {
-                if !manifests.discard_stray(&stored, self.parts.now(), &held.fence).await? {
-                    return Ok(());
+                match manifests.discard_stray(&stored, self.parts.now(), &held.fence).await? {
+                    true => Ok(()),
+                    false => return Ok(()),
                 }
-                Ok(())
             }
         };
         let size = *size;

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::mem;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -56,7 +57,7 @@ where
             let mut response = error_response(failure, Asked::default());
             say_close(response.headers_mut(), version);
             let response =
-                response.map(|body| Served { content: Content::Refusal(Box::new(body)), under_way });
+                response.map(|body| Served::new(Content::Refusal(Box::new(body)), version, under_way));
             return Box::pin(std::future::ready(Ok(response)));
         }
         request.extensions_mut().insert(PeerAddress(self.peer));
@@ -67,7 +68,7 @@ where
             if server.draining.load(Ordering::SeqCst) {
                 say_close(response.headers_mut(), version);
             }
-            Ok(response.map(|body| Served { content: Content::Answer(body), under_way }))
+            Ok(response.map(|body| Served::new(Content::Answer(body), version, under_way)))
         })
     }
 }
@@ -110,6 +111,9 @@ impl Drop for UnderWay {
 /// A response's body, and the request that it belongs to.
 pub(super) struct Served<B> {
     content: Content<B>,
+    /// What was too much to be handed on at once, and how much is.
+    rest: Bytes,
+    part_max: usize,
     #[expect(dead_code, reason = "it ends when it is dropped")]
     under_way: UnderWay,
 }
@@ -117,6 +121,25 @@ pub(super) struct Served<B> {
 enum Content<B> {
     Answer(B),
     Refusal(Box<ResponseBody>),
+}
+
+/// So much is handed on at once over HTTP/2, in bytes: what was handed on is kept for the client however slowly it takes
+/// it, and is counted no more.
+const PART_MAX: usize = 64 << 10;
+
+impl<B> Served<B> {
+    fn new(content: Content<B>, version: Version, under_way: UnderWay) -> Self {
+        let part_max = if version == Version::HTTP_2 { PART_MAX } else { usize::MAX };
+        Self { content, rest: Bytes::new(), part_max, under_way }
+    }
+
+    /// As much of it as is handed on at once.
+    fn part(&mut self, mut bytes: Bytes) -> Frame<Bytes> {
+        if bytes.len() > self.part_max {
+            self.rest = bytes.split_off(self.part_max);
+        }
+        Frame::data(bytes)
+    }
 }
 
 impl<B> Body for Served<B>
@@ -131,15 +154,24 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let rest = mem::take(&mut self.rest);
         let next = match &mut self.content {
+            _ if !rest.is_empty() => Poll::Ready(Some(Ok(Frame::data(rest)))),
             Content::Answer(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
             Content::Refusal(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
         };
+        let next = next.map_ok(|frame| match frame.into_data() {
+            Ok(bytes) => self.part(bytes),
+            Err(trailers) => trailers,
+        });
         streams::tell(&next);
         next
     }
 
     fn is_end_stream(&self) -> bool {
+        if !self.rest.is_empty() {
+            return false;
+        }
         match &self.content {
             Content::Answer(body) => body.is_end_stream(),
             Content::Refusal(body) => body.is_end_stream(),
@@ -147,9 +179,15 @@ where
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.content {
+        let mut hint = match &self.content {
             Content::Answer(body) => body.size_hint(),
             Content::Refusal(body) => body.size_hint(),
+        };
+        let rest = self.rest.len() as u64;
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper.saturating_add(rest));
         }
+        hint.set_lower(hint.lower().saturating_add(rest));
+        hint
     }
 }

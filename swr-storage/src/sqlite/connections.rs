@@ -290,11 +290,12 @@ impl WriterState {
     }
 
     /// Goes up with each transaction, before anybody is told of it: whoever read before has to read anew to know.
+    #[cfg(any(feature = "control", test))]
     pub(super) fn answered(&self) -> u64 {
         self.changes.load(Ordering::Acquire) / 2
     }
 
-    /// As [`Self::answered`], for as long as nobody can have seen more than that.
+    /// How many transactions have been answered for, while nobody can have seen more than these.
     pub(super) fn settled(&self) -> Option<u64> {
         if is_planted("a read that outlives a write") {
             return Some(0);

@@ -19,8 +19,8 @@ mod metadata;
 mod metadata_commit;
 #[cfg(feature = "control")]
 mod metadata_reads;
-#[cfg(feature = "control")]
 mod recent;
+#[cfg(feature = "control")]
 mod repository_lists;
 mod reserve;
 #[cfg(feature = "control")]
