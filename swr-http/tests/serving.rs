@@ -12,9 +12,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Empty, StreamBody};
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use swr_auth::{AnonymousOnly, AnyoneMay};
 use swr_core::Registry;
@@ -418,6 +421,9 @@ async fn a_request_that_is_cut_at_the_end_does_nothing_more() {
     server.end();
     assert_eq!(server.ended.await.unwrap(), 1);
     assert!(asked.await.unwrap().is_err());
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(server.shared.read.load(Ordering::SeqCst), 0);
 }
 
@@ -440,18 +446,25 @@ async fn quiet_connections_do_not_hold_up_the_end() {
     assert_eq!(server.ended.await.unwrap(), 0);
 }
 
-#[tokio::test]
-async fn http_2_carries_requests_beside_each_other() {
-    let server = Running::with(ServeOptions { streams_max: 8, ..ServeOptions::default() }).await;
+/// Asks for paths over one connection.
+async fn over_http_2(
+    server: &Running,
+) -> impl Fn(&str) -> BoxFuture<'static, hyper::Result<Response<Incoming>>> {
     let (client, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(server.connect().await))
             .await
             .unwrap();
     tokio::spawn(connection);
-    let get = |path: &str| {
+    move |path| {
         let request = Request::get(format!("http://registry.example{path}")).body(Empty::<Bytes>::new());
-        client.clone().send_request(request.unwrap())
-    };
+        client.clone().send_request(request.unwrap()).boxed()
+    }
+}
+
+#[tokio::test]
+async fn http_2_carries_requests_beside_each_other() {
+    let server = Running::with(ServeOptions { streams_max: 8, ..ServeOptions::default() }).await;
+    let get = over_http_2(&server).await;
     let slow = tokio::spawn(get("/slow"));
     server.shared.begun.notified().await;
     for _ in 0..20 {
@@ -464,15 +477,7 @@ async fn http_2_carries_requests_beside_each_other() {
 #[tokio::test]
 async fn an_answer_that_nobody_reads_ends_and_the_other_streams_go_on() {
     let server = Running::with(ServeOptions { write_within: SHORT, ..ServeOptions::default() }).await;
-    let (client, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(server.connect().await))
-            .await
-            .unwrap();
-    tokio::spawn(connection);
-    let get = |path: &str| {
-        let request = Request::get(format!("http://registry.example{path}")).body(Empty::<Bytes>::new());
-        client.clone().send_request(request.unwrap())
-    };
+    let get = over_http_2(&server).await;
     // It takes longer than a part of an answer may wait, and waits for nobody.
     let slow = tokio::spawn(get("/slow"));
     server.shared.begun.notified().await;

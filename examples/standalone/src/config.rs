@@ -641,14 +641,19 @@ fn of_total<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Allowan
 
 impl Limits {
     /// Where so many connections are served at once. Unless it is said otherwise there are no more requests than that:
-    /// each costs memory and an open file, and HTTP/2 has many on one connection.
+    /// each costs memory and an open file, and HTTP/2 has many on one connection. An account has half of them, and a
+    /// caller a quarter.
     pub(crate) fn over(&self, connections_max: usize) -> AdmissionLimits {
-        let mut total = self.total.share();
-        total.concurrent = total.concurrent.or(u32::try_from(connections_max).ok().and_then(NonZeroU32::new));
+        let connections_max = u32::try_from(connections_max).unwrap_or(u32::MAX);
+        let total = self.total.concurrent.map_or(connections_max, NonZeroU32::get);
+        let share = |allowance: Allowance, part: u32| Share {
+            concurrent: allowance.concurrent.or(NonZeroU32::new((total / part).max(1))),
+            ..allowance.share()
+        };
         AdmissionLimits {
-            caller: self.caller.share(),
-            account: self.account.share(),
-            total,
+            caller: share(self.caller, 4),
+            account: share(self.account, 2),
+            total: share(self.total, 1),
             hold: self.hold.0,
         }
     }
@@ -657,27 +662,26 @@ impl Limits {
 /// What is not said is the usual: a part of what there is, so that nobody has all of it.
 impl Allowance {
     fn or_of_caller(self) -> Self {
-        self.or(NonZeroU32::new(1024), 1 << 30, 1000)
+        self.or(1 << 30, 1000)
     }
 
     fn or_of_account(self) -> Self {
-        self.or(NonZeroU32::new(2048), 2 << 30, 4000)
+        self.or(2 << 30, 4000)
     }
 
     fn or_of_total(self) -> Self {
-        self.or(None, 4 << 30, 65_536)
+        self.or(4 << 30, 65_536)
     }
 
-    fn or(self, concurrent: Option<NonZeroU32>, body_bytes: u64, uploads: u32) -> Self {
+    fn or(self, body_bytes: u64, uploads: u32) -> Self {
         Self {
-            concurrent: self.concurrent.or(concurrent),
             body_bytes: self.body_bytes.or(Some(Bytes(body_bytes))),
             uploads: self.uploads.or(NonZeroU32::new(uploads)),
             ..self
         }
     }
 
-    fn share(&self) -> Share {
+    fn share(self) -> Share {
         let rate = self.rate.map(|per_second| Rate {
             per_second,
             burst: self.burst.unwrap_or(per_second.saturating_mul(TEN)),
@@ -952,10 +956,19 @@ mod tests {
         let usual = Limits::default();
         assert_eq!(Allowance { rate: None, ..config.limits.caller }, usual.caller);
         assert_eq!((config.limits.account, config.limits.total), (usual.account, usual.total));
-        // As many requests as connections.
-        assert_eq!(config.limits.over(16).total.concurrent, NonZeroU32::new(16));
-        let config = read("[limits.total]\nconcurrent = 5", &[], &[]).unwrap();
-        assert_eq!(config.limits.over(16).total.concurrent, NonZeroU32::new(5));
+    }
+
+    #[test]
+    fn nobody_has_all_requests_that_there_are_room_for() {
+        for (set, expected) in [
+            ("", [4, 8, 16]),
+            ("[limits.total]\nconcurrent = 5", [1, 2, 5]),
+            ("[limits.caller]\nconcurrent = 7", [7, 8, 16]),
+        ] {
+            let limits = read(set, &[], &[]).unwrap().limits.over(16);
+            let concurrent = [limits.caller, limits.account, limits.total].map(|share| share.concurrent);
+            assert_eq!(concurrent, expected.map(NonZeroU32::new), "{set}");
+        }
     }
 
     fn read(

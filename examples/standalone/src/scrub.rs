@@ -393,14 +393,24 @@ mod tests {
         Arc::new(Passes { file: None, state: Mutex::default() })
     }
 
+    /// Makes a pass, one of each day, that reads so many bytes a second.
+    async fn a_pass(
+        registry: &Registry,
+        passes: &Arc<Passes>,
+        bytes_per_second: u64,
+        stop: &watch::Receiver<bool>,
+    ) {
+        let often = (Duration::from_secs(86_400), bytes_per_second);
+        let metrics = Arc::new(Metrics::new());
+        pass(registry.clone(), Arc::clone(passes), metrics, often, stop.clone()).await.unwrap();
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_pass_takes_as_long_as_its_bytes_take_at_the_rate() {
         let (registry, bytes) = registry().await;
         let (_stop, stopped) = watch::channel(false);
         let (passes, begun) = (passes(), Instant::now());
-        let every = Duration::from_secs(86_400);
-        let metrics = Arc::new(Metrics::new());
-        pass(registry, Arc::clone(&passes), metrics, (every, 1024), stopped).await.unwrap();
+        a_pass(&registry, &passes, 1024, &stopped).await;
         let (took, takes) = (begun.elapsed(), time_of(bytes));
         assert!(took >= takes && took <= takes + 100 * TICK, "{took:?} instead of {takes:?}");
         let state = passes.state();
@@ -412,21 +422,16 @@ mod tests {
         let (registry, _) = registry().await;
         let (stop, stopped) = watch::channel(false);
         let (passes, begun) = (passes(), Instant::now());
-        let every = Duration::from_secs(86_400);
-        let metrics = Arc::new(Metrics::new());
         let stops_after = Duration::from_secs(1000);
         let stopping = async {
             tokio::time::sleep(stops_after).await;
             stop.send(true).unwrap();
         };
         // One byte a second: it would take days.
-        let passing =
-            pass(registry.clone(), Arc::clone(&passes), metrics.clone(), (every, 1), stopped.clone());
-        let (ended, ()) = tokio::join!(passing, stopping);
-        ended.unwrap();
+        tokio::join!(a_pass(&registry, &passes, 1, &stopped), stopping);
         assert!(begun.elapsed() <= stops_after + TICK, "{:?}", begun.elapsed());
         assert!(passes.state().began.is_none(), "it is begun anew: {:?}", passes.state());
-        pass(registry, passes, metrics, (every, 1), stopped).await.unwrap();
+        a_pass(&registry, &passes, 1, &stopped).await;
         assert!(begun.elapsed() <= stops_after + TICK, "one that has stopped begins none");
     }
 }

@@ -18,8 +18,8 @@ use crate::ports::{Action, LinkedBlob, StoreError, StoreErrorKind, WithBytes};
 use crate::reference::Reference;
 use crate::stream::{BodyError, ByteStream};
 
-/// A blob that is remembered once it was read has no more bytes than this.
-const SMALL_BLOB_MAX: usize = 16 << 10;
+/// A blob of no more bytes than this is small: once it was read it is remembered.
+const SMALL_BYTES_MAX: usize = 16 << 10;
 /// As many of them are remembered.
 pub(super) const SMALL_BLOBS_MAX: usize = 512;
 /// What has this digest now has it always.
@@ -190,33 +190,34 @@ impl Permitted<'_> {
         }
     }
 
-    /// Opens a range of a blob. A small one is read whole, and is an error unless it is what it should be.
+    /// Opens a range of a blob.
     async fn read(&self, stored: &mut StoredBlob, range: Range<u64>) -> Result<ByteStream, Error> {
-        let (digest, size) = (stored.digest, stored.size);
-        let length = match usize::try_from(size) {
-            Ok(length) if length <= SMALL_BLOB_MAX => length,
-            _ => return self.read_stored(stored, range).await,
-        };
-        let small_blobs = &self.parts.small_blobs;
-        let small = match small_blobs.get(UNCHANGED, &digest) {
-            Some(small) => small,
-            None => {
-                let read = self.read_stored(stored, 0..size).await?;
-                let small = read.collect(length).await.map_err(|error| match error {
-                    BodyError::Store(error) => Error::from(error),
-                    error => damaged(format!("{digest} as it is read: {error}")),
-                })?;
-                let actual = digest.algorithm().digest(&small);
-                if actual != digest {
-                    return Err(damaged(format!("{actual} where {digest} should be")));
-                }
-                // What was read may be a part of something larger.
-                small_blobs.keep(UNCHANGED, digest, Bytes::copy_from_slice(&small));
-                small
-            }
-        };
-        let within = |at: u64| usize::try_from(at).unwrap_or(length).min(small.len());
-        whole_range(small.slice(within(range.start)..within(range.end)).into(), &range)
+        if stored.size > SMALL_BYTES_MAX as u64 {
+            return self.read_stored(stored, range).await;
+        }
+        let small = self.small(stored).await?;
+        let at = |at: u64| usize::try_from(at).map_or(small.len(), |at| at.min(small.len()));
+        whole_range(small.slice(at(range.start)..at(range.end)).into(), &range)
+    }
+
+    /// The whole of a small blob: an error unless it is what it should be.
+    async fn small(&self, stored: &mut StoredBlob) -> Result<Bytes, Error> {
+        let digest = stored.digest;
+        if let Some(small) = self.parts.small_blobs.get(UNCHANGED, &digest) {
+            return Ok(small);
+        }
+        let read = self.read_stored(stored, 0..stored.size).await?;
+        let small = read.collect(SMALL_BYTES_MAX).await.map_err(|error| match error {
+            BodyError::Store(error) => Error::from(error),
+            error => damaged(format!("{digest} as it is read: {error}")),
+        })?;
+        let actual = digest.algorithm().digest(&small);
+        if actual != digest {
+            return Err(damaged(format!("{actual} where {digest} should be")));
+        }
+        // What was read may be a part of something larger.
+        self.parts.small_blobs.keep(UNCHANGED, digest, Bytes::copy_from_slice(&small));
+        Ok(small)
     }
 
     /// Opens a range of what is stored. Content that is not where the record said is looked for once more, since a

@@ -82,10 +82,7 @@ pub async fn every_range_is_read_exactly(store: &impl Bytestore) {
     }
 }
 
-/// However the appends were cut that brought it.
-pub async fn a_range_may_cross_what_came_apart(store: &impl Bytestore) {
-    let content = content(20_000);
-    let cuts = [0, 1, 7_000, 7_001, 13_000, 20_000];
+async fn begun(store: &impl Bytestore) -> Upload {
     let upload = Upload {
         id: UploadId::random(),
         repository: swr_policy::RepositoryName::parse("lib/a").unwrap(),
@@ -95,6 +92,14 @@ pub async fn a_range_may_cross_what_came_apart(store: &impl Bytestore) {
         offset: 0,
     };
     store.begin(&upload).await.unwrap();
+    upload
+}
+
+/// However the appends were cut that brought it.
+pub async fn a_range_may_cross_what_came_apart(store: &impl Bytestore) {
+    let content = content(20_000);
+    let cuts = [0, 1, 7_000, 7_001, 13_000, 20_000];
+    let upload = begun(store).await;
     for cut in cuts.windows(2) {
         let part = content.slice(cut[0]..cut[1]);
         store.append(&upload.id, cut[0] as u64, part.into(), minute(0)).await.unwrap();
@@ -202,15 +207,7 @@ pub async fn what_is_listed_is_what_it_was_brought_as(store: &impl Bytestore) {
 /// Otherwise a scrub might take for a stray what a push is about to record.
 pub async fn what_an_upload_knows_of_is_listed_with_its_digest_or_not_as_brought(store: &impl Bytestore) {
     let content = content(1000);
-    let upload = Upload {
-        id: UploadId::random(),
-        repository: swr_policy::RepositoryName::parse("lib/a").unwrap(),
-        owner: Caller::Anonymous,
-        algorithm: Algorithm::Sha256,
-        begun: minute(0),
-        offset: 0,
-    };
-    store.begin(&upload).await.unwrap();
+    let upload = begun(store).await;
     for part in [0..400, 400..1000] {
         store.append(&upload.id, part.start as u64, content.slice(part).into(), minute(0)).await.unwrap();
     }
@@ -235,15 +232,7 @@ pub async fn content_is_kin_to_no_other(store: &impl Bytestore) {
 
 /// It has no digest yet.
 pub async fn what_is_not_finished_is_not_listed(store: &impl Bytestore) {
-    let upload = Upload {
-        id: UploadId::random(),
-        repository: swr_policy::RepositoryName::parse("lib/a").unwrap(),
-        owner: Caller::Anonymous,
-        algorithm: Algorithm::Sha256,
-        begun: minute(0),
-        offset: 0,
-    };
-    store.begin(&upload).await.unwrap();
+    let upload = begun(store).await;
     store.append(&upload.id, 0, content(300_000).into(), minute(0)).await.unwrap();
     assert_eq!(listed(store).await, BTreeMap::new());
 }

@@ -36,6 +36,20 @@ fn kinds(scrubbed: &Scrubbed) -> Vec<&'static str> {
     scrubbed.findings.iter().map(Finding::kind).collect()
 }
 
+/// The records of another registry know nothing of what is there, however much that is.
+#[tokio::test]
+async fn nothing_is_discarded_by_records_that_know_next_to_nothing() {
+    for count in [8, 4200] {
+        let scene = Scene::new();
+        scene.steps.plan(Plan::Others(count));
+        assert_eq!(kinds(&scrub(&scene).await), ["fault"], "{count}");
+    }
+    // So few may be strays.
+    let scene = Scene::new();
+    scene.steps.plan(Plan::Others(3));
+    assert_eq!(kinds(&scrub(&scene).await), ["stray"; 3]);
+}
+
 #[tokio::test]
 async fn what_is_sound_is_read_and_left_alone() {
     let scene = Scene::new();

@@ -19,9 +19,9 @@ use crate::event::{EventSeq, RecordedEvent};
 use crate::manifest::StoredManifest;
 use crate::media_type::MediaType;
 use crate::ports::{
-    AbandonError, AppendError, Backlog, BlobRecord, BlobStat, BlobStore, ContentState, Fence, FinishError,
-    KeptManifest, Lease, LinkedBlob, ListedBlob, ManifestStore, Page, PullCount, Released, StoreError,
-    StoreErrorKind, TagRecord, Unused, UploadStore, WithBytes,
+    AbandonError, AppendError, Backlog, BlobRecord, BlobStat, BlobStore, Brought, ContentState, Fence,
+    FinishError, KeptManifest, Lease, LinkedBlob, ListedBlob, ManifestStore, Page, PullCount, Released,
+    StoreError, StoreErrorKind, TagRecord, Unused, UploadStore, WithBytes,
 };
 use crate::reference::Reference;
 use crate::stream::ByteStream;
@@ -56,6 +56,8 @@ pub enum Plan {
     Short,
     /// The call is made, and blobs are read with other bytes.
     Flipped,
+    /// The call is made, and so many more blobs are listed, which are old, have long names, and are read as empty.
+    Others(u32),
 }
 
 /// Counts the calls to all stores of a scene, and interferes with them by a plan.
@@ -220,6 +222,7 @@ impl<S: BlobStore> BlobStore for Stepping<S> {
         };
         let body = step!(self.read(at, range))?;
         Ok(match plan {
+            Plan::Others(_) => Some(body.unwrap_or_else(ByteStream::empty)),
             Plan::Flipped => body.map(|body| {
                 let length = body.length();
                 let flipped = |bytes: Bytes| bytes.iter().map(|byte| !byte).collect();
@@ -234,7 +237,16 @@ impl<S: BlobStore> BlobStore for Stepping<S> {
     }
 
     fn list(&self) -> BoxStream<'_, Result<ListedBlob, StoreError>> {
-        self.store.list()
+        let others = match self.steps.0.lock().unwrap().plan {
+            Plan::Others(count) => count,
+            _ => 0,
+        };
+        let others = (0..others).map(|other| {
+            let location = BlobLocation::new(format!("{other:01000}"));
+            let brought = Some(Brought { digest: None, at: DateTime::UNIX_EPOCH });
+            Ok(ListedBlob { location, size: 0, brought })
+        });
+        self.store.list().chain(stream::iter(others)).boxed()
     }
 
     fn kin<'a>(&self, at: &'a BlobLocation) -> &'a str {
