@@ -1,4 +1,4 @@
-//! The memory that content is read into.
+//! The memory that content is read into, and written from.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 /// Where a buffer begins, in bytes: at a page. A copy from page to page is up to five times as fast on some
 /// processors as one that is a few bytes off, as memory from an allocator always is.
-const ALIGNMENT: usize = 4096;
+pub(super) const ALIGNMENT: usize = 4096;
 /// The length of a large buffer in bytes: fits the caches of a core, and is as fast as reading gets.
 const LARGE: usize = 256 * 1024;
 /// The length of a small buffer in bytes.

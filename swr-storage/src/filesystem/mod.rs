@@ -28,6 +28,9 @@
 //! system calls. When syncing fails, the upload is removed and unknown from there on: nobody knows what the
 //! disk has, and to ask again would only hear that nothing is left to be written.
 //!
+//! Content of 64 KiB and more is written past the page cache (`O_DIRECT`), where the file system takes that. It is
+//! synced all the same, for its length and for what the disk itself holds back.
+//!
 //! # When it is full
 //!
 //! Below a [low-water mark](FilesystemOptions::low_water_bytes) `begin` and `append` are refused, before the
@@ -36,7 +39,8 @@
 //!
 //! # What is in memory
 //!
-//! An append holds up to two batches of 1 MiB, a reader one buffer of 256 KiB, or of 64 KiB while more than
+//! An append holds up to two batches of 1 MiB, and a third for as long as one is being written, of which 32 are at a
+//! time; a reader one buffer of 256 KiB, or of 64 KiB while more than
 //! 64 readers hold one. Nothing grows with the store.
 
 mod blobs;
@@ -46,6 +50,7 @@ mod reader;
 mod session;
 mod uploads;
 mod walk;
+mod writing;
 
 use std::fmt;
 use std::fs::File;
@@ -175,6 +180,7 @@ impl FilesystemOptions {
         let root = Root {
             path: path.into(),
             nowait: AtomicBool::new(blobs::tells_waiting(&format)),
+            direct: AtomicBool::new(true),
             folders,
             options: self,
             claims: Arc::default(),
@@ -231,6 +237,8 @@ struct Root {
     buffers: Buffers,
     /// Whether a read that would wait says so; found out at the start, and again by every read.
     nowait: AtomicBool,
+    /// Whether the file system takes writes past the page cache, as far as was seen.
+    direct: AtomicBool,
     /// Locked as long as it is open.
     _lock: Option<File>,
 }

@@ -1,7 +1,7 @@
 //! Bytes on their way: hashed as they come, written in batches on threads, synced before they are counted.
 
 use std::fs::File;
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use futures_util::stream::{BoxStream, StreamExt as _};
 use rustix::fs::OFlags;
-use rustix::io::{Errno, pwritev, retry_on_intr};
+use rustix::io::Errno;
 use swr_core::commit::StoredBlob;
 use swr_core::digest::{Algorithm, Digest, Hasher};
 use swr_core::planted::is_planted;
@@ -28,7 +28,7 @@ use crate::claims::{Claim, Taken, Work};
 
 /// How much is hashed before others get their turn on a runtime's thread, in bytes: some 35 µs.
 const SLICE: usize = 64 * 1024;
-/// How much is written at once, in bytes. An append holds at most two of these.
+/// How much is written at once, in bytes: whole pages. An append holds at most two of these.
 const BATCH: usize = 1024 * 1024;
 /// What is shorter is copied together, so that a body in tiny pieces costs no memory beyond its bytes.
 const SMALL: usize = 16 * 1024;
@@ -425,11 +425,11 @@ impl Append {
                 Err(error) => return Some(error),
             };
             while !chunk.is_empty() {
-                let slice = chunk.split_to(chunk.len().min(SLICE));
+                let slice = chunk.split_to(chunk.len().min(SLICE).min(self.room()));
                 hashed += slice.len();
                 self.hasher.update(&slice);
                 self.batch.push(slice);
-                if self.batch.length >= BATCH {
+                if self.room() == 0 {
                     self.write_batch().await;
                 }
                 if self.broken.is_some() {
@@ -442,6 +442,13 @@ impl Append {
             }
         }
         None
+    }
+
+    /// How many bytes `batch` still takes. Each ends where as many bytes of the file do, and so the next one begins at
+    /// a page.
+    fn room(&self) -> usize {
+        let begun = usize::try_from(self.written % BATCH as u64).unwrap_or_default();
+        BATCH.saturating_sub(begun + self.batch.length)
     }
 
     /// Has the batch written on a thread, once the one before it is.
@@ -533,7 +540,7 @@ impl Root {
         session: Option<Session>,
     ) -> Result<Option<Session>, Broken> {
         self.check_room(APPEND, 0).map_err(Broken::Write)?;
-        write_all_at(file, parts, at).map_err(|error| Broken::Write(fault(APPEND, error)))?;
+        self.write_all_at(file, parts, at).map_err(|error| Broken::Write(fault(APPEND, error)))?;
         if let Some(session) = &session {
             if !is_planted("unsynced content") {
                 let synced = file.sync_data();
@@ -612,20 +619,6 @@ impl Batch {
             self.parts.push(self.small.split().freeze());
         }
     }
-}
-
-fn write_all_at(file: &File, parts: &[Bytes], mut at: u64) -> io::Result<()> {
-    let mut slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
-    let mut rest = slices.as_mut_slice();
-    while !rest.is_empty() {
-        let written = retry_on_intr(|| pwritev(file, rest, at))?;
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        at += written as u64;
-        IoSlice::advance_slices(&mut rest, written);
-    }
-    Ok(())
 }
 
 /// Reads the first `length` bytes again, for a hash that was not kept.
