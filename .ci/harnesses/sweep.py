@@ -33,6 +33,8 @@ APPENDS = "write,rename"
 FAULTS = {
     "kill": (f"{WRITES},{SYNCS},renameat,unlinkat,mkdirat", "signal=SIGKILL:when={}", 1),
     "EIO-of-a-write": (WRITES, "error=EIO:when={}", 1),
+    # As a file system answers that takes nothing past the page cache: of content, no failure at all.
+    "EINVAL-of-a-write": (WRITES, "error=EINVAL:when={}", 1),
     "EIO-of-a-sync": (SYNCS, "error=EIO:when={}", 1 / 10),
     "EIO-of-a-name": (NAMES, "error=EIO:when={}", 1 / 8),
     "ENOSPC-of-a-write": (WRITES, "error=ENOSPC:when={}", 1),

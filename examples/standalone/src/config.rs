@@ -959,9 +959,10 @@ mod tests {
     }
 
     #[test]
-    fn nobody_has_all_requests_that_there_are_room_for() {
+    fn nobody_has_all_requests_that_there_is_room_for() {
         for (set, expected) in [
             ("", [4, 8, 16]),
+            ("[limits.total]\nconcurrent = 3", [1, 1, 3]),
             ("[limits.total]\nconcurrent = 5", [1, 2, 5]),
             ("[limits.caller]\nconcurrent = 7", [7, 8, 16]),
         ] {

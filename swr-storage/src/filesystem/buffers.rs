@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 /// Where a buffer begins, in bytes: at a page. A copy from page to page is up to five times as fast on some
-/// processors as one that is a few bytes off, as memory from an allocator always is.
+/// processors as one that is a few bytes off, as memory from an allocator always is; and what goes past the page cache
+/// has to begin there.
 pub(super) const ALIGNMENT: usize = 4096;
 /// The length of a large buffer in bytes: fits the caches of a core, and is as fast as reading gets.
 const LARGE: usize = 256 * 1024;
 /// The length of a small buffer in bytes.
 const SMALL: usize = 64 * 1024;
-/// How many large buffers may be out at once: 16 MiB. Beyond that readers make do with small ones, so that
+/// How many large buffers may be out at once: 16 MiB. Beyond that small ones have to do, so that
 /// a thousand slow clients cost a quarter of what they would.
 const LARGE_OUT_MAX: usize = 64;
 /// How many large buffers wait to be used again: 4 MiB.

@@ -13,7 +13,7 @@
 //! Bytes are synced before a session counts them, and a session names the location before the bytes move.
 //! Everything else follows from that.
 //!
-//! | call | waits for the disk | once it has answered | what a crash before the answer leaves |
+//! | call | syncs | once it has answered | what a crash before the answer leaves |
 //! |---|---|---|---|
 //! | `begin` | never | the upload survives the process | an upload that nobody asks for; the sweep finds it |
 //! | `append` | once, and once more every 256 MiB; never if no byte came | the bytes survive a power cut, the session that counts them the process | bytes that do not count, cut off by whoever goes on |
@@ -24,12 +24,13 @@
 //! unknown; it is never at a later one than its bytes are. Content whose upload was forgotten so is in
 //! [`list`](swr_core::ports::BlobStore::list), as is a removal that was taken back.
 //!
-//! A push of one blob, be it POST and PUT or POST, PATCH and PUT, waits for the disk twice and makes some 30
-//! system calls. When syncing fails, the upload is removed and unknown from there on: nobody knows what the
-//! disk has, and to ask again would only hear that nothing is left to be written.
+//! A push of one blob, be it POST and PUT or POST, PATCH and PUT, syncs twice and makes some 30 system calls, and
+//! seven more for each MiB. When syncing fails, the upload is removed and unknown from there on: nobody knows what
+//! the disk has, and to ask again would only hear that nothing is left to be written.
 //!
-//! Content of 64 KiB and more is written past the page cache (`O_DIRECT`), where the file system takes that. It is
-//! synced all the same, for its length and for what the disk itself holds back.
+//! Where an append has 64 KiB and more to write at once, its whole pages go past the page cache (`O_DIRECT`), where the
+//! file system takes that, and wait for the disk as they are written. They are synced all the same, for the file's length
+//! and for what the disk itself holds back.
 //!
 //! # When it is full
 //!
@@ -39,9 +40,8 @@
 //!
 //! # What is in memory
 //!
-//! An append holds up to two batches of 1 MiB, and a third for as long as one is being written, of which 32 are at a
-//! time; a reader one buffer of 256 KiB, or of 64 KiB while more than
-//! 64 readers hold one. Nothing grows with the store.
+//! An append holds up to two batches of 1 MiB, and one buffer while it writes past the page cache; a reader holds one.
+//! A buffer has 256 KiB, or 64 KiB while more than 64 are in use. Nothing grows with the store.
 
 mod blobs;
 mod buffers;

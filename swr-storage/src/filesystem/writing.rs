@@ -30,8 +30,8 @@ impl Root {
         }
     }
 
-    /// Writes the first of `parts`, as far as they fill pages, past the page cache; says how many bytes that were.
-    /// None where something is against it; an error only where every way to write meets it.
+    /// Writes the first of `parts`, as far as they fill pages, past the page cache; says how many bytes that were: 0
+    /// where the offset or the file system does not allow it. Any other error is the write's.
     #[cfg(target_os = "linux")]
     fn write_direct(&self, file: &File, parts: &[Bytes], at: u64) -> io::Result<usize> {
         use std::sync::atomic::Ordering::Relaxed;
@@ -48,17 +48,19 @@ impl Root {
         if length < LEAST || !at.is_multiple_of(ALIGNMENT as u64) || !self.direct.load(Relaxed) {
             return Ok(0);
         }
-        let aligned = self.aligned(parts, length);
-        let slices: Vec<_> = aligned.iter().map(|buffer| IoSlice::new(buffer.as_ref())).collect();
         let flags = fcntl_getfl(file)?;
-        let written = fcntl_setfl(file, flags | OFlags::DIRECT).and_then(|()| {
-            let written = retry_on_intr(|| pwritev(file, &slices, at));
-            fcntl_setfl(file, flags)?;
-            written
-        });
+        let written = match fcntl_setfl(file, flags | OFlags::DIRECT) {
+            Ok(()) => {
+                let written = self.write_aligned(file, parts, length, at);
+                fcntl_setfl(file, flags)?;
+                written
+            }
+            Err(error) => Err(error),
+        };
         match written {
             // The file system cannot, or wants more in one piece than a page.
-            Err(Errno::INVAL | Errno::OPNOTSUPP) => {
+            Err(error @ (Errno::INVAL | Errno::OPNOTSUPP)) => {
+                tracing::info!(%error, "content is written through the page cache: the file system takes no other way");
                 self.direct.store(false, Relaxed);
                 Ok(0)
             }
@@ -66,22 +68,24 @@ impl Root {
         }
     }
 
-    #[cfg(not(target_os = "linux"))]
-    fn write_direct(&self, _: &File, _: &[Bytes], _: u64) -> io::Result<usize> {
-        Ok(0)
-    }
-
-    /// A copy of the first `length` bytes of `parts`, in memory that begins at pages.
+    /// Writes the first `length` bytes of `parts` from memory that begins at pages, a buffer at a time; says how many it
+    /// wrote before the file took less than it was given.
     #[cfg(target_os = "linux")]
-    fn aligned(&self, parts: &[Bytes], length: usize) -> Vec<super::buffers::Buffer> {
+    fn write_aligned(
+        &self,
+        file: &File,
+        parts: &[Bytes],
+        length: usize,
+        at: u64,
+    ) -> rustix::io::Result<usize> {
+        use rustix::io::pwrite;
+
         let mut parts = parts.iter();
         let mut part: &[u8] = &[];
-        let mut copied = Vec::new();
-        let mut left = length;
-        while left > 0 {
-            let mut buffer = self.buffers.take(left as u64);
+        let mut written = 0;
+        while written < length {
+            let mut buffer = self.buffers.take((length - written) as u64);
             let mut into = buffer.as_mut();
-            left -= into.len();
             while !into.is_empty() {
                 if part.is_empty() {
                     let Some(next) = parts.next() else { break };
@@ -92,9 +96,19 @@ impl Root {
                 to.copy_from_slice(from);
                 (part, into) = (rest, behind);
             }
-            copied.push(buffer);
+            let buffer = buffer.as_ref();
+            let taken = retry_on_intr(|| pwrite(file, buffer, at + written as u64))?;
+            written += taken;
+            if taken < buffer.len() {
+                break;
+            }
         }
-        copied
+        Ok(written)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn write_direct(&self, _: &File, _: &[Bytes], _: u64) -> io::Result<usize> {
+        Ok(0)
     }
 }
 
@@ -114,6 +128,19 @@ mod tests {
             Bytes::from(part)
         };
         lengths.iter().map(|length| part(*length as u32)).collect()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn takes_direct(file: &File) -> bool {
+        use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
+        let flags = fcntl_getfl(file).unwrap();
+        fcntl_setfl(file, flags | OFlags::DIRECT).is_ok() && fcntl_setfl(file, flags).is_ok()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn takes_direct(_: &File) -> bool {
+        true
     }
 
     #[test]
@@ -143,6 +170,8 @@ mod tests {
                     file.set_len(at).unwrap();
                     let parts = parts(lengths);
                     store.root.write_all_at(&file, &parts, at).unwrap();
+                    let refused = direct && !store.root.direct.load(Relaxed);
+                    assert!(!refused || !takes_direct(&file), "it was given up for no reason");
 
                     let mut wanted = b"before"[..at.min(6) as usize].to_vec();
                     wanted.resize(at as usize, 0);
