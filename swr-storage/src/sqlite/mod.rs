@@ -767,9 +767,9 @@ mod tests {
             manifest_reads::STATEMENTS,
             upload_sessions::STATEMENTS,
         ]);
-        let mut sorted = owned(&[collection::SORTED, manifest_reads::SORTED]);
+        let sorted = owned(&[collection::SORTED, manifest_reads::SORTED]);
         #[cfg(feature = "control")]
-        {
+        let sorted = {
             let (composed, composed_and_sorted) = repository_lists::composed();
             statements.extend(composed);
             statements.extend(owned(&[
@@ -784,9 +784,8 @@ mod tests {
                 triggers::STATEMENTS,
                 usage::STATEMENTS,
             ]));
-            sorted.extend(composed_and_sorted);
-            sorted.extend(owned(&[metadata_reads::SORTED, repository_lists::SORTED]));
-        }
+            [sorted, composed_and_sorted, owned(&[metadata_reads::SORTED, repository_lists::SORTED])].concat()
+        };
         statements.extend(sorted.iter().cloned());
         (statements, sorted)
     }
