@@ -444,11 +444,9 @@ impl Append {
         None
     }
 
-    /// How many bytes `batch` still takes. Each ends where as many bytes of the file do, and so the next one begins at
-    /// a page.
+    /// How many bytes `batch` still takes.
     fn room(&self) -> usize {
-        let begun = usize::try_from(self.written % BATCH as u64).unwrap_or_default();
-        BATCH.saturating_sub(begun + self.batch.length)
+        room(self.written, self.batch.length)
     }
 
     /// Has the batch written on a thread, once the one before it is.
@@ -621,6 +619,13 @@ impl Batch {
     }
 }
 
+/// How many bytes a batch that begins at `at` and has `length` still takes. It ends where a multiple of [`BATCH`] does, so
+/// that the next one begins at a page, wherever the append began.
+fn room(at: u64, length: usize) -> usize {
+    let begun = usize::try_from(at % BATCH as u64).unwrap_or_default();
+    BATCH.saturating_sub(begun + length)
+}
+
 /// Reads the first `length` bytes again, for a hash that was not kept.
 fn rehash(file: &File, algorithm: Algorithm, length: u64) -> io::Result<Hasher> {
     let mut hasher = Hasher::new(algorithm);
@@ -639,6 +644,17 @@ fn rehash(file: &File, algorithm: Algorithm, length: u64) -> io::Result<Hasher> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whatever_an_append_begins_at_its_next_batch_begins_at_a_page() {
+        for at in [0, 1, 4095, 5000, BATCH as u64 - 1, 7 * BATCH as u64 + 3] {
+            let first = room(at, 0);
+            assert!(first > 0 && first <= BATCH);
+            assert!((at + first as u64).is_multiple_of(BATCH as u64), "{at}");
+            assert_eq!(room(at, first), 0);
+            assert_eq!(room(at + first as u64, 0), BATCH);
+        }
+    }
 
     #[test]
     fn a_batch_in_tiny_pieces_is_written_in_few() {
