@@ -165,11 +165,11 @@ pub trait ManifestStore: Debug + Send + Sync + 'static {
         page: &Page<BlobLocation>,
     ) -> Result<Vec<BlobLocation>, StoreError>;
 
-    /// The content at the location has been deleted: it is spent as of `at`. A spent location can still not be
-    /// linked. One that is not listed stays as it is.
+    /// The content at these locations has been deleted: they are spent as of `at`. A spent location can still not
+    /// be linked. One that is not listed stays as it is.
     async fn forget_garbage(
         &self,
-        location: &BlobLocation,
+        locations: &[BlobLocation],
         at: DateTime<Utc>,
         fence: &Fence,
     ) -> Result<(), StoreError>;

@@ -4,10 +4,12 @@ use std::num::NonZeroU32;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use tracing::{instrument, warn};
 
 use super::caretaker::{Caretaker, Held};
 use crate::caller::Task;
+use crate::commit::BlobLocation;
 use crate::ports::{AbandonError, Fence, Page, Released, StoreError, Unused};
 use crate::upload::Upload;
 
@@ -44,6 +46,9 @@ pub(crate) const BATCH: NonZeroU32 = NonZeroU32::new(500).expect("500 is not zer
 
 /// How many calls of each kind one round makes.
 const CALLS_MAX: u32 = 20;
+
+/// How many locations are deleted at once, and forgotten in one commit.
+const DELETED_AT_ONCE: usize = 16;
 
 /// How many uploads one sweep looks at.
 const SWEEP_MAX: usize = 10_000;
@@ -177,24 +182,32 @@ impl Caretaker<'_> {
                 return Ok(());
             };
             page.after = Some(last.clone());
-            for location in &garbage {
+            for some in garbage.chunks(DELETED_AT_ONCE) {
                 // A backup that holds the lease by now copies what is still there.
                 held.prolong().await?;
-                match self.parts.blobs.delete(location).await {
-                    Ok(()) => {
-                        let now = self.parts.now();
-                        self.parts.manifests.forget_garbage(location, now, &held.fence).await?;
-                        collected.deleted += 1;
-                    }
-                    Err(error) => {
-                        warn!(?error, %location, "garbage is left for the next round");
-                        collected.undeletable += 1;
-                    }
+                let deleted: Vec<_> = join_all(some.iter().map(|location| self.delete(location)))
+                    .await
+                    .into_iter()
+                    .flatten()
+                    .collect();
+                collected.deleted += deleted.len() as u64;
+                collected.undeletable += (some.len() - deleted.len()) as u64;
+                if !deleted.is_empty() {
+                    self.parts.manifests.forget_garbage(&deleted, self.parts.now(), &held.fence).await?;
                 }
             }
         }
         collected.more = true;
         Ok(())
+    }
+
+    /// The location, when there is nothing at it any more.
+    async fn delete(&self, location: &BlobLocation) -> Option<BlobLocation> {
+        let deleted = self.parts.blobs.delete(location).await;
+        deleted
+            .inspect_err(|error| warn!(?error, %location, "garbage is left for the next round"))
+            .ok()
+            .map(|()| location.clone())
     }
 
     pub(super) fn ago(&self, time: TimeDelta) -> Option<DateTime<Utc>> {

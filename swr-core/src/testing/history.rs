@@ -519,11 +519,8 @@ impl<'a> Player<'a> {
             Step::Forget { age, fence } => {
                 let fence = self.fence(*fence);
                 let garbage = store.garbage(self.ago(*age), &page(None)).await.unwrap();
-                let mut answers = Vec::new();
-                for location in &garbage {
-                    answers.push(said(store.forget_garbage(location, self.now, &fence).await));
-                }
-                format!("{garbage:?} {answers:?}")
+                let forgotten = said(store.forget_garbage(&garbage, self.now, &fence).await);
+                format!("{garbage:?} {forgotten}")
             }
             Step::TrimSpent(age) => said(store.trim_spent(self.ago(*age), many()).await),
             Step::Quarantine(copy) => {

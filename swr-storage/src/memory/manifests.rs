@@ -460,14 +460,16 @@ impl ManifestStore for MemoryManifests {
 
     async fn forget_garbage(
         &self,
-        location: &BlobLocation,
+        locations: &[BlobLocation],
         at: DateTime<Utc>,
         fence: &Fence,
     ) -> Result<(), StoreError> {
         let mut tables = self.changing();
         tables.fenced(fence, "manifests.forget_garbage")?;
-        if let Some(discarded @ Discarded::Listed(_)) = tables.discarded.get_mut(location) {
-            *discarded = Discarded::Spent(at);
+        for location in locations {
+            if let Some(discarded @ Discarded::Listed(_)) = tables.discarded.get_mut(location) {
+                *discarded = Discarded::Spent(at);
+            }
         }
         Ok(())
     }

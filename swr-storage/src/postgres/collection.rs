@@ -282,14 +282,15 @@ pub(super) async fn garbage(
     column(session.query(GARBAGE, &[&Sql(after), &Sql(listed_before), &Sql(page.limit)]).await?)
 }
 
-const FORGET: &str = "UPDATE garbage SET spent_at = $2 WHERE location = $1 AND spent_at IS NULL";
+const FORGET: &str = "UPDATE garbage SET spent_at = $2 WHERE location = ANY($1) AND spent_at IS NULL";
 
 pub(super) async fn forget_garbage(
     session: &Session,
-    location: &BlobLocation,
+    locations: &[BlobLocation],
     at: DateTime<Utc>,
 ) -> Result<(), Failure> {
-    session.execute(FORGET, &[&Sql(location), &Sql(at)]).await.map(drop)
+    let locations: Vec<_> = locations.iter().map(Sql).collect();
+    session.execute(FORGET, &[&locations, &Sql(at)]).await.map(drop)
 }
 
 const TRIM_SPENT: &str = "

@@ -463,12 +463,12 @@ impl ManifestStore for PostgresStore {
 
     async fn forget_garbage(
         &self,
-        location: &BlobLocation,
+        locations: &[BlobLocation],
         at: DateTime<Utc>,
         fence: &Fence,
     ) -> Result<(), StoreError> {
         keep!(self, "manifests.forget_garbage", Locks::beside_others(&self.pool), fence, |transaction| {
-            collection::forget_garbage(transaction, location, at)
+            collection::forget_garbage(transaction, locations, at)
         })
     }
 

@@ -211,10 +211,11 @@ const FORGET: &str = "UPDATE garbage SET spent_at = ?2 WHERE location = ?1 AND s
 
 pub(super) fn forget_garbage(
     connection: &Connection,
-    location: &BlobLocation,
+    locations: &[BlobLocation],
     at: DateTime<Utc>,
 ) -> rusqlite::Result<()> {
-    connection.prepare_cached(FORGET)?.execute(params![Sql(location), Sql(at)]).map(drop)
+    let mut forget = connection.prepare_cached(FORGET)?;
+    locations.iter().try_for_each(|location| forget.execute(params![Sql(location), Sql(at)]).map(drop))
 }
 
 const TRIM_SPENT: &str = "

@@ -595,15 +595,15 @@ impl ManifestStore for SqliteStore {
 
     async fn forget_garbage(
         &self,
-        location: &BlobLocation,
+        locations: &[BlobLocation],
         at: DateTime<Utc>,
         fence: &Fence,
     ) -> Result<(), StoreError> {
-        let (location, fence) = (location.clone(), fence.clone());
+        let (locations, fence) = (locations.to_vec(), fence.clone());
         self.writer
             .write(move |writing| {
                 leases::expect_held(writing.connection, &fence)?;
-                Ok(collection::forget_garbage(writing.connection, &location, at)?)
+                Ok(collection::forget_garbage(writing.connection, &locations, at)?)
             })
             .await
             .map_err(|error| error.of("manifests.forget_garbage"))

@@ -1,5 +1,7 @@
 //! What nobody needs: released, discarded, deleted, forgotten.
 
+use std::slice;
+
 use super::*;
 use crate::caller::Task;
 use crate::ports::{Released, Unused};
@@ -381,7 +383,7 @@ pub async fn a_stray_is_listed_unless_its_digest_lives_there(store: &dyn Manifes
 
     // What is listed keeps its time, and what is spent is not listed again.
     assert_eq!(store.garbage(minute(6), &page(None, 9)).await.unwrap(), ["lost", "stray"].map(location));
-    store.forget_garbage(&location("stray"), minute(7), &fence).await.unwrap();
+    store.forget_garbage(&[location("stray")], minute(7), &fence).await.unwrap();
     assert!(discard(unknown.stored_at("stray")).await);
     assert_eq!(garbage(store).await, ["here", "lost"].map(location));
 }
@@ -426,9 +428,8 @@ pub async fn garbage_comes_page_by_page_in_order(store: &dyn ManifestStore) {
     assert_eq!(listed(Some("a-"), 1).await, ["a/b"]);
     assert_eq!(listed(Some("c"), 99).await, [""; 0]);
     // Forgetting what a page had does not shift the next one.
-    for text in &locations[..3] {
-        store.forget_garbage(&location(text), minute(2), &fence).await.unwrap();
-    }
+    let forgotten: Vec<_> = locations[..3].iter().map(|text| location(text)).collect();
+    store.forget_garbage(&forgotten, minute(2), &fence).await.unwrap();
     assert_eq!(listed(Some("a/b"), 99).await, locations[3..]);
 }
 
@@ -453,7 +454,7 @@ pub async fn garbage_once_forgotten_is_spent(store: &dyn ManifestStore) {
     let stored = SampleBlob::new("a layer").stored_at("here");
     store.discard_stray(&stored, minute(1), &fence).await.unwrap();
     for _ in 0..2 {
-        store.forget_garbage(&stored.location, minute(2), &fence).await.unwrap();
+        store.forget_garbage(slice::from_ref(&stored.location), minute(2), &fence).await.unwrap();
         assert_eq!(garbage(store).await, []);
         assert_eq!(store.backlog().await.unwrap().garbage, 0);
         let link = [Change::LinkStored(stored.clone())];
@@ -469,7 +470,7 @@ pub async fn forgetting_what_is_not_listed_changes_nothing(store: &dyn ManifestS
         (SampleBlob::new("live").stored_at("live"), SampleBlob::new("coming").stored_at("coming"));
     lib.commit(minute(1), [Change::LinkStored(live.clone())]).await;
     for stored in [&live, &coming] {
-        store.forget_garbage(&stored.location, minute(2), &fence).await.unwrap();
+        store.forget_garbage(slice::from_ref(&stored.location), minute(2), &fence).await.unwrap();
     }
     lib.commit(minute(3), [Change::LinkStored(coming.clone())]).await;
     for stored in [live, coming] {
@@ -484,7 +485,7 @@ pub async fn forgetting_needs_the_lease(store: &dyn ManifestStore) {
     let stored = SampleBlob::new("a layer").stored_at("here");
     store.discard_stray(&stored, minute(1), &fence).await.unwrap();
     let stale = stale_fence(store).await;
-    assert_fenced(store.forget_garbage(&stored.location, minute(2), &stale).await);
+    assert_fenced(store.forget_garbage(slice::from_ref(&stored.location), minute(2), &stale).await);
     assert_eq!(garbage(store).await, [stored.location]);
 }
 
@@ -496,7 +497,7 @@ pub async fn spent_locations_are_trimmed_by_age(store: &dyn ManifestStore) {
     for (stored, spent) in blobs.iter().zip([Some(2), Some(2), Some(10), None]) {
         store.discard_stray(stored, minute(1), &fence).await.unwrap();
         if let Some(at) = spent {
-            store.forget_garbage(&stored.location, minute(at), &fence).await.unwrap();
+            store.forget_garbage(slice::from_ref(&stored.location), minute(at), &fence).await.unwrap();
         }
     }
     assert_eq!(store.trim_spent(minute(2), limit(9)).await.unwrap(), 0);

@@ -1,5 +1,7 @@
 //! Which repository holds which blob, and where its content is.
 
+use std::slice;
+
 use super::*;
 use crate::testing::sample_images::SampleBlob;
 
@@ -113,7 +115,7 @@ pub async fn content_at_a_spent_location_cannot_be_linked(store: &dyn ManifestSt
     let fence = fence(store).await;
     let stored = SampleBlob::new("a layer").stored_at("here");
     assert!(store.discard_stray(&stored, minute(1), &fence).await.unwrap());
-    store.forget_garbage(&stored.location, minute(2), &fence).await.unwrap();
+    store.forget_garbage(slice::from_ref(&stored.location), minute(2), &fence).await.unwrap();
     let link = [Change::LinkStored(stored.clone())];
     assert_eq!(gone(lib.attempt(minute(3), [], link).await), stored.digest);
     assert_eq!(lib.blob(&stored.digest).await, None);
@@ -129,7 +131,7 @@ pub async fn another_place_for_live_content_is_listed_once(store: &dyn ManifestS
     lib.commit(minute(2), link.clone()).await;
     lib.commit(minute(9), link.clone()).await;
     assert_eq!(store.garbage(minute(3), &page(None, 9)).await.unwrap(), [location("second")]);
-    store.forget_garbage(&location("second"), minute(10), &fence).await.unwrap();
+    store.forget_garbage(&[location("second")], minute(10), &fence).await.unwrap();
     lib.commit(minute(11), link).await;
     assert_eq!(garbage(store).await, []);
     assert_eq!(lib.blob(&blob.digest).await.unwrap().stored, blob.stored_at("first"));

@@ -152,7 +152,7 @@ pub async fn spent_locations_stay_spent_after_reopening<S: ManifestStore>(open: 
     for stored in &blobs {
         store.discard_stray(stored, minute(1), &fence).await.unwrap();
     }
-    store.forget_garbage(&location("spent"), minute(2), &fence).await.unwrap();
+    store.forget_garbage(&[location("spent")], minute(2), &fence).await.unwrap();
     Scene::new(&store, "lib/a").commit(minute(1), [Change::LinkStored(broken.clone())]).await;
     store.quarantine(&broken.digest, &broken.location).await.unwrap();
     drop(store);

@@ -167,7 +167,7 @@ pub async fn the_backlog_says_what_waits(store: &dyn ManifestStore) {
         let stored = SampleBlob::new(text).stored_at(text);
         store.discard_stray(&stored, minute(1), &fence).await.unwrap();
     }
-    store.forget_garbage(&location("a"), minute(2), &fence).await.unwrap();
+    store.forget_garbage(&[location("a")], minute(2), &fence).await.unwrap();
     let backlog = store.backlog().await.unwrap();
     assert_eq!(backlog.garbage, 1);
     assert_eq!(backlog.newest_event, all[2].seq);

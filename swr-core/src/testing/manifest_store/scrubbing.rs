@@ -46,7 +46,7 @@ pub async fn a_location_is_recorded_listed_spent_or_unknown(store: &dyn Manifest
     assert_eq!(state("elsewhere").await, ContentState::Unknown);
     let other = SampleBlob::new("another").digest;
     assert_eq!(store.content_state(&other, &location("here")).await.unwrap(), ContentState::Unknown);
-    store.forget_garbage(&location("second"), minute(2), &fence).await.unwrap();
+    store.forget_garbage(&[location("second")], minute(2), &fence).await.unwrap();
     assert_eq!(state("second").await, ContentState::Spent);
     store.quarantine(&blob.digest, &location("here")).await.unwrap();
     assert_eq!(state("here").await, ContentState::Recorded);

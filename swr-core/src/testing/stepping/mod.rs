@@ -442,11 +442,11 @@ impl<S: ManifestStore> ManifestStore for Stepping<S> {
 
     async fn forget_garbage(
         &self,
-        location: &BlobLocation,
+        locations: &[BlobLocation],
         at: DateTime<Utc>,
         fence: &Fence,
     ) -> Result<(), StoreError> {
-        step!(self.forget_garbage(location, at, fence))
+        step!(self.forget_garbage(locations, at, fence))
     }
 
     async fn trim_spent(&self, spent_before: DateTime<Utc>, limit: NonZeroU32) -> Result<u64, StoreError> {
