@@ -249,8 +249,9 @@ def racing(events, seed):
 
         sides = {often: Side(f"{folder}/{often}", collecting, seed, Renewer) for often, collecting in OFTEN.items()}
         for number in range(ROUNDS):
-            in_turn = list(sides.values())
-            for side in in_turn[number % len(in_turn) :] + in_turn[: number % len(in_turn)]:
+            # There and back, and nobody is left the writing of the one before.
+            for side in list(sides.values())[:: 1 if number % 2 == 0 else -1]:
+                os.sync()
                 side.round(events / 5)
         for side in sides.values():
             nothing_is_left_but(side.named(), side.data)
