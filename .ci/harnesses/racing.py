@@ -38,11 +38,11 @@ OFTEN = {
     "each second": COLLECTED | {"SWR_COLLECTION__INTERVAL": "1s"},
     "never": {"SWR_COLLECTION__ENABLED": "false"},
 }
-# How often the cost of each is measured, in turn; and how much of the server's CPU a push may take with collection each
-# second, as a multiple of what it takes without. The claim is 1.1 of an optimised program: the rest is what a busy machine
-# makes of it. Back to back it goes on for as long as a push takes, and costs the more the longer that is.
+# How often the cost of each is measured, in turn; and how much of the server's CPU a push may take with collection, as a
+# multiple of what it takes without. The claim is 1.1 of an optimised program: the rest is what a busy machine makes of it.
+# Back to back a round begins four times as long after the last one as that took: by itself the program comes no closer.
 ROUNDS = 7
-CPU_MAX = 1.5
+CPU_MAX = 2
 CLIENTS, REPOSITORIES = 8, 4
 LAYERS = 40
 
@@ -269,5 +269,6 @@ def cost(sides):
         print(f"collection {often}: {side.pushes} pushes;", end=" ")
         print(f"{cpu:.2f} ms of the server's CPU for one ({times[often]:.2f} x);", end=" ")
         print(f"99th percentile of how long one takes {p99:.0f} ms ({slower:.2f} x)")
-    if times["each second"] > CPU_MAX:
-        raise Loss(f"with collection each second a push takes more than {CPU_MAX} x of the server's CPU")
+    for often, multiple in times.items():
+        if multiple > CPU_MAX:
+            raise Loss(f"with collection {often} a push takes more than {CPU_MAX} x of the server's CPU")

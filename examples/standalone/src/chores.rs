@@ -30,7 +30,7 @@ const PULLS_EVERY: Duration = Duration::from_secs(10);
 /// How long events are kept that every consumer has passed.
 const EVENTS_KEPT: TimeDelta = TimeDelta::days(7);
 
-/// As often as is collected, and no oftener than each second: what is trimmed, or idle, has long been there.
+/// As often as is collected, and no oftener than each second: what is trimmed or swept has lain idle for long.
 fn trims_every(config: &Config) -> Duration {
     config.collection.interval.0.max(Duration::from_secs(1))
 }
@@ -234,11 +234,11 @@ async fn sweep(registry: Registry, metrics: Arc<Metrics>) -> Result<(), StoreErr
     Ok(())
 }
 
-/// After a step comes a rest of so many times as long as it took: however short its interval is, a chore that is quickly
-/// done takes no more than a fifth of the time from those who push and pull.
+/// After a step comes a rest of so many times as long as it took, where the interval is shorter: steps that are quickly
+/// done take no more than a fifth of the time from those who push and pull.
 const REST: u32 = 4;
 
-/// No chore rests for longer because of that.
+/// No chore rests for longer because of that, so that only intervals below this are stretched.
 const REST_MAX: Duration = Duration::from_secs(1);
 
 /// One thing that is done again and again.
@@ -310,7 +310,7 @@ mod tests {
                 Ok(())
             }
         }));
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_millis(59_999)).await;
         let steps = steps.load(Ordering::Relaxed);
         stopping.send_replace(true);
         chore.await.unwrap();

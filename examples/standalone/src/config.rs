@@ -238,6 +238,8 @@ pub(crate) struct Storage {
     pub(crate) postgres: Option<Postgres>,
     /// Room that uploads leave free on the data directory's file system.
     pub(crate) reserve: Bytes,
+    /// Whether content is written to files past the page cache.
+    pub(crate) direct_writes: bool,
 }
 
 impl Default for Storage {
@@ -248,6 +250,7 @@ impl Default for Storage {
             facts: FactsStore::Sqlite,
             postgres: None,
             reserve: Bytes(256 << 20),
+            direct_writes: true,
         }
     }
 }

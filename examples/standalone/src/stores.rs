@@ -249,7 +249,10 @@ pub(crate) fn without_bytes(metadata: Arc<dyn MetadataStore>, authorizer: Arc<dy
 
 pub(crate) fn files(config: &Config) -> Result<FilesystemBlobs, String> {
     make_folder(config)?;
-    let opened = FilesystemBlobs::options().low_water_bytes(config.storage.reserve.0).open(bytes(config));
+    let storage = &config.storage;
+    let options =
+        FilesystemBlobs::options().low_water_bytes(storage.reserve.0).direct_writes(storage.direct_writes);
+    let opened = options.open(bytes(config));
     opened.map_err(|error| in_one_line("storage.bytes", &error))
 }
 

@@ -165,8 +165,8 @@ pub trait ManifestStore: Debug + Send + Sync + 'static {
         page: &Page<BlobLocation>,
     ) -> Result<Vec<BlobLocation>, StoreError>;
 
-    /// The content at these locations has been deleted: they are spent as of `at`. A spent location can still not
-    /// be linked. One that is not listed stays as it is.
+    /// The content at these locations has been deleted: they are spent as of `at`, all in one commit. A spent
+    /// location can still not be linked. One that is not listed stays as it is.
     async fn forget_garbage(
         &self,
         locations: &[BlobLocation],

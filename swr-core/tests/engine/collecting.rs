@@ -190,9 +190,13 @@ async fn what_cannot_be_deleted_is_left_for_the_next_round_and_stops_nothing() {
     assert_eq!((collected.discarded, collected.deleted), (3, 0));
     let collected = collect(&scene).await;
     assert_eq!((collected.deleted, collected.undeletable, scene.contents().await), (0, 3, 3));
+    // The second of three, after the lease, what is unused, what is unlinked, and the list.
+    scene.steps.plan(Plan::FailBefore(6));
+    let collected = collect(&scene).await;
+    assert_eq!((collected.deleted, collected.undeletable, scene.contents().await), (2, 1, 1));
     scene.steps.plan(Plan::Plain);
     let collected = collect(&scene).await;
-    assert_eq!((collected.deleted, collected.undeletable, scene.contents().await), (3, 0, 0));
+    assert_eq!((collected.deleted, collected.undeletable, scene.contents().await), (1, 0, 0));
 }
 
 #[tokio::test]

@@ -28,9 +28,10 @@
 //! seven more for each MiB. When syncing fails, the upload is removed and unknown from there on: nobody knows what
 //! the disk has, and to ask again would only hear that nothing is left to be written.
 //!
-//! Where an append has 64 KiB and more to write at once, its whole pages go past the page cache (`O_DIRECT`), where the
-//! file system takes that, and wait for the disk as they are written. They are synced all the same, for the file's length
-//! and for what the disk itself holds back.
+//! Where an append has 64 KiB and more to write at once, its whole pages go past the page cache (`O_DIRECT`) and wait for
+//! the disk as they are written, where the file system takes that and unless
+//! [told otherwise](FilesystemOptions::direct_writes). They are synced all the same, for the file's length and for what
+//! the disk itself holds back.
 //!
 //! # When it is full
 //!
@@ -122,7 +123,7 @@ impl FilesystemBlobs {
 
     /// What can be chosen, all of it at its default.
     pub fn options() -> FilesystemOptions {
-        FilesystemOptions { low_water_bytes: 256 * 1024 * 1024, low_water_inodes: 1024 }
+        FilesystemOptions { low_water_bytes: 256 * 1024 * 1024, low_water_inodes: 1024, direct_writes: true }
     }
 }
 
@@ -137,6 +138,7 @@ impl fmt::Debug for FilesystemBlobs {
 pub struct FilesystemOptions {
     low_water_bytes: u64,
     low_water_inodes: u64,
+    direct_writes: bool,
 }
 
 impl FilesystemOptions {
@@ -150,6 +152,14 @@ impl FilesystemOptions {
     /// How many files the file system must still have room for, where it counts them. 1024 unless said.
     pub fn low_water_inodes(mut self, inodes: u64) -> Self {
         self.low_water_inodes = inodes;
+        self
+    }
+
+    /// Whether content goes past the page cache, where the file system takes that. It then waits for the disk after each
+    /// 256 KiB: one that takes many milliseconds for a write, and many writes at once, is faster without. `true` unless
+    /// said.
+    pub fn direct_writes(mut self, direct: bool) -> Self {
+        self.direct_writes = direct;
         self
     }
 
@@ -180,7 +190,7 @@ impl FilesystemOptions {
         let root = Root {
             path: path.into(),
             nowait: AtomicBool::new(blobs::tells_waiting(&format)),
-            direct: AtomicBool::new(true),
+            direct: AtomicBool::new(self.direct_writes),
             folders,
             options: self,
             claims: Arc::default(),
@@ -247,7 +257,7 @@ impl Root {
     /// Refuses when `coming` more bytes would take what is kept free.
     fn check_room(&self, operation: &'static str, coming: u64) -> Result<(), StoreError> {
         let full = |what| Err(StoreError::new(StoreErrorKind::Full, operation, what));
-        let FilesystemOptions { low_water_bytes, low_water_inodes } = self.options;
+        let FilesystemOptions { low_water_bytes, low_water_inodes, .. } = self.options;
         let room =
             rustix::fs::fstatvfs(&self.folders.root).map_err(|error| fault(operation, error.into()))?;
         if room.f_flag.contains(StatVfsMountFlags::RDONLY) {

@@ -1,4 +1,4 @@
-//! Bytes into a file: past the page cache, where there are many and the file system can.
+//! Bytes into a file: past the page cache, where there are many, the file system can, and it is wanted.
 //!
 //! What is pushed is not read by who pushes it, and is synced at once: to go through the page cache would cost a
 //! page for each four KiB, which then waits for the disk anyway, and takes the place of content that is read.
@@ -147,7 +147,6 @@ mod tests {
     fn what_is_written_is_there_at_every_offset_and_in_all_pieces() {
         const MIB: usize = 1024 * 1024;
         let folder = tempfile::tempdir().unwrap();
-        let store = FilesystemBlobs::options().low_water_bytes(0).open(folder.path()).unwrap();
         let all = [
             &[][..],
             &[0],
@@ -163,15 +162,21 @@ mod tests {
         for direct in [true, false] {
             for lengths in all {
                 for at in [0, 1, 4096, 5000, 1 << 20] {
-                    store.root.direct.store(direct, Relaxed);
+                    let options = FilesystemBlobs::options().low_water_bytes(0).direct_writes(direct);
+                    let store = options.open(folder.path()).unwrap();
                     let path = folder.path().join("written");
                     let file = File::create(&path).unwrap();
                     file.write_all_at(b"before", 0).unwrap();
                     file.set_len(at).unwrap();
                     let parts = parts(lengths);
                     store.root.write_all_at(&file, &parts, at).unwrap();
-                    let refused = direct && !store.root.direct.load(Relaxed);
-                    assert!(!refused || !takes_direct(&file), "it was given up for no reason");
+                    let is_direct = store.root.direct.load(Relaxed);
+                    assert!(is_direct == direct || !takes_direct(&file), "it was given up for no reason");
+                    let past_the_cache = store.root.write_direct(&file, &parts, at).unwrap();
+                    assert!(
+                        is_direct || past_the_cache == 0,
+                        "{past_the_cache} bytes went past the page cache"
+                    );
 
                     let mut wanted = b"before"[..at.min(6) as usize].to_vec();
                     wanted.resize(at as usize, 0);

@@ -89,8 +89,12 @@ pub(crate) enum Caretaker {
     Releasing,
     Discarding,
     Listing,
-    /// And then the rest of the page.
-    Deleting(Places),
+    /// One after the other of those left of what was listed.
+    Deleting {
+        left: Places,
+        listed: Places,
+    },
+    /// All that was listed, at once.
     Spending(Places),
     Abandoning(usize),
     DiscardingStray(usize),
@@ -127,6 +131,10 @@ impl Places {
 
     fn rest(self) -> Self {
         Self(self.0 & self.0.saturating_sub(1))
+    }
+
+    pub(crate) fn each(self) -> impl Iterator<Item = usize> {
+        std::iter::successors(Some(self), |places| Some(places.rest())).map_while(Self::first)
     }
 }
 
@@ -585,16 +593,7 @@ impl Model {
     fn collect(&self, state: &mut State, who: usize, step: Step) -> Option<Outcome> {
         let holds = state.lease.holder == Holder::Caretaker(who);
         let deletes_first = self.sees_to(Condition::GarbageIsDeletedFirst);
-        let (first, second): (fn(_) -> _, fn(_) -> _) = match deletes_first {
-            true => (Caretaker::Deleting, Caretaker::Spending),
-            false => (Caretaker::Spending, Caretaker::Deleting),
-        };
-        // What follows when one half of the work on a place is done.
-        let after = |state: &mut State, places: Places, was_first: bool| match places.rest() {
-            _ if was_first => second(places),
-            rest if rest == Places::default() => state.end_round(who),
-            rest => first(rest),
-        };
+        let delete = |listed| Caretaker::Deleting { left: listed, listed };
         let (caretaker, outcome) = match (step, state.caretakers[who]) {
             (Step::Hold(_), Caretaker::Idle) => {
                 if state.lease.holder != Holder::Nobody && !state.lease.lapsed {
@@ -620,20 +619,29 @@ impl Model {
                 let garbage = state.garbage();
                 let next = match garbage == Places::default() {
                     true => state.end_round(who),
-                    false => first(garbage),
+                    false if deletes_first => delete(garbage),
+                    false => Caretaker::Spending(garbage),
                 };
                 (next, Outcome::Garbage(garbage))
             }
-            (Step::Delete(_), Caretaker::Deleting(places)) => {
-                state.places[places.first()?].bytes = Bytes::Absent;
-                (after(state, places, deletes_first), Outcome::Done)
+            (Step::Delete(_), Caretaker::Deleting { left, listed }) => {
+                state.places[left.first()?].bytes = Bytes::Absent;
+                let next = match left.rest() {
+                    left if left != Places::default() => Caretaker::Deleting { left, listed },
+                    _ if deletes_first => Caretaker::Spending(listed),
+                    _ => state.end_round(who),
+                };
+                (next, Outcome::Done)
             }
-            (Step::Spend(_), Caretaker::Spending(places)) => {
-                let listing = &mut state.places[places.first()?].listing;
-                if *listing == Listing::Garbage {
-                    *listing = Listing::Spent;
+            (Step::Spend(_), Caretaker::Spending(listed)) => {
+                for place in listed.each() {
+                    let listing = &mut state.places[place].listing;
+                    if *listing == Listing::Garbage {
+                        *listing = Listing::Spent;
+                    }
                 }
-                (after(state, places, !deletes_first), Outcome::Done)
+                let next = if deletes_first { state.end_round(who) } else { delete(listed) };
+                (next, Outcome::Done)
             }
             _ => return None,
         };

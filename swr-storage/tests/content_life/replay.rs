@@ -236,10 +236,11 @@ impl<'a> World<'a> {
                 unless_fenced(discarded.map(Outcome::Count))
             }
             (Step::ListGarbage(_), _) => Outcome::Garbage(self.garbage().await),
-            (Step::Delete(_), Caretaker::Deleting(places)) => self.delete(places.first().unwrap()).await,
-            (Step::Spend(_), Caretaker::Spending(places)) => {
-                let stored = self.stored[places.first().unwrap()].as_ref().unwrap();
-                let spent = self.store.forget_garbage(&stored.location, self.now, &fence()).await;
+            (Step::Delete(_), Caretaker::Deleting { left, .. }) => self.delete(left.first().unwrap()).await,
+            (Step::Spend(_), Caretaker::Spending(listed)) => {
+                let stored = listed.each().map(|place| self.stored[place].as_ref().unwrap());
+                let locations: Vec<_> = stored.map(|stored| stored.location.clone()).collect();
+                let spent = self.store.forget_garbage(&locations, self.now, &fence()).await;
                 unless_fenced(spent.map(|()| Outcome::Done))
             }
             (Step::FindIdle(_, place), _) => {
