@@ -9,6 +9,7 @@ import statistics
 import tempfile
 import threading
 import time
+import typing
 
 from .registry import (
     Client,
@@ -158,6 +159,13 @@ def layers_of(source, count):
     return [source.randbytes(source.choice([100, 20_000, 70_000, 300_000])) for _ in range(count)]
 
 
+class Round(typing.NamedTuple):
+    pushes: int
+    # In milliseconds: the server's CPU for a push, and the 99th percentile of how long one takes.
+    cpu: float
+    p99: float
+
+
 class Side:
     """A registry that collects so often, and its clients."""
 
@@ -166,9 +174,6 @@ class Side:
         layers = layers_of(random.Random(seed), LAYERS)
         repositories = [Repository(f"org/r{number}") for number in range(REPOSITORIES)]
         self.pushers = [kind(number, seed, layers, repositories) for number in range(CLIENTS)]
-        # Of each round, in milliseconds: the server's CPU for a push, and the 99th percentile of how long one takes.
-        self.cpu, self.p99 = [], []
-        self.pushes = 0
 
     def events(self):
         return sum(pusher.events for pusher in self.pushers)
@@ -193,9 +198,7 @@ class Side:
         if said:
             raise Loss(f"it has something to say: {said}")
         pushes = sorted(took for pusher in self.pushers for took in pusher.pushes)
-        self.cpu.append(1000 * spent / len(pushes))
-        self.p99.append(1000 * pushes[len(pushes) * 99 // 100])
-        self.pushes += len(pushes)
+        return Round(len(pushes), 1000 * spent / len(pushes), 1000 * pushes[len(pushes) * 99 // 100])
 
     def named(self):
         """The layers that images with a tag are made of."""
@@ -247,26 +250,27 @@ def racing(events, seed):
         print(f"{side.events()} requests raced collection, none refused;", end=" ")
         print(f"{left} of {sent} layers are left, none missing", flush=True)
 
-        sides = {often: Side(f"{folder}/{often}", collecting, seed, Renewer) for often, collecting in OFTEN.items()}
+        rounds = {often: [] for often in OFTEN}
         for number in range(ROUNDS):
-            # There and back, and nobody is left the writing of the one before.
-            for side in list(sides.values())[:: 1 if number % 2 == 0 else -1]:
+            # There and back, each in a folder of its own: what a file system makes of one stays the same as long as it is
+            # there. And nobody is left the writing of the one before.
+            for often in list(OFTEN)[:: 1 if number % 2 == 0 else -1]:
+                side = Side(f"{folder}/{often} {number}", OFTEN[often], seed + number, Renewer)
                 os.sync()
-                side.round(events / 5)
-        for side in sides.values():
-            nothing_is_left_but(side.named(), side.data)
-        cost(sides)
+                rounds[often].append(side.round(events / 5))
+                nothing_is_left_but(side.named(), side.data)
+        cost(rounds)
 
 
-def cost(sides):
+def cost(rounds):
     """What collection costs those who push. How long one takes is told and not judged: others use the machine too."""
-    without, times = sides["never"], {}
-    for often, side in sides.items():
+    without, times = rounds["never"], {}
+    for often, measured in rounds.items():
         # Of each round by itself: what else the machine does is much the same in one.
-        times[often] = statistics.median(with_it / alone for with_it, alone in zip(side.cpu, without.cpu))
-        slower = statistics.median(with_it / alone for with_it, alone in zip(side.p99, without.p99))
-        cpu, p99 = statistics.median(side.cpu), statistics.median(side.p99)
-        print(f"collection {often}: {side.pushes} pushes;", end=" ")
+        times[often] = statistics.median(one.cpu / alone.cpu for one, alone in zip(measured, without))
+        slower = statistics.median(one.p99 / alone.p99 for one, alone in zip(measured, without))
+        cpu, p99 = (statistics.median(of) for of in zip(*((one.cpu, one.p99) for one in measured)))
+        print(f"collection {often}: {sum(one.pushes for one in measured)} pushes;", end=" ")
         print(f"{cpu:.2f} ms of the server's CPU for one ({times[often]:.2f} x);", end=" ")
         print(f"99th percentile of how long one takes {p99:.0f} ms ({slower:.2f} x)")
     for often, multiple in times.items():
