@@ -96,7 +96,7 @@ class Calm:
 
 @contextlib.contextmanager
 def flooded(server, user, kind, answers):
-    """Meanwhile it comes from another process."""
+    """Meanwhile it comes from another process, which has a core of its own if anybody has."""
     ours, theirs = multiprocessing.Pipe()
     flood = multiprocessing.get_context("fork").Process(target=flood_until_told, args=(server, user, kind, theirs))
     flood.start()
@@ -111,8 +111,6 @@ def flooded(server, user, kind, answers):
 
 
 def flood_until_told(server, user, kind, pipe):
-    # It comes from other machines: what it takes itself is not to be taken from the one that is served.
-    os.nice(19)
     answers = collections.Counter()
 
     def flood():

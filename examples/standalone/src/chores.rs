@@ -30,13 +30,13 @@ const PULLS_EVERY: Duration = Duration::from_secs(10);
 /// How long events are kept that every consumer has passed.
 const EVENTS_KEPT: TimeDelta = TimeDelta::days(7);
 
+/// How often it is looked whether a scrub is due.
+const SCRUB_LOOKS_EVERY: Duration = Duration::from_secs(60);
+
 /// As often as is collected, and no oftener than each second: what is trimmed or swept has lain idle for long.
 fn trims_every(config: &Config) -> Duration {
     config.collection.interval.0.max(Duration::from_secs(1))
 }
-
-/// How often it is looked whether a scrub is due.
-const SCRUB_LOOKS_EVERY: Duration = Duration::from_secs(60);
 
 /// Starts the loops; they end when `stop` turns true, each after the step it is in.
 pub(crate) fn start(
