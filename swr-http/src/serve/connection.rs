@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::{Future as _, poll_fn};
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -50,6 +51,7 @@ impl Server {
             write_within: self.options.write_within,
             stuck: None,
             farewell: None,
+            unwanted: Arc::clone(&self.unwanted),
         };
         let requests = Requests { server: Arc::clone(self), activity, peer, service };
         let Some(tls) = &self.options.tls else {
@@ -155,6 +157,30 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 const FAREWELL: Duration = Duration::from_secs(2);
 /// The most that is read of what a client sends after that answer.
 const FAREWELL_BYTES_MAX: usize = 16 << 20;
+/// And at once.
+const FAREWELL_READ_MAX: usize = 64 << 10;
+
+/// The pace at which all connections together read what nobody wants any more: whoever sends a lot of that, and does not
+/// listen, takes little from those who are being served.
+#[derive(Default)]
+pub(super) struct Unwanted(Mutex<Option<Instant>>);
+
+impl Unwanted {
+    /// When more may be read, now that so many bytes have been: no later than a farewell lasts.
+    fn read(&self, bytes: usize) -> Instant {
+        let now = Instant::now();
+        if is_planted("a farewell that hurries") {
+            return now;
+        }
+        let mut next = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let takes = Duration::from_secs(1).mul_f64(bytes as f64 / UNWANTED_BYTES_PER_SECOND);
+        let due = (next.unwrap_or(now).max(now) + takes).min(now + FAREWELL);
+        *next = Some(due);
+        due
+    }
+}
+
+const UNWANTED_BYTES_PER_SECOND: f64 = (128 << 20) as f64;
 
 /// What a connection is doing, and since when.
 pub(super) struct Activity(Mutex<Doing>);
@@ -234,6 +260,7 @@ struct Watched {
     /// Runs while nothing can be written.
     stuck: Option<Pin<Box<Sleep>>>,
     farewell: Option<Farewell>,
+    unwanted: Arc<Unwanted>,
 }
 
 /// All has been said: what the client still sends is read and forgotten. Closing with something unread would
@@ -241,6 +268,8 @@ struct Watched {
 struct Farewell {
     until: Pin<Box<Sleep>>,
     left: usize,
+    /// Until more may be read.
+    rest: Option<Pin<Box<Sleep>>>,
 }
 
 impl Watched {
@@ -302,22 +331,46 @@ impl AsyncWrite for Watched {
             None => {
                 ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
                 let until = Box::pin(tokio::time::sleep(FAREWELL));
-                this.farewell.insert(Farewell { until, left: FAREWELL_BYTES_MAX })
+                this.farewell.insert(Farewell { until, left: FAREWELL_BYTES_MAX, rest: None })
             }
         };
-        let mut scratch = [0; 8 << 10];
-        loop {
-            let mut buf = ReadBuf::new(&mut scratch);
-            match Pin::new(&mut this.stream).poll_read(cx, &mut buf) {
-                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
-                    farewell.left = farewell.left.saturating_sub(buf.filled().len());
-                    if farewell.left == 0 {
-                        return Poll::Ready(Ok(()));
-                    }
-                }
-                Poll::Ready(_) => return Poll::Ready(Ok(())),
-                Poll::Pending => return farewell.until.as_mut().poll(cx).map(Ok),
+        let mut scratch = [MaybeUninit::uninit(); FAREWELL_READ_MAX];
+        while farewell.until.as_mut().poll(cx).is_pending() {
+            if let Some(rest) = &mut farewell.rest {
+                ready!(rest.as_mut().poll(cx));
+                farewell.rest = None;
             }
+            let mut buf = ReadBuf::uninit(&mut scratch);
+            let is_cut = ready!(Pin::new(&mut this.stream).poll_read(cx, &mut buf)).is_err();
+            let read = buf.filled().len();
+            farewell.left = farewell.left.saturating_sub(read);
+            if is_cut || read == 0 || farewell.left == 0 {
+                break;
+            }
+            farewell.rest = Some(Box::pin(tokio::time::sleep_until(this.unwanted.read(read))));
         }
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_nobody_wants_is_read_at_one_pace_whoever_sends_it() {
+        let (unwanted, began) = (Unwanted::default(), Instant::now());
+        // Many that send without listening, each as soon as it may.
+        for piece in 1..=64 {
+            let next = unwanted.read(1 << 20);
+            assert_eq!((next - began).as_millis(), piece * 1000 / 128, "piece {piece}");
+        }
+        for _ in 0..1000 {
+            unwanted.read(1 << 20);
+        }
+        assert_eq!(unwanted.read(1) - began, FAREWELL, "nobody is owed for longer than a farewell lasts");
+        tokio::time::advance(FAREWELL * 2).await;
+        let next = unwanted.read(1 << 20);
+        assert_eq!(next - Instant::now(), Duration::from_secs(1) / 128, "nothing is saved up or owed");
     }
 }

@@ -112,6 +112,7 @@ where
         drained: Notify::new(),
         closing: watch::Sender::new(false),
         streams: Arc::downgrade(&streams),
+        unwanted: Arc::default(),
     });
     let mut connections = JoinSet::new();
     let mut end = pin!(end);
@@ -180,6 +181,7 @@ struct Server {
     closing: watch::Sender<bool>,
     /// None once it has ended.
     streams: Weak<streams::Tasks>,
+    unwanted: Arc<connection::Unwanted>,
 }
 
 impl Server {
