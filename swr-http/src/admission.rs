@@ -24,7 +24,8 @@ pub struct AdmissionLimits {
     pub account: Share,
     /// Everybody together. Nothing is limited.
     pub total: Share,
-    /// How long a request is held back until it fits, before it is refused. 5 seconds.
+    /// How long a request is held back until it fits, before it is refused. Where it is refused without that, since so many
+    /// are held back already, it is told so after a tenth of a second, or this. 5 seconds.
     pub hold: Duration,
 }
 
@@ -77,18 +78,27 @@ impl Rate {
 /// count together.
 ///
 /// A request that does not fit is held back first, since most clients know no better than to fail when they are
-/// refused. An upload that is under way is neither held back nor refused for the rate, so that what has been sent is not
-/// lost; it counts, and what its caller asks for beside it waits for as long as may be.
+/// refused. A refusal takes its time as well, so that whoever asks anew at once, again and again, costs little. An upload
+/// that is under way is neither held back nor refused for the rate, so that what has been sent is not lost; it counts,
+/// and what its caller asks for beside it waits for as long as may be.
 ///
 /// What is remembered of callers is bounded. Where there is room for no more, those are forgotten that have asked for
 /// nothing since, and what is new beyond that is counted as one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Admission(Arc<Inner>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
     limits: AdmissionLimits,
     standings: Mutex<HashMap<Key, Standing>>,
+    /// Places for refusals that take their time: it costs memory, and nobody limits those.
+    refusals: Semaphore,
+}
+
+impl Default for Admission {
+    fn default() -> Self {
+        Self::new(AdmissionLimits::default())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -180,12 +190,28 @@ pub struct Crowded {
 impl Admission {
     /// Lets in what fits into the limits.
     pub fn new(limits: AdmissionLimits) -> Self {
-        Self(Arc::new(Inner { limits, standings: Mutex::default() }))
+        Self(Arc::new(Inner { limits, standings: Mutex::default(), refusals: Semaphore::new(REFUSALS_MAX) }))
     }
 
     /// Waits until the request may begin, for as long as [`AdmissionLimits::hold`] says. Asks for a tokio runtime with
     /// time where something is limited.
     pub async fn admit(&self, asking: Asking<'_>) -> Result<Admitted, Crowded> {
+        let began = Instant::now();
+        let admitted = self.admit_held_back(asking, began).await;
+        if admitted.is_err() {
+            self.refuse_after(began).await;
+        }
+        admitted
+    }
+
+    /// Lets a refusal take its time since the request began.
+    pub(crate) async fn refuse_after(&self, began: Instant) {
+        if let Ok(_place) = self.0.refusals.try_acquire() {
+            sleep_until(began + REFUSED_AFTER.min(self.0.limits.hold)).await;
+        }
+    }
+
+    async fn admit_held_back(&self, asking: Asking<'_>, now: Instant) -> Result<Admitted, Crowded> {
         let limits = &self.0.limits;
         let caller = key(asking.caller, asking.source);
         let shares = [
@@ -193,7 +219,6 @@ impl Admission {
             (Of::Accounts, limits.account, asking.account.map(|account| Key::Account(account.into()))),
             (Of::Everybody, limits.total, Some(Key::Everybody)),
         ];
-        let now = Instant::now();
         let hold = if asking.goes_on { HOLD_OF_UPLOADS.max(limits.hold) } else { limits.hold };
         let Reserved { begin, places, counted } = self.reserve(shares, now, &asking)?;
         // Even a time that has come is waited for in a turn of the runtime.
@@ -443,6 +468,10 @@ fn key(caller: &Caller, source: Option<IpAddr>) -> Key {
 const STANDINGS_MAX: usize = 16 << 10;
 /// What goes on with an upload is held back for so long at least.
 const HOLD_OF_UPLOADS: Duration = Duration::from_secs(60);
+/// How long a refusal takes.
+const REFUSED_AFTER: Duration = Duration::from_millis(100);
+/// So many take it at once.
+const REFUSALS_MAX: usize = 1024;
 /// When to come again for a place: nobody knows when one will be free.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// When to come again at the latest where too many uploads are open.
@@ -458,6 +487,7 @@ mod tests {
     use std::collections::VecDeque;
 
     use futures_util::FutureExt as _;
+    use futures_util::future::join_all;
     use swr_core::caller::Identity;
 
     use super::*;
@@ -587,6 +617,35 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn whoever_asks_again_at_once_is_told_no_more_often_than_a_refusal_takes() {
+        let (admission, ada) = (to_each(rate(1, 1)), user("ada"));
+        for _ in 0..6 {
+            admission.reserve_for(&ada).unwrap();
+        }
+        let began = Instant::now();
+        let refused = || held(&admission, asking(&ada));
+        for count in 1..=5 {
+            refused().await.unwrap_err();
+            assert_eq!(began.elapsed().as_millis() / 100, count);
+        }
+        let many = join_all((0..REFUSALS_MAX).map(|_| refused()));
+        let one_more = async {
+            tokio::task::yield_now().await;
+            refused().now_or_never().is_some()
+        };
+        assert!(tokio::join!(many, one_more).1, "what waits is bounded");
+        assert!(began.elapsed() < Duration::from_secs(1), "they wait beside each other");
+
+        let limits =
+            AdmissionLimits { caller: places(1), hold: Duration::ZERO, ..AdmissionLimits::default() };
+        let admission = Admission::new(limits);
+        let _taken = admission.admit(asking(&ada)).await.unwrap();
+        let began = Instant::now();
+        assert_eq!(held(&admission, asking(&ada)).await, Err(RETRY_AFTER));
+        assert!(began.elapsed() < Duration::from_millis(10), "nobody is held who is not to be");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn users_of_an_account_share_what_it_has() {
         let limits = AdmissionLimits { account: rate(1, 2), ..AdmissionLimits::default() };
         let (admission, ada, bob) = (Admission::new(limits), user("ada"), user("bob"));
@@ -672,7 +731,8 @@ mod tests {
         let admission = Admission::new(AdmissionLimits { account, total, ..AdmissionLimits::default() });
         let (greedy, modest) = (user("greedy"), user("modest"));
         let of = |caller, account| Asking { account: Some(account), body: None, ..asking(caller) };
-        let mut waiting: Vec<_> = (0..100).map(|_| Box::pin(admission.admit(of(&greedy, "one")))).collect();
+        let another = || Box::pin(admission.admit_held_back(of(&greedy, "one"), Instant::now()));
+        let mut waiting: Vec<_> = (0..100).map(|_| another()).collect();
         let mut taken = VecDeque::new();
         for round in 0..50 {
             let mut refused = 0;
@@ -691,7 +751,7 @@ mod tests {
             assert!(at_once(&admission, of(&modest, "two")).is_some(), "round {round}");
             // One ends, the first that waits takes its place, and others come instead of the refused.
             taken.pop_front();
-            waiting.extend((0..=refused).map(|_| Box::pin(admission.admit(of(&greedy, "one")))));
+            waiting.extend((0..=refused).map(|_| another()));
         }
     }
 
