@@ -50,6 +50,7 @@ PLANTED = [
     ("a scrub that hurries", "test-program scrub::", r"no_more_is_read_than_the_rate_says"),
     ("no reserve", "full-disk", r"expected 20\d, got 507"),
     ("no limits", "limits", r"nothing of a flood was refused"),
+    ("a farewell that hurries", "limits", r"bodies at once: beside a flood others wait"),
     ("patience without end", "hostile", r"a client that .* body.* is still there after"),
     ("a handshake without end", "hostile", r"a client that .* hello.* is still there after"),
     ("a window without end", "hostile", r"a client that (has no window|takes a byte .*) is still there after"),
