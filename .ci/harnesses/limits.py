@@ -26,13 +26,15 @@ from .registry import (
 
 # How many rounds there are of each, and how long one lasts, in seconds.
 ROUNDS, LASTS = 5, 1.5
-# And how long who is beside it asks before, in seconds.
+# And how long the others have been asking before it begins.
 SETTLES = 0.2
 # How often the one that is served asks, in a second: less than any limit here.
 PACE = 90
-# What a flood may make of how long its requests take: so many times as long as when the same account keeps within its
-# limits, or this in milliseconds on a machine that has other things to do.
+# What a flood may make of how long others wait: so many times as long as beside somebody who keeps within the same limits,
+# or this in milliseconds on a machine that has other things to do.
 TIMES, FLOOR = 2, 30
+# How long a refusal takes, in seconds, and how much is read in one of what is sent all the same.
+REFUSAL, UNWANTED = 0.1, 128 << 20
 # What a flood may be answered beside 429.
 ANSWERED = (200, 201, 202)
 # More than a kernel takes for a client that reads little at a time.
@@ -42,7 +44,8 @@ LAYER = random.Random(0).randbytes(8 << 20)
 class Kind:
     """A flood: what is limited against it, over how many connections it comes, and what each asks again and again.
 
-    Whoever keeps within the limit asks the same over `within` connections, each so often in a second at most.
+    Whoever keeps within the limit asks the same over so many connections, and each at most so often in a second, if
+    anything.
     """
 
     def __init__(self, limit, connections, within, *asks):
@@ -100,26 +103,42 @@ class Calm:
         return [1000 * took for took in self.took]
 
 
+class Others:
+    """Those that ask for something again and again."""
+
+    def __init__(self, asks, connections, pace=None):
+        self.asks, self.connections, self.pace = asks, connections, pace
+        self.answers, self.seconds = collections.Counter(), 0
+
+    def told(self):
+        """How often each status came."""
+        told = collections.Counter()
+        for (status, _), count in self.answers.items():
+            told[status] += count
+        return dict(told)
+
+
 @contextlib.contextmanager
-def beside(server, user, asks, connections, pace, answers):
+def beside(server, user, others):
     """Meanwhile somebody asks for this, from another process, which has a core of its own if anybody has."""
     ours, theirs = multiprocessing.Pipe()
-    others = multiprocessing.get_context("fork").Process(
-        target=ask_until_told, args=(server, user, asks, connections, pace, theirs)
-    )
-    others.start()
+    process = multiprocessing.get_context("fork").Process(target=ask_until_told, args=(server, user, others, theirs))
+    began = time.monotonic()
+    process.start()
+    theirs.close()
     time.sleep(SETTLES)
     try:
         yield
     finally:
         ours.send("end")
-        answers.update(ours.recv())
+        others.answers.update(ours.recv())
+        others.seconds += time.monotonic() - began
         # With whatever it waits for.
-        others.kill()
-        others.join()
+        process.kill()
+        process.join()
 
 
-def ask_until_told(server, user, asks, connections, pace, pipe):
+def ask_until_told(server, user, others, pipe):
     answers = collections.Counter()
 
     def ask():
@@ -129,17 +148,17 @@ def ask_until_told(server, user, asks, connections, pace, pipe):
                 client.connection.connect()
                 client.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
                 while True:
-                    status, headers, _ = client.ask(*asks)
+                    status, headers, _ = client.ask(*others.asks)
                     waits = headers.get("retry-after", "")
                     answers[(status, status != 429 or waits.isdecimal() and int(waits) > 0)] += 1
-                    if pace:
-                        time.sleep(1 / pace)
+                    if others.pace:
+                        time.sleep(1 / others.pace)
             except (OSError, http.client.HTTPException):
                 answers[(None, True)] += 1  # Where a body is refused, it is not read.
             finally:
                 client.close()
 
-    for _ in range(connections):
+    for _ in range(others.connections):
         threading.Thread(target=ask, daemon=True).start()
     pipe.recv()
     pipe.send(answers.copy())
@@ -173,36 +192,40 @@ def held_off(what, kind, server, users):
     put_manifest(client, "flood/app", "latest", manifest_of([(digest_of(LAYER), len(LAYER))], ""))
     client.close()
     calm, user = Calm(server, users["calm"]), users["flood"]
+    kept, flood = Others(kind.asks, *kind.within), Others(kind.asks, kind.connections)
     alone, within, flooded = [], [], []
-    kept, answers = collections.Counter(), collections.Counter()
-    for _ in range(ROUNDS):
-        alone += calm.round()
-        with beside(server, user, kind.asks, *kind.within, kept):
-            within += calm.round()
-        with beside(server, user, kind.asks, kind.connections, None, answers):
-            flooded += calm.round()
-    judge(what, kept, answers, *map(p99, (alone, within, flooded)))
+    # There and back, since the disk may be slower later on; and between them a while in which limits are kept again.
+    for number in range(ROUNDS):
+        for others, took in [(kept, within), (None, alone), (flood, flooded)][:: -1 if number % 2 else 1]:
+            with beside(server, user, others) if others else contextlib.nullcontext():
+                took += calm.round()
+    judge(what, kept, flood, *map(p99, (alone, within, flooded)))
 
 
 def p99(took):
     return sorted(took)[len(took) * 99 // 100]
 
 
-def told(answers):
-    return {status: sum(count for (other, _), count in answers.items() if other == status) for status, _ in answers}
-
-
-def judge(what, kept, answers, alone, within, flooded):
-    print(f"{what}: a flood was answered {told(answers)}, whoever keeps within the limit {told(kept)}.", end=" ")
+def judge(what, kept, flood, alone, within, flooded):
+    print(f"{what}: a flood was answered {flood.told()}, whoever keeps within the limit {kept.told()}.", end=" ")
     print(f"The 99th percentile of others is {alone:.1f} ms alone, {within:.1f} beside the one and", end=" ")
     print(f"{flooded:.1f} beside the flood ({flooded / within:.2f} x)", flush=True)
-    if not told(kept).keys() <= {*ANSWERED}:
-        raise Loss(f"{what}: somebody who keeps within the limit was answered {told(kept)}")
-    if answers[(429, False)]:
+    if not kept.told().keys() <= {*ANSWERED}:
+        raise Loss(f"{what}: somebody who keeps within the limit was answered {kept.told()}")
+    if flood.answers[(429, False)]:
         raise Loss(f"{what}: somebody was refused and not told when to come again")
-    if not told(answers).keys() <= {*ANSWERED, 429, None}:
-        raise Loss(f"{what}: a flood was answered {told(answers)}")
-    if not answers[(429, True)]:
+    if not flood.told().keys() <= {*ANSWERED, 429, None}:
+        raise Loss(f"{what}: a flood was answered {flood.told()}")
+    refused = flood.answers[(429, True)]
+    if not refused:
         raise Loss(f"{what}: nothing of a flood was refused")
+    # Each of its connections asks once more in each round before it is told so.
+    most = flood.connections * (flood.seconds / REFUSAL + ROUNDS)
+    if refused > most:
+        raise Loss(f"{what}: a flood was refused {refused} times, and not {most:.0f} as its connections may be")
+    # The kernels take a part of each.
+    unwanted = refused * len(flood.asks[2]) if len(flood.asks) > 2 else 0
+    if unwanted > 2 * UNWANTED * flood.seconds:
+        raise Loss(f"{what}: {unwanted >> 20} MiB that nobody wanted were read in {flood.seconds:.0f} s")
     if flooded > max(TIMES * within, FLOOR):
         raise Loss(f"{what}: beside a flood others wait {flooded:.0f} ms, more than {TIMES} x as long and {FLOOR} ms")

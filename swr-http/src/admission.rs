@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use swr_core::RepositoryName;
 use swr_core::caller::{Caller, Identity};
+use swr_core::planted::is_planted;
 use swr_core::upload::UploadId;
 
 /// What everybody may take of a server.
@@ -24,8 +25,9 @@ pub struct AdmissionLimits {
     pub account: Share,
     /// Everybody together. Nothing is limited.
     pub total: Share,
-    /// How long a request is held back until it fits, before it is refused. Where it is refused without that, since so many
-    /// are held back already, it is told so after a tenth of a second, or this. 5 seconds.
+    /// How long a request is held back until it fits, before it is refused. One that is refused without that, since it would
+    /// wait for longer or too many wait already, is told so after a tenth of a second, or after this where that is less.
+    /// 5 seconds.
     pub hold: Duration,
 }
 
@@ -91,7 +93,7 @@ pub struct Admission(Arc<Inner>);
 struct Inner {
     limits: AdmissionLimits,
     standings: Mutex<HashMap<Key, Standing>>,
-    /// Places for refusals that take their time: it costs memory, and nobody limits those.
+    /// Places for refusals that take their time, since that costs memory. What finds none is refused at once.
     refusals: Semaphore,
 }
 
@@ -204,10 +206,13 @@ impl Admission {
         admitted
     }
 
-    /// Lets a refusal take its time since the request began.
-    pub(crate) async fn refuse_after(&self, began: Instant) {
+    /// Lets a refusal take its time, unless that has passed `since`.
+    pub(crate) async fn refuse_after(&self, since: Instant) {
+        if is_planted("a refusal at once") {
+            return;
+        }
         if let Ok(_place) = self.0.refusals.try_acquire() {
-            sleep_until(began + REFUSED_AFTER.min(self.0.limits.hold)).await;
+            sleep_until(since + REFUSED_AFTER.min(self.0.limits.hold)).await;
         }
     }
 
@@ -702,7 +707,7 @@ mod tests {
 
     /// Whether the request is let in at once, until what is given is dropped.
     fn at_once(admission: &Admission, asking: Asking<'_>) -> Option<Admitted> {
-        admission.admit(asking).now_or_never().transpose().unwrap()
+        admission.admit_held_back(asking, Instant::now()).now_or_never().transpose().unwrap()
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,7 +8,6 @@ use std::time::Duration;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
-use tokio::time::Instant;
 
 use swr_core::digest::Digest;
 use swr_core::registry::Limits;
@@ -49,18 +48,11 @@ impl Exchange<'_> {
     }
 
     /// Makes room for one more open upload of the caller.
-    pub(crate) async fn open_upload<'a>(
-        &'a self,
-        repository: &'a RepositoryName,
-    ) -> Result<Opening<'a>, Failure> {
-        let admission = &self.options.admission;
-        match admission.open_upload(self.admitted, repository, self.upload_idle()) {
-            Ok(opening) => Ok(opening),
-            Err(Crowded { retry_after }) => {
-                admission.refuse_after(Instant::now()).await;
-                Err(Error::TooManyRequests { retry_after: Some(retry_after) }.into())
-            }
-        }
+    pub(crate) fn open_upload<'a>(&'a self, repository: &'a RepositoryName) -> Result<Opening<'a>, Failure> {
+        let opening = self.options.admission.open_upload(self.admitted, repository, self.upload_idle());
+        opening.map_err(|Crowded { retry_after }| {
+            Error::TooManyRequests { retry_after: Some(retry_after) }.into()
+        })
     }
 
     /// Keeps count of what became of an upload that was asked for. One that is unknown, or was refused, may be there

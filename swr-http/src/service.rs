@@ -14,6 +14,7 @@ use http::header::{CONTENT_LENGTH, WARNING, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, request};
 use http_body::Body;
 use swr_auth::{Authenticated, AuthenticationError, Authenticator, Presented};
+use tokio::time::Instant;
 use tower_service::Service;
 use tracing::{Instrument as _, Span, debug_span, field};
 
@@ -322,7 +323,17 @@ impl Parts {
         if let (Some(attempt), Err(Failure::Registry(error))) = (attempt, &answer) {
             attempt.refused(status_of(error), error);
         }
-        answer.map(|response| response.map(|body| body.of(admitted)))
+        match answer {
+            Ok(response) => Ok(response.map(|body| body.of(admitted))),
+            Err(failure) => {
+                // What it was let in for is over.
+                drop(admitted);
+                if let Failure::Registry(Error::TooManyRequests { retry_after: Some(_) }) = failure {
+                    self.options.admission.refuse_after(Instant::now()).await;
+                }
+                Err(failure)
+            }
+        }
     }
 
     fn endpoint(&self, head: &request::Parts) -> Result<Endpoint, EndpointError> {

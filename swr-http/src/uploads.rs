@@ -19,7 +19,7 @@ pub(crate) async fn begin(
     repository: &RepositoryName,
     algorithm: Algorithm,
 ) -> Answer {
-    let opening = exchange.open_upload(repository).await?;
+    let opening = exchange.open_upload(repository)?;
     let upload = exchange.asked(exchange.access.begin_upload(repository, algorithm)).await?;
     opening.begun(&upload.id);
     let mut response = under_way(exchange, StatusCode::ACCEPTED, repository, &upload.id, upload.offset);
