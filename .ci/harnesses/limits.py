@@ -212,6 +212,9 @@ def judge(what, kept, flood, alone, within, flooded):
     print(f"{flooded:.1f} beside the flood ({flooded / within:.2f} x)", flush=True)
     if not kept.told().keys() <= {*ANSWERED}:
         raise Loss(f"{what}: somebody who keeps within the limit was answered {kept.told()}")
+    # Pulls are never done here, and more uploads are not asked for.
+    if kept.connections and not kept.answers and flood.told().keys() & {*ANSWERED}:
+        raise Loss(f"{what}: a flood is served, and nobody who keeps within the limit")
     if flood.answers[(429, False)]:
         raise Loss(f"{what}: somebody was refused and not told when to come again")
     if not flood.told().keys() <= {*ANSWERED, 429, None}:
