@@ -439,8 +439,8 @@ async function images(visitor) {
     await visitor.inspect("what a trigger matches");
     const asked = page.waitForRequest(/triggers\/preview/);
     await dialog.getByLabel("Address").fill(webhook.url);
-    const { searchParams } = new URL((await asked).url());
-    same("what a preview asks with", ["kind", "condition"], [...searchParams.keys()]);
+    const body = new URLSearchParams((await asked).postData());
+    same("what a preview asks with", ["fragment", "form_token", "kind", "condition"], [...body.keys()]);
     await dialog.getByLabel("Secret").fill("a secret of 16 bytes or more");
     await dialog.getByRole("button", { name: "Add trigger" }).click();
     await done(page, "The trigger was added.");
@@ -464,9 +464,14 @@ async function images(visitor) {
     await visitor.go(`${app}/aging`);
     await page.getByLabel("Kind", { exact: true }).selectOption("By number");
     await page.getByLabel("Filtered tags").fill("v2.0.0");
-    await page.getByLabel("Expression").fill("^v[5");
     await page.getByLabel("Days, or versions").fill("2");
     const preview = page.locator("#preview");
+    // The longest rule there may be.
+    await page.getByLabel("Expression").fill(`^${"\\.".repeat(255)}\n`.repeat(100));
+    await preview.getByText("A rule has at most").waitFor();
+    await page.getByLabel("Expression").fill(`^${"\\.".repeat(255)}\n`.repeat(99));
+    await preview.getByText("2 of 5 versions would go.").waitFor();
+    await page.getByLabel("Expression").fill("^v[5");
     await preview.locator(".wrong").waitFor();
     await page.getByLabel("Expression").fill("^nightly");
     await preview.getByText("2 of 5 versions would go.").waitFor();

@@ -68,19 +68,19 @@
     for (const form of document.forms) delete form.dataset.sent;
   });
 
-  // data-preview="address": asks there, with those fields of the form that data-preview-fields names, as one types, and
-  // shows the answer in the element that data-preview-in names. Only the last answer counts.
+  // data-preview="address": sends those fields of the form that data-preview-fields names there, as one types, and shows
+  // the answer in the element that data-preview-in names. Only the last answer counts.
   for (const form of document.querySelectorAll("form[data-preview]")) {
     const target = document.getElementById(form.dataset.previewIn);
     let timer = 0;
     let latest = 0;
     const ask = async () => {
       const turn = ++latest;
-      const fields = new URLSearchParams();
+      const body = new URLSearchParams({ fragment: "yes" });
       const typed = new FormData(form);
-      // Addresses are written down on the way: nothing else stands in one.
-      for (const name of form.dataset.previewFields.split(" ")) fields.append(name, typed.get(name) ?? "");
-      const answer = await fetch(`${form.dataset.preview}?${fields}`, { headers: { accept: "text/html" } });
+      for (const name of ["form_token", ...form.dataset.previewFields.split(" ")]) body.append(name, typed.get(name) ?? "");
+      // Not as an address, which is written down on the way, and too short for the longest rule.
+      const answer = await fetch(form.dataset.preview, { method: "POST", body, headers: { accept: "text/html" } });
       const text = await answer.text();
       if (turn !== latest || !answer.ok || answer.redirected) return;
       const parsed = new DOMParser().parseFromString(text, "text/html");

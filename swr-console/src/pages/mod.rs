@@ -13,12 +13,9 @@ use crate::exchange::{Answer, Exchange, Problem, Reply, Sent};
 
 /// The page at the address: what follows the console's own, part by part.
 pub(crate) async fn show(exchange: &Exchange<'_>, path: &[&str]) -> Answer {
-    // Where a version may have the name, and where a script asks for a piece of the page.
-    let is_shown = matches!(
-        path,
-        ["images", _, _, "versions", "delete"] | ["images", _, _, "triggers" | "aging", "preview"]
-    );
-    if let (false, Some(page)) = (is_shown, page_of(path)) {
+    // A version may have that name.
+    let is_version = matches!(path, ["images", _, _, "versions", "delete"]);
+    if let (false, Some(page)) = (is_version, page_of(path)) {
         return Ok(Reply::Redirect(exchange.link(&page)));
     }
     match path {

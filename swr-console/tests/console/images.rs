@@ -53,6 +53,11 @@ async fn submit(browser: &Browser<'_>, to: &str, form: &str) -> Answer {
     browser.submit(APP, &format!("{APP}{to}"), form).await
 }
 
+/// The piece of the tab that a script asks for.
+async fn fragment(browser: &Browser<'_>, tab: &str, form: &str) -> Answer {
+    submit(browser, &format!("{tab}/preview"), &format!("fragment=yes&{form}")).await.is(200).lacks("<html")
+}
+
 #[tokio::test]
 async fn lists_show_what_is_ours_and_what_others_share() {
     let house = furnished().await;
@@ -124,10 +129,18 @@ async fn each_right_finds_what_it_may_do_and_nothing_more() {
     eve.get(&format!("{APP}/versions/v2")).await.is(200).says("COPY two");
     eve.get(&format!("{APP}/attributes")).await.is(200).lacks("<textarea");
     eve.get(&format!("{APP}/guide")).await.is(200).lacks("docker push");
-    for tab in ["/grants", "/sharing", "/triggers", "/aging", "/aging/preview?number=1", "/triggers/preview"]
-    {
+    for tab in ["/grants", "/sharing", "/triggers", "/aging"] {
         let status = eve.get(&format!("{APP}{tab}")).await.status;
         assert!(status == 403 || status == 404, "{tab}: {status}");
+    }
+    for asked in
+        ["kind=all", "kind=count&number=1", "fragment=yes&kind=all", "fragment=yes&kind=count&number=1"]
+    {
+        for tab in ["/triggers", "/aging"] {
+            let address = format!("{APP}{tab}/preview");
+            let refused = eve.submit("/console/credentials", &address, asked).await;
+            assert!(matches!(refused.status.as_u16(), 403 | 404), "{tab}, {asked}: {}", refused.status);
+        }
     }
 }
 
@@ -379,8 +392,8 @@ async fn triggers_are_added_switched_and_deleted() {
 async fn a_condition_is_shown_at_work_before_it_is_kept() {
     let house = furnished().await;
     let ada = house.signed_in(&house.ada).await;
-    let preview = async |query: &str| ada.get(&format!("{APP}/triggers/preview?{query}")).await.is(200);
-    preview("kind=all").await.says("2 of 2").says("<code>v1</code>").lacks("<html");
+    let preview = async |form: &str| fragment(&ada, "/triggers", form).await;
+    preview("kind=all").await.says("2 of 2").says("<code>v1</code>");
     preview("kind=pattern&condition=%5Ev2").await.says("1 of 2").says("<code>v2</code>").lacks("v1");
     preview("kind=tag&condition=v1").await.says("1 of 2").lacks("v2");
     preview("kind=pattern&condition=v(")
@@ -394,7 +407,7 @@ async fn a_condition_is_shown_at_work_before_it_is_kept() {
     asked.says("1 of 2").says("value=\"*2\"").says("The image has no trigger.");
 }
 
-/// What the script may put into the address that it asks.
+/// What the script may send as one types, and that it puts nothing into an address.
 #[tokio::test]
 async fn a_preview_asks_with_what_it_shows_alone() {
     let house = furnished().await;
@@ -405,7 +418,10 @@ async fn a_preview_asks_with_what_it_shows_alone() {
         let page = page.says(&format!("data-preview-fields=\"{fields}\""));
         let (_, script) = page.text.split_once("<script src=\"").unwrap();
         let script = ada.get(script.split('"').next().unwrap()).await.is(200);
-        script.says("previewFields.split").lacks("URLSearchParams(new FormData");
+        script
+            .says("previewFields.split")
+            .says("fetch(form.dataset.preview,")
+            .lacks("URLSearchParams(new FormData");
         for field in fields.split(' ') {
             assert!(page.text.contains(&format!("name=\"{field}\"")), "{tab} has no {field}");
         }
@@ -416,21 +432,25 @@ async fn a_preview_asks_with_what_it_shows_alone() {
 async fn a_rule_is_shown_at_work_before_it_is_kept() {
     let house = furnished().await;
     let ada = house.signed_in(&house.ada).await;
-    let preview = async |query: &str| ada.get(&format!("{APP}/aging/preview?{query}")).await.is(200);
-    let count = preview("kind=count&number=1").await.says("1 of 2 versions would go.").lacks("<html");
+    let preview = async |form: &str| fragment(&ada, "/aging", form).await;
+    let count = preview("kind=count&number=1").await.says("1 of 2 versions would go.");
     count.says("<svg class=\"timeline\"").says("Enough newer ones stay.").says("when 1 newer have come");
     preview("kind=count&number=1&tags=v1").await.says("0 of 2").says("v1 filters it.");
     preview("kind=count&number=1&patterns=%5Ev1").await.says("0 of 2").says("^v1 filters it.");
     // The session is over by then.
     house.clock.advance(TimeDelta::days(3));
     let ada = house.signed_in(&house.ada).await;
-    let preview = async |query: &str| ada.get(&format!("{APP}/aging/preview?{query}")).await.is(200);
+    let preview = async |form: &str| fragment(&ada, "/aging", form).await;
     preview("kind=age&number=3").await.says("1 of 2").says("It is too old.").says("after 20");
     preview("kind=age&number=0").await.says("1 to 365 days");
     preview("kind=count&number=1001").await.says("1 to 1000");
     preview("kind=age&number=3&patterns=(").await.says("The pattern is wrong");
     preview("kind=age&number=3&tags=a/b").await.says("a/b is no version");
     preview("kind=age").await.says("Say how many");
+    // The longest rule there may be is longer than any address.
+    let longest = format!("patterns={}", format!("%5E{}%0A", "%5C.".repeat(255)).repeat(100));
+    assert!(longest.len() > 1 << 16, "{}", longest.len());
+    preview(&format!("kind=age&number=3&{longest}")).await.says("1 of 2");
     // Without a script, a button asks; nothing is kept and nothing goes.
     let asked = submit(&ada, "/aging/preview", "kind=count&number=1&tags=v9&patterns=x").await.is(200);
     asked.says("1 of 2").says("\nv9</textarea>").says("value=\"1\"");
@@ -685,8 +705,9 @@ async fn what_is_typed_into_any_field_of_an_image_stays_text() {
         }
         for name in ["condition", "patterns", "tags", "number", "kind"] {
             let rest = "number=3&kind=pattern";
-            expect_only_text(&ada.get(&format!("{APP}/triggers/preview?{name}={hostile}&{rest}")).await);
-            expect_only_text(&ada.get(&format!("{APP}/aging/preview?{name}={hostile}&{rest}")).await);
+            for tab in ["/triggers", "/aging"] {
+                expect_only_text(&fragment(&ada, tab, &format!("{name}={hostile}&{rest}")).await);
+            }
         }
         expect_only_text(&ada.get(&format!("/console/images/lib/{hostile}")).await);
         expect_only_text(&ada.get(&format!("{APP}/versions/{hostile}")).await);

@@ -174,12 +174,13 @@ async fn an_address_that_takes_forms_leads_to_its_page() {
         ("/console/images/lib/app/sharing/end", "/console/images/lib/app/sharing"),
         ("/console/images/lib/app/triggers/enable", "/console/images/lib/app/triggers"),
         ("/console/images/lib/app/aging/delete", "/console/images/lib/app/aging"),
+        ("/console/images/lib/app/aging/preview", "/console/images/lib/app/aging"),
+        ("/console/images/lib/app/triggers/preview", "/console/images/lib/app/triggers"),
     ] {
         browser.get(address).await.goes_to(page);
     }
     // A version may have that name; none has it here.
     browser.get("/console/images/lib/app/versions/delete").await.is(404).says("Version delete");
-    browser.get("/console/images/lib/app/aging/preview").await.is(200).lacks("<html");
     browser.get("/console/organisations/lib/nowhere").await.is(404);
     // What was done is said once: no other language says it again.
     browser.get("/console/organisations/lib?done=created").await.is(200).lacks("?done=");

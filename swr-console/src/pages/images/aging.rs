@@ -51,9 +51,13 @@ pub(super) async fn change(
     }
 }
 
-/// Shows what the rule of the form would do. Nothing is changed.
+/// Shows what the rule of the form would do. Nothing is changed. A script asks for that piece of the page, as one types.
 pub(super) async fn try_out(exchange: &Exchange<'_>, image: &Image, form: &Form) -> Answer {
+    image.expect_read()?;
     let preview = preview(exchange, image, form).await?;
+    if form.get("fragment").is_some() {
+        return Ok(Reply::Fragment(preview));
+    }
     view(exchange, image, None, Some(form), Some(preview)).await
 }
 
@@ -121,12 +125,6 @@ fn written(pattern: &Pattern) -> String {
         PatternSyntax::Regex => pattern.as_str().to_owned(),
         PatternSyntax::Glob => format!("{GLOB}{}", pattern.as_str()),
     }
-}
-
-/// What the rule in the query would do, as it is typed.
-pub(super) async fn fragment(exchange: &Exchange<'_>, image: &Image) -> Answer {
-    image.expect_read()?;
-    Ok(Reply::Fragment(preview(exchange, image, exchange.frame.query).await?))
 }
 
 async fn preview(exchange: &Exchange<'_>, image: &Image, form: &Form) -> Result<Markup, Problem> {

@@ -44,9 +44,7 @@ pub(crate) async fn show(exchange: &Exchange<'_>, path: &[&str]) -> Answer {
         ["grants"] => grants::show(exchange, &image, None).await,
         ["sharing"] => sharing::show(exchange, &image, None).await,
         ["triggers"] => triggers::show(exchange, &image, None).await,
-        ["triggers", "preview"] => triggers::preview(exchange, &image).await,
         ["aging"] => aging::show(exchange, &image, None).await,
-        ["aging", "preview"] => aging::fragment(exchange, &image).await,
         _ => Err(Problem::NoSuchPage),
     }
 }

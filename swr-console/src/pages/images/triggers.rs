@@ -46,9 +46,14 @@ pub(super) async fn change(
     }
 }
 
-/// Shows what the trigger of the form would fire for. Nothing is added.
+/// Shows what the trigger of the form would fire for. Nothing is added. A script asks for that piece of the page, as one
+/// types.
 pub(super) async fn try_out(exchange: &Exchange<'_>, image: &Image, form: &Form) -> Answer {
+    image.expect_read()?;
     let matches = matches(exchange, image, form).await?;
+    if form.get("fragment").is_some() {
+        return Ok(Reply::Fragment(matches));
+    }
     list(exchange, image, None, form, Some(matches)).await
 }
 
@@ -150,12 +155,6 @@ async fn replay<'f>(exchange: &Exchange<'_>, image: &Image, form: &'f Form) -> D
     let (name, delivery) = (named(form)?, DeliveryId::new(form.text("delivery")));
     exchange.access().revive_delivery(&image.name, &name, &delivery).await?;
     Ok(("replayed", form.text("trigger")))
-}
-
-/// Which versions a condition would fire for, as it is typed.
-pub(super) async fn preview(exchange: &Exchange<'_>, image: &Image) -> Answer {
-    image.expect_read()?;
-    Ok(Reply::Fragment(matches(exchange, image, exchange.frame.query).await?))
 }
 
 async fn matches(exchange: &Exchange<'_>, image: &Image, form: &Form) -> Result<Markup, Problem> {
