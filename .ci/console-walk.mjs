@@ -439,7 +439,9 @@ async function images(visitor) {
     await visitor.inspect("what a trigger matches");
     const asked = page.waitForRequest(/triggers\/preview/);
     await dialog.getByLabel("Address").fill(webhook.url);
-    const body = new URLSearchParams((await asked).postData());
+    const request = await asked;
+    same("what a preview has in its address", "", new URL(request.url()).search);
+    const body = new URLSearchParams(request.postData());
     same("what a preview asks with", ["fragment", "form_token", "kind", "condition"], [...body.keys()]);
     await dialog.getByLabel("Secret").fill("a secret of 16 bytes or more");
     await dialog.getByRole("button", { name: "Add trigger" }).click();
@@ -466,13 +468,19 @@ async function images(visitor) {
     await page.getByLabel("Filtered tags").fill("v2.0.0");
     await page.getByLabel("Days, or versions").fill("2");
     const preview = page.locator("#preview");
-    // The longest rule there may be.
-    await page.getByLabel("Expression").fill(`^${"\\.".repeat(255)}\n`.repeat(100));
-    await preview.getByText("A rule has at most").waitFor();
-    await page.getByLabel("Expression").fill(`^${"\\.".repeat(255)}\n`.repeat(99));
+    // As long as a rule may be, and longer.
+    const longest = `^${"\\.".repeat(255)}\n`;
+    await page.getByLabel("Expression").fill(longest.repeat(99));
     await preview.getByText("2 of 5 versions would go.").waitFor();
+    await page.getByLabel("Expression").fill(longest.repeat(100));
+    await preview.getByText("A rule has at most").waitFor();
     await page.getByLabel("Expression").fill("^v[5");
-    await preview.locator(".wrong").waitFor();
+    await preview.getByText("The pattern is wrong").waitFor();
+    const elsewhere = { contentType: "text/html", body: "<main><p>Nobody is signed in.</p></main>" };
+    await page.route(/aging\/preview/, (route) => route.fulfill(elsewhere), { times: 1 });
+    await page.getByLabel("Expression").fill("^");
+    await preview.getByText("Nobody is signed in.").waitFor();
+    same("what stands there beside that", 1, await preview.locator("*").count());
     await page.getByLabel("Expression").fill("^nightly");
     await preview.getByText("2 of 5 versions would go.").waitFor();
     for (const [tag, outcome] of [["v1.0.0", "Goes"], ["v2.0.0", "Stays"], ["v3.0.0", "Goes"], ["v4.0.0", "Stays"]]) {

@@ -68,25 +68,32 @@
     for (const form of document.forms) delete form.dataset.sent;
   });
 
-  // data-preview="address": sends those fields of the form that data-preview-fields names there, as one types, and shows
-  // the answer in the element that data-preview-in names. Only the last answer counts.
+  // data-preview="address": as one types, sends the fields that data-preview-fields names there, and shows the answer in
+  // the element that data-preview-in names. Only the last answer counts.
   for (const form of document.querySelectorAll("form[data-preview]")) {
     const target = document.getElementById(form.dataset.previewIn);
     let timer = 0;
     let latest = 0;
     const ask = async () => {
-      const turn = ++latest;
       const body = new URLSearchParams({ fragment: "yes" });
       const typed = new FormData(form);
-      for (const name of ["form_token", ...form.dataset.previewFields.split(" ")]) body.append(name, typed.get(name) ?? "");
-      // Not as an address, which is written down on the way, and too short for the longest rule.
-      const answer = await fetch(form.dataset.preview, { method: "POST", body, headers: { accept: "text/html" } });
-      const text = await answer.text();
-      if (turn !== latest || !answer.ok || answer.redirected) return;
-      const parsed = new DOMParser().parseFromString(text, "text/html");
-      target.replaceChildren(...parsed.body.childNodes);
+      for (const name of form.dataset.previewFields.split(" ")) body.append(name, typed.get(name) ?? "");
+      // Not in the address: that is written down on the way, and takes no rule of the longest.
+      const answer = await fetch(form.dataset.preview, { method: "POST", body });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (answer.ok && !page.querySelector("main")) return page.body.childNodes;
+      const told = document.createElement("p");
+      told.className = "wrong";
+      told.textContent = page.querySelector("main p")?.textContent ?? "";
+      return [told];
     };
-    const later = () => { clearTimeout(timer); timer = setTimeout(() => ask().catch(() => {}), 250); };
+    const show = async () => {
+      const turn = ++latest;
+      // What stands there is of other fields, whatever becomes of these.
+      const answer = await ask().catch(() => []);
+      if (turn === latest) target.replaceChildren(...answer);
+    };
+    const later = () => { clearTimeout(timer); timer = setTimeout(show, 250); };
     form.addEventListener("input", later);
     if (target) later();
   }

@@ -412,7 +412,9 @@ async fn a_condition_is_shown_at_work_before_it_is_kept() {
 async fn a_preview_asks_with_what_it_shows_alone() {
     let house = furnished().await;
     let ada = house.signed_in(&house.ada).await;
-    for (tab, fields) in [("/triggers", "kind condition"), ("/aging", "kind number tags patterns")] {
+    for (tab, fields) in
+        [("/triggers", "form_token kind condition"), ("/aging", "form_token kind number tags patterns")]
+    {
         let page = ada.get(&format!("{APP}{tab}")).await.is(200);
         assert_eq!(page.text.matches("data-preview=").count(), 1, "{tab}");
         let page = page.says(&format!("data-preview-fields=\"{fields}\""));
@@ -447,6 +449,8 @@ async fn a_rule_is_shown_at_work_before_it_is_kept() {
     preview("kind=age&number=3&patterns=(").await.says("The pattern is wrong");
     preview("kind=age&number=3&tags=a/b").await.says("a/b is no version");
     preview("kind=age").await.says("Say how many");
+    // None is read where there are too many.
+    preview(&format!("kind=age&number=3&patterns={}", "(%0A".repeat(101))).await.says("at most 100 filters");
     // The longest rule there may be is longer than any address.
     let longest = format!("patterns={}", format!("%5E{}%0A", "%5C.".repeat(255)).repeat(100));
     assert!(longest.len() > 1 << 16, "{}", longest.len());

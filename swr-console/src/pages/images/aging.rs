@@ -13,7 +13,7 @@ use swr_policy::{Pattern, PatternSyntax, Verdict};
 
 use super::timeline::{Bar, Fate, picture};
 use super::{Image, Tab, page};
-use crate::exchange::{Answer, Attempt, Exchange, Problem, Reply};
+use crate::exchange::{Answer, Attempt, Exchange, FORM_TOKEN_FIELD, Problem, Reply};
 use crate::form::Form;
 use crate::pieces::{Field, Removal, empty, expect_word, more, next_from, time, token};
 
@@ -98,16 +98,18 @@ fn read(exchange: &Exchange<'_>, form: &Form, before: Option<AgingRule>) -> Resu
             .map(AgingLimit::Age)
             .map_err(|_| wrong((texts.aging.bad_days)(AgeDays::MAX)))?,
     };
+    let tags = form.text("tags").split([',', ' ', '\r', '\n', '\t', '，']).filter(|tag| !tag.is_empty());
+    let patterns = form.text("patterns").lines().map(str::trim).filter(|line| !line.is_empty());
+    // Each that is read takes its memory.
+    if tags.clone().count() + patterns.clone().count() > FILTERS_MAX {
+        return Err(wrong((texts.aging.too_many_filters)(FILTERS_MAX)));
+    }
     let mut filters = Vec::new();
-    let tags = form.text("tags").split([',', ' ', '\r', '\n', '\t', '，']);
-    for tag in tags.filter(|tag| !tag.is_empty()) {
+    for tag in tags {
         filters.push(Tag::parse(tag).map_err(|_| wrong((texts.aging.bad_tag)(tag)))?.into());
     }
-    for text in form.text("patterns").lines().map(str::trim).filter(|line| !line.is_empty()) {
+    for text in patterns {
         filters.push(expression(text).map_err(|error| wrong(texts.patterns.explain(&error)))?.into());
-    }
-    if filters.len() > FILTERS_MAX {
-        return Err(wrong((texts.aging.too_many_filters)(FILTERS_MAX)));
     }
     Ok(AgingRule { limit, filters, ..before.unwrap_or_else(|| AgingRule::new(limit)) })
 }
@@ -371,7 +373,7 @@ fn rule_form(
             h2 #rule-form-title { (title) }
             form method="post" action=(image.link(exchange, to))
                 data-preview=(image.link(exchange, "/aging/preview")) data-preview-in="preview"
-                data-preview-fields="kind number tags patterns" {
+                data-preview-fields={ (FORM_TOKEN_FIELD) " kind number tags patterns" } {
                 (token(exchange))
                 @if let Some(RepositoryRule { id, .. }) = current { input type="hidden" name="rule" value=(id.0); }
                 (field("kind", texts.kind, None).choice(&kind, kinds))

@@ -13,7 +13,7 @@ use swr_core::{Tag, TriggerName};
 use swr_http::control::targets::{self, is_address, is_name, signs};
 
 use super::{Image, Tab, page};
-use crate::exchange::{Answer, Attempt, Exchange, Problem, Reply};
+use crate::exchange::{Answer, Attempt, Exchange, FORM_TOKEN_FIELD, Problem, Reply};
 use crate::form::Form;
 use crate::pieces::{Field, Removal, as_id, dialog, empty, expect_word, time, token};
 
@@ -379,7 +379,7 @@ fn add_form(exchange: &Exchange<'_>, image: &Image, form: &Form, matches: Option
     html! {
         form method="post" action=(image.link(exchange, "/triggers"))
             data-preview=(image.link(exchange, "/triggers/preview")) data-preview-in="matches"
-            data-preview-fields="kind condition" {
+            data-preview-fields={ (FORM_TOKEN_FIELD) " kind condition" } {
             (token(exchange))
             (field("name", exchange.texts().layout.name, Some(texts.name_hint)).line("text", form.text("name"), "off", false, 64))
             (field("kind", texts.kind, None).choice(form.text("kind"), [("all", texts.all), ("tag", texts.tag), ("pattern", texts.pattern)]))
