@@ -94,6 +94,11 @@ async function remove(visitor, button, within) {
 }
 
 const row = (page, name) => page.getByRole("row").filter({ has: page.getByRole("rowheader", { name, exact: true }) });
+/** What the rows of the page are named. A click has waited for nothing but that the page is another one. */
+async function namesOf(page) {
+  await page.waitForLoadState();
+  return page.getByRole("rowheader").allInnerTexts();
+}
 
 // ---- nobody in particular
 
@@ -113,8 +118,8 @@ async function strangers(browser) {
       document.querySelector("h1").style.minWidth = "2000px";
       setTimeout(() => { throw new Error("thrown"); });
     });
-    await page.waitForLoadState("networkidle");
     await visitor.appear(LOOKS[0], "a spoilt page");
+    await visitor.sees("nowhere.png: 4", "page error: thrown");
     const seen = visitor.faults.splice(0).join("\n");
     for (const fault of [
       "console: written", "page error: thrown", "policy: script-src", "request to http://127.0.0.1:1/", "nowhere.png: 4",
@@ -276,8 +281,11 @@ async function administrator(visitor) {
     await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
     await visitor.go("/console");
     const copied = async (within) => {
-      await within.getByRole("button", { name: "Copy" }).first().click();
-      await within.getByRole("button", { name: "Copied" }).first().waitFor();
+      // It says so for two seconds.
+      await Promise.all([
+        within.getByRole("button", { name: "Copied" }).first().waitFor(),
+        within.getByRole("button", { name: "Copy" }).first().click(),
+      ]);
       return page.evaluate(() => navigator.clipboard.readText());
     };
     await page.getByRole("button", { name: "Generate login command" }).click();
@@ -366,14 +374,14 @@ async function images(visitor) {
     await page.getByLabel("Name", { exact: true }).fill("we");
     await page.getByRole("button", { name: "Search" }).click();
     await row(page, "web").waitFor();
-    same("what is found", ["web"], await page.getByRole("rowheader").allInnerTexts());
+    same("what is found", ["web"], await namesOf(page));
     await visitor.go("/console/images");
     await page.getByLabel("Sort by").selectOption("Name");
     await page.getByLabel("Direction").selectOption("Ascending");
     await page.getByRole("button", { name: "Search" }).click();
-    same("the names", ["app", "web"], await page.getByRole("rowheader").allInnerTexts());
+    same("the names", ["app", "web"], await namesOf(page));
     await page.getByRole("searchbox", { name: "Filter" }).pressSequentially("ap");
-    same("what is shown as one types", ["app"], await page.getByRole("rowheader").allInnerTexts());
+    same("what is shown as one types", ["app"], await namesOf(page));
   });
   await take(visitor, "images", "/console/images");
   await take(visitor, "image", app);
@@ -470,7 +478,9 @@ async function images(visitor) {
     const preview = page.locator("#preview");
     // As long as a rule may be, and longer.
     const longest = `^${"\\.".repeat(255)}\n`;
+    const answered = page.waitForResponse((response) => response.request().postData()?.length > 65_536);
     await page.getByLabel("Expression").fill(longest.repeat(99));
+    same("what a long preview is answered", 200, (await answered).status());
     await preview.getByText("2 of 5 versions would go.").waitFor();
     await page.getByLabel("Expression").fill(longest.repeat(100));
     await preview.getByText("A rule has at most").waitFor();
@@ -493,7 +503,7 @@ async function images(visitor) {
     await appears(page, row(page, "v3.0.0"));
     await row(page, "v1.0.0").waitFor();
     await visitor.go(app);
-    same("what stays", ["v5.0.0", "v4.0.0", "v2.0.0"], await page.getByRole("rowheader").allInnerTexts());
+    same("what stays", ["v5.0.0", "v4.0.0", "v2.0.0"], await namesOf(page));
     await visitor.go(`${app}/aging`);
     await page.getByRole("link", { name: "Edit rule" }).click();
     await page.getByLabel("Days, or versions").fill("9");
@@ -510,7 +520,7 @@ async function images(visitor) {
     await word.fill("DELETE");
     await marked.click();
     await done(page, "The versions were deleted.");
-    same("what stays", ["v5.0.0", "v2.0.0"], await page.getByRole("rowheader").allInnerTexts());
+    same("what stays", ["v5.0.0", "v2.0.0"], await namesOf(page));
   });
   await check("an organization that holds images is not deleted", visitor, async (page) => {
     await visitor.go("/console/organisations/team");
@@ -679,6 +689,7 @@ const RIGHTS = [
 
 /** The names of the buttons on the page, those in closed dialogs aside. */
 async function buttons(page) {
+  await page.waitForLoadState();
   const names = await page.getByRole("main").getByRole("button").allInnerTexts();
   return new Set(names.map((name) => name.trim()));
 }

@@ -89,6 +89,15 @@ export class Visitor {
     }
   }
 
+  /** Waits for faults in which these words are. */
+  async sees(...words) {
+    const patience = performance.now() + PATIENCE;
+    while (!words.every((one) => this.faults.some((fault) => fault.includes(one)))) {
+      if (performance.now() > patience) return;
+      await this.page.waitForTimeout(50);
+    }
+  }
+
   /** Opens a page, which has to answer so. */
   async go(path, status = 200) {
     const response = await this.allowing([status], () => this.page.goto(path));
@@ -123,6 +132,7 @@ export class Visitor {
 
   /** Opens the dialog of the button, and looks at it. */
   async open(button, within = this.page) {
+    await this.page.waitForLoadState();
     await within.getByRole("button", { name: button, exact: true }).click();
     const dialog = this.page.getByRole("dialog");
     await dialog.waitFor();

@@ -107,8 +107,7 @@ def seen_of(change):
         with_accounts = change is change_organisations
         who = with_people(data) if with_accounts else []
         server = started(data, quiet, under, () if with_accounts else ("--open",))
-        time.sleep(1)  # what it does at its start has been done
-        begun = len(pathlib.Path(log).read_text().splitlines())
+        begun = at_rest(data, log)
         client = Client(server)
         try:
             change(client, *who)
@@ -121,6 +120,18 @@ def seen_of(change):
         if trace.seen["answers"] != client.asked:
             raise Loss(f"{client.asked} answers came, and these were seen: {trace.seen}")
         return trace.seen
+
+
+def at_rest(data, log):
+    """How many lines there are once what it does to its data at its start has been done: when that is none for a second."""
+    ends, seen = time.monotonic() + 30, None
+    while True:
+        lines = pathlib.Path(log).read_text().splitlines()
+        if seen == (seen := sum(f"<{os.path.realpath(data)}" in line for line in lines)):
+            return len(lines)
+        if time.monotonic() > ends:
+            raise Loss("it does not come to rest after its start")
+        time.sleep(1)
 
 
 def change_images(client):
