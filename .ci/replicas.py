@@ -1,7 +1,9 @@
 """What `.ci/postgres` does to replicas of the registry behind one address: a mixed load that knows what it was
 promised, and the questions that show whether it was kept.
 
-usage: replicas.py load ADDRESS SECONDS HISTORY     pushes, tag writes and reads; what was acknowledged goes into HISTORY
+usage: replicas.py load ADDRESS SECONDS HISTORY [ENOUGH]
+                                                    pushes, tag writes and reads, for so long and on until the file ENOUGH
+                                                    is there; what was acknowledged goes into HISTORY
        replicas.py verify ADDRESS HISTORY           everything acknowledged is there, and each tag was one register
        replicas.py restored ADDRESS HISTORY BEGAN ENDED
                                                     the same of a registry restored from a backup that was taken while
@@ -202,12 +204,12 @@ def check_checker():
 # The load.
 
 TAGS = ["one", "two", "three"]
-# How long nobody asks again where nobody has answered, in seconds: whoever starts needs the machine.
+# How long a client that got no answer waits before it asks again, in seconds: what is being started needs the machine.
 AWAY = 0.05
 
 
 class Load:
-    """So many seconds of it; if `enough` is the name of a file, also until that is there, but not five times as long."""
+    """So many seconds of it, and on until the file `enough` is there, at most five times as long."""
 
     def __init__(self, address, seconds, enough=None):
         self.address = address

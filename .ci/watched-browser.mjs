@@ -89,13 +89,11 @@ export class Visitor {
     }
   }
 
-  /** Waits for faults in which these words are. */
-  async sees(...words) {
-    const patience = performance.now() + PATIENCE;
-    while (!words.every((one) => this.faults.some((fault) => fault.includes(one)))) {
-      if (performance.now() > patience) return;
-      await this.page.waitForTimeout(50);
-    }
+  /** Waits until these are among its faults, or patience ends. */
+  async sees(faults) {
+    const ends = performance.now() + PATIENCE;
+    const isSeen = (fault) => this.faults.some((seen) => seen.includes(fault));
+    while (!faults.every(isSeen) && performance.now() < ends) await this.page.waitForTimeout(50);
   }
 
   /** Opens a page, which has to answer so. */
@@ -107,7 +105,10 @@ export class Visitor {
   /** Sends a form that no page has, with the session's token; says what it is answered. */
   async send(path, fields) {
     const token = await this.page.locator("input[name=form_token]").first().inputValue();
-    const answered = this.page.waitForResponse((response) => response.request().method() === "POST");
+    const answered = this.page.waitForResponse((response) => {
+      const request = response.request();
+      return request.method() === "POST" && request.isNavigationRequest();
+    });
     const loaded = this.page.waitForEvent("load");
     await this.allowing([400, 403, 404, 405, 409], async () => {
       await this.page.evaluate(([action, fields]) => {

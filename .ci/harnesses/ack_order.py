@@ -57,7 +57,7 @@ class Trace:
             if not resumed:
                 self.syncing[thread] = (PATH.match(rest).group(1), self.clock)
             if "unfinished" not in line and "= 0" in line:
-                path, began = self.syncing.pop(thread)
+                path, began = self.syncing.pop(thread, ("", 0))
                 self.log_synced |= path.endswith("-wal") and began > self.answered
                 if self.dirty.get(path, began) < began:
                     del self.dirty[path]
@@ -107,12 +107,14 @@ def seen_of(change):
         with_accounts = change is change_organisations
         who = with_people(data) if with_accounts else []
         server = started(data, quiet, under, () if with_accounts else ("--open",))
-        begun = at_rest(data, log)
-        client = Client(server)
         try:
-            change(client, *who)
+            begun = settled(data, log)
+            client = Client(server)
+            try:
+                change(client, *who)
+            finally:
+                client.close()
         finally:
-            client.close()
             server.end()
         trace = Trace(data, with_accounts)
         for line in pathlib.Path(log).read_text().splitlines()[begun:]:
@@ -122,15 +124,20 @@ def seen_of(change):
         return trace.seen
 
 
-def at_rest(data, log):
-    """How many lines there are once what it does to its data at its start has been done: when that is none for a second."""
-    ends, seen = time.monotonic() + 30, None
+def settled(data, log):
+    """How many lines there are once what it does to its data at its start has been done: no sync is under way, and for a
+    second there has been no line about the data.
+    """
+    ends, about = time.monotonic() + 30, None
     while True:
         lines = pathlib.Path(log).read_text().splitlines()
-        if seen == (seen := sum(f"<{os.path.realpath(data)}" in line for line in lines)):
+        syncing = sum("sync(" in line and "unfinished" in line for line in lines)
+        syncing -= sum("sync resumed" in line for line in lines)
+        before, about = about, sum(f"<{os.path.realpath(data)}" in line for line in lines)
+        if before == about and not syncing:
             return len(lines)
         if time.monotonic() > ends:
-            raise Loss("it does not come to rest after its start")
+            raise Loss("it does not settle after its start")
         time.sleep(1)
 
 

@@ -51,10 +51,10 @@ def backup_cut(rounds, seed):
             outcomes = {"old": 0, "new": 0, "ended before": 0}
 
             def tells_nothing():
-                """Where all were killed too late or too early, as it happens now and then, there are more."""
+                """Whether too many were killed too late, or all too early: now and then it happens so."""
                 return outcomes["old"] < rounds // 4 or outcomes["old"] == sum(outcomes.values())
 
-            while sum(outcomes.values()) < rounds or tells_nothing() and sum(outcomes.values()) < 3 * rounds:
+            while (done := sum(outcomes.values())) < rounds or tells_nothing() and done < 3 * rounds:
                 new = images.change(client)
                 took = backed_up(data, copy, images, server, moments.uniform(0, 1.5 * lasts))
                 killed, lasts = took is None, took or lasts * 1.25
@@ -70,10 +70,10 @@ def backup_cut(rounds, seed):
         # What is interrupted leaves nothing behind once another one is not.
         ended, whole = backup(data, copy).wait(), backup(data, f"{folder}/whole").wait()
         if ended or whole or sorted(files(copy)) != sorted(files(f"{folder}/whole")):
-            raise Loss(f"after {sum(outcomes.values())} backups that were killed another one has other files than a new one")
+            raise Loss(f"after {done} backups that were killed another one has other files than a new one")
     if tells_nothing():
         raise Loss(f"the backups were killed too late or too early to tell anything: {outcomes}")
-    print(f"{sum(outcomes.values())} backups killed (seed {seed}); which one was there: {outcomes}, whole each time")
+    print(f"{done} backups killed (seed {seed}); which one was there: {outcomes}, whole each time")
 
 
 def backup(data, copy):

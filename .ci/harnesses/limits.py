@@ -25,8 +25,8 @@ from .registry import (
     started,
 )
 
-# How many rounds there are of each, and how long one lasts, in seconds. Where others wait too long there are more, so many
-# times as many at most: of few requests, one moment in which the machine did something else is enough.
+# How many rounds there are of each, and how long one lasts, in seconds; and so many times as many where others wait too
+# long in these: of few requests, one moment in which the machine did something else is enough.
 ROUNDS, LASTS, AGAIN = 5, 1.5, 3
 # And how long the others have been asking before it begins.
 SETTLES = 0.2
@@ -140,9 +140,11 @@ def beside(server, user, others):
         # With whatever it waits for; until the server has noticed, that has its places.
         process.kill()
         process.join()
-        noticed = time.monotonic() + NOTICES
-        while sockets(server) > before and time.monotonic() < noticed:
-            time.sleep(0.01)
+    ends = time.monotonic() + NOTICES
+    while sockets(server) > before:
+        if time.monotonic() > ends:
+            raise Loss(f"{NOTICES} s after they have gone, the connections of others are there")
+        time.sleep(0.01)
 
 
 def ask_until_told(server, user, others, pipe):
@@ -206,7 +208,7 @@ def held_off(what, kind, server, users):
         for others, took in [(kept, within), (None, alone), (flood, flooded)][:: -1 if number % 2 else 1]:
             with beside(server, user, others) if others else contextlib.nullcontext():
                 took += calm.round()
-        if number + 1 >= ROUNDS and p99(flooded) <= allowed(p99(within)):
+        if number + 1 == ROUNDS and p99(flooded) <= allowed(p99(within)):
             break
     judge(what, number + 1, kept, flood, *map(p99, (alone, within, flooded)))
 
@@ -221,7 +223,7 @@ def allowed(within):
 
 def judge(what, rounds, kept, flood, alone, within, flooded):
     print(f"{what}: a flood was answered {flood.told()}, whoever keeps within the limit {kept.told()}.", end=" ")
-    print(f"The 99th percentile of others is {alone:.1f} ms alone, {within:.1f} beside the one and", end=" ")
+    print(f"In {rounds} rounds the 99th percentile of others is {alone:.1f} ms alone, {within:.1f} beside the one and", end=" ")
     print(f"{flooded:.1f} beside the flood ({flooded / within:.2f} x)", flush=True)
     if not kept.told().keys() <= {*ANSWERED}:
         raise Loss(f"{what}: somebody who keeps within the limit was answered {kept.told()}")

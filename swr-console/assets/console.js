@@ -78,14 +78,14 @@
       const body = new URLSearchParams({ fragment: "yes" });
       const typed = new FormData(form);
       for (const name of form.dataset.previewFields.split(" ")) body.append(name, typed.get(name) ?? "");
-      // Not in the address: that is written down on the way, and takes no rule of the longest.
+      // Not in the address: that is written down on the way, and too short for the longest rule.
       const answer = await fetch(form.dataset.preview, { method: "POST", body });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       if (answer.ok && !page.querySelector("main")) return page.body.childNodes;
-      const told = document.createElement("p");
-      told.className = "wrong";
-      told.textContent = page.querySelector("main p")?.textContent ?? "";
-      return [told];
+      // A whole page, which says why.
+      const told = page.querySelector("main p");
+      if (told) told.className = "wrong";
+      return told ? [told] : [];
     };
     const show = async () => {
       const turn = ++latest;
@@ -95,7 +95,7 @@
     };
     const later = () => { clearTimeout(timer); timer = setTimeout(show, 250); };
     form.addEventListener("input", later);
-    if (target) later();
+    later();
   }
 
   // data-upload="id": sends the files of the form one after the other, and shows in that list how far each has come

@@ -547,7 +547,8 @@ async fn a_certificate_is_replaced_while_it_is_served() {
 async fn a_handshake_that_stands_still_is_cut_and_holds_up_nobody() {
     let certificate = certificate();
     let tls = Tls::from_pem(certificate.chain.as_bytes(), certificate.key.as_bytes()).unwrap();
-    let options = ServeOptions { tls: Some(tls), handshake_within: Duration::from_secs(1), ..ServeOptions::default() };
+    let options =
+        ServeOptions { tls: Some(tls), handshake_within: Duration::from_secs(1), ..ServeOptions::default() };
     let server = Running::with(options).await;
     let mut silent = server.connect().await;
     let mut plain = server.connect().await;
