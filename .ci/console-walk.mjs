@@ -94,6 +94,7 @@ async function remove(visitor, button, within) {
 }
 
 const row = (page, name) => page.getByRole("row").filter({ has: page.getByRole("rowheader", { name, exact: true }) });
+
 /** What the rows of the page are named. A click has waited for nothing but that the page is another one. */
 async function namesOf(page) {
   await page.waitForLoadState();
@@ -481,12 +482,12 @@ async function images(visitor) {
     await page.getByLabel("Expression").fill("^v[5");
     await preview.getByText("The pattern is wrong").waitFor();
     // As long as a rule may be, and longer.
-    const longest = `^${"\\.".repeat(255)}\n`;
+    const expression = `^${"\\.".repeat(255)}\n`;
     const answered = page.waitForResponse((response) => response.request().postData()?.length > 65_536);
-    await page.getByLabel("Expression").fill(longest.repeat(99));
+    await page.getByLabel("Expression").fill(expression.repeat(99));
     same("what a long preview is answered", 200, (await answered).status());
     await preview.getByText("2 of 5 versions would go.").waitFor();
-    await page.getByLabel("Expression").fill(longest.repeat(100));
+    await page.getByLabel("Expression").fill(expression.repeat(100));
     await preview.getByText("A rule has at most").waitFor();
     const elsewhere = { contentType: "text/html", body: "<main><p>Nobody is signed in.</p></main>" };
     await page.route(/aging\/preview/, (route) => route.fulfill(elsewhere), { times: 1 });

@@ -332,17 +332,6 @@ def wait_until(deadline, otherwise, holds):
         time.sleep(0.2)
 
 
-def sockets(server):
-    """How many the server has open."""
-    count = 0
-    for descriptor in pathlib.Path(f"/proc/{server.process.pid}/fd").iterdir():
-        try:
-            count += os.readlink(descriptor).startswith("socket:")
-        except FileNotFoundError:
-            pass  # Closed meanwhile.
-    return count
-
-
 def memory(server, what):
     """`VmRSS`, what is resident now, or `VmHWM`, the most that ever was; in bytes."""
     status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
@@ -410,7 +399,7 @@ def survived(healthy, over_tls, data):
     with meanwhile(healthy.act):
         time.sleep(5)
     alone, healthy.pulls = healthy.p99(), []
-    connections, before = sockets(server), memory(server, "VmRSS")
+    connections, before = server.sockets(), memory(server, "VmRSS")
 
     answers = collections.Counter()
     held = [Held(server, what, kind) for what, kind in KINDS.items() for _ in range(kind.count)]
@@ -418,7 +407,7 @@ def survived(healthy, over_tls, data):
     with meanwhile(healthy.act, over_tls.act, lambda ended: come_and_go(server, answers, ended)):
         longest = hold_on(held)
     readers = f"a client that does not read is still there after {STALL + LATE} s"
-    wait_until(held[-1].began + STALL + LATE, readers, lambda: sockets(server) <= connections)
+    wait_until(held[-1].began + STALL + LATE, readers, lambda: server.sockets() <= connections)
     broken_off = f"uploads that were broken off are still there after {IDLE + LATE} s"
     wait_until(time.monotonic() + IDLE + LATE, broken_off, lambda: not files(f"{data}/blobs/uploads"))
 
@@ -442,7 +431,7 @@ def survived(healthy, over_tls, data):
 def goes_on_without_files(healthy):
     """Whoever has few files shares them out, and goes on though there are none."""
     server = healthy.server
-    pid, alone = server.process.pid, sockets(server)
+    pid, alone = server.process.pid, server.sockets()
     few = [Held(server, what, KINDS[what]) for what in ["has no window"] * 10]
     time.sleep(3)
     for one in few:
@@ -451,7 +440,7 @@ def goes_on_without_files(healthy):
             raise Loss("there were no files for what was begun")
         one.socket.close()
     gone = f"clients that have gone are still there after {LATE} s"
-    wait_until(time.monotonic() + LATE, gone, lambda: sockets(server) <= alone)
+    wait_until(time.monotonic() + LATE, gone, lambda: server.sockets() <= alone)
     # Fewer than it was told of, because of whatever is beside it.
     left = len(open_files(pid)) + 5
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (left, FILES))

@@ -11,7 +11,6 @@ import tempfile
 import threading
 import time
 
-from .hostile import sockets
 from .registry import (
     Client,
     Loss,
@@ -25,9 +24,8 @@ from .registry import (
     started,
 )
 
-# How many rounds there are of each, and how long one lasts, in seconds; and so many times as many where others wait too
-# long in these: of few requests, one moment in which the machine did something else is enough.
-ROUNDS, LASTS, AGAIN = 5, 1.5, 3
+# How many rounds there are of each, and how long one lasts, in seconds.
+ROUNDS, LASTS = 5, 1.5
 # And how long the others have been asking before it begins.
 SETTLES = 0.2
 # How long the server may take to notice that they are gone, in seconds.
@@ -125,7 +123,8 @@ class Others:
 @contextlib.contextmanager
 def beside(server, user, others):
     """Meanwhile somebody asks for this, from another process, which has a core of its own if anybody has."""
-    ours, theirs, before = *multiprocessing.Pipe(), sockets(server)
+    before = server.sockets()
+    ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("fork").Process(target=ask_until_told, args=(server, user, others, theirs))
     began = time.monotonic()
     process.start()
@@ -141,7 +140,7 @@ def beside(server, user, others):
         process.kill()
         process.join()
     ends = time.monotonic() + NOTICES
-    while sockets(server) > before:
+    while server.sockets() > before:
         if time.monotonic() > ends:
             raise Loss(f"{NOTICES} s after they have gone, the connections of others are there")
         time.sleep(0.01)
@@ -203,27 +202,21 @@ def held_off(what, kind, server, users):
     calm, user = Calm(server, users["calm"]), users["flood"]
     kept, flood = Others(kind.asks, *kind.within), Others(kind.asks, kind.connections)
     alone, within, flooded = [], [], []
-    for number in range(AGAIN * ROUNDS):
-        # There and back, since the disk may be slower later on.
+    # There and back, since the disk may be slower later on.
+    for number in range(ROUNDS):
         for others, took in [(kept, within), (None, alone), (flood, flooded)][:: -1 if number % 2 else 1]:
             with beside(server, user, others) if others else contextlib.nullcontext():
                 took += calm.round()
-        if number + 1 == ROUNDS and p99(flooded) <= allowed(p99(within)):
-            break
-    judge(what, number + 1, kept, flood, *map(p99, (alone, within, flooded)))
+    judge(what, kept, flood, *map(p99, (alone, within, flooded)))
 
 
 def p99(took):
     return sorted(took)[len(took) * 99 // 100]
 
 
-def allowed(within):
-    return max(TIMES * within, FLOOR)
-
-
-def judge(what, rounds, kept, flood, alone, within, flooded):
+def judge(what, kept, flood, alone, within, flooded):
     print(f"{what}: a flood was answered {flood.told()}, whoever keeps within the limit {kept.told()}.", end=" ")
-    print(f"In {rounds} rounds the 99th percentile of others is {alone:.1f} ms alone, {within:.1f} beside the one and", end=" ")
+    print(f"The 99th percentile of others is {alone:.1f} ms alone, {within:.1f} beside the one and", end=" ")
     print(f"{flooded:.1f} beside the flood ({flooded / within:.2f} x)", flush=True)
     if not kept.told().keys() <= {*ANSWERED}:
         raise Loss(f"{what}: somebody who keeps within the limit was answered {kept.told()}")
@@ -238,12 +231,12 @@ def judge(what, rounds, kept, flood, alone, within, flooded):
     if not refused:
         raise Loss(f"{what}: nothing of a flood was refused")
     # Each of its connections asks once more in each round before it is told so.
-    most = flood.connections * (flood.seconds / REFUSAL + rounds)
+    most = flood.connections * (flood.seconds / REFUSAL + ROUNDS)
     if refused > most:
         raise Loss(f"{what}: a flood was refused {refused} times, and not {most:.0f} as its connections may be")
     # The kernels take a part of each.
     unwanted = refused * len(flood.asks[2]) if len(flood.asks) > 2 else 0
     if unwanted > 2 * UNWANTED * flood.seconds:
         raise Loss(f"{what}: {unwanted >> 20} MiB that nobody wanted were read in {flood.seconds:.0f} s")
-    if flooded > allowed(within):
+    if flooded > max(TIMES * within, FLOOR):
         raise Loss(f"{what}: beside a flood others wait {flooded:.0f} ms, more than {TIMES} x as long and {FLOOR} ms")

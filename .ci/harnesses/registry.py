@@ -56,6 +56,16 @@ class Server:
                 self.address = line.strip().rsplit("://", 1)[1]
                 break
 
+    def sockets(self):
+        """How many it has open."""
+        count = 0
+        for descriptor in pathlib.Path(f"/proc/{self.process.pid}/fd").iterdir():
+            try:
+                count += os.readlink(descriptor).startswith("socket:")
+            except FileNotFoundError:
+                pass  # Closed meanwhile.
+        return count
+
     def signal(self, number):
         try:
             os.killpg(self.process.pid, number)
